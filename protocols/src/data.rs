@@ -1,0 +1,154 @@
+//! How a gateway reaches data, wherever it lives.
+//!
+//! The gateway's tick knows keys only through these traits. `tidegate-shards` implements them for keys in
+//! this process. A link to a shard process implements the same: it sends in [`Worker::finish`] what
+//! [`Worker::execute`] gathered.
+
+use std::time::Duration;
+
+use crate::reply::Reply;
+use crate::request::Request;
+
+/// A store shared by the gateway's workers.
+pub trait Data: Send + Sync + 'static {
+    /// What one worker thread uses to reach the store.
+    type Worker: Worker;
+
+    /// The handle of worker `index` of `count`; made on the thread that uses it.
+    fn worker(&self, index: usize, count: usize) -> Self::Worker;
+
+    /// Figures for INFO, metrics and Memcached `stats`.
+    fn figures(&self) -> Figures;
+
+    /// Sets the figures that count events back to zero (`CONFIG RESETSTAT`, `stats reset`).
+    fn reset_figures(&self);
+}
+
+/// One worker's way to the data. Calls come in ticks: `begin`, then for each stretch of requests
+/// `prepare` for all, `fetch` for all, `execute` for all in order, then `finish`.
+pub trait Worker: 'static {
+    /// A tick begins; `now_ms` is the time, in Unix milliseconds, for everything in it.
+    fn begin(&mut self, now_ms: u64);
+
+    /// First look at a request of `context`: finds where its first key belongs and starts that cache line
+    /// on its way.
+    fn prepare(&mut self, request: &Request<'_>, context: &Context) -> Prepared;
+
+    /// Second look: starts the entry itself on its way.
+    fn fetch(&mut self, prepared: Prepared, context: &Context);
+
+    /// Executes the request and writes its whole reply, or says why it cannot be done now.
+    fn execute(
+        &mut self,
+        request: &Request<'_>,
+        prepared: Prepared,
+        context: &Context,
+        reply: &mut Reply<'_>,
+    ) -> Outcome;
+
+    /// The tick ends: everything held is let go.
+    fn finish(&mut self);
+
+    /// Background work of this worker's share of the data (expiry, eviction), for about `budget`.
+    fn maintain(&mut self, now_ms: u64, budget: Duration);
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Outcome {
+    /// The reply is written.
+    Done,
+    /// The reply is written and is an error (for `failed_calls`).
+    Failed,
+    /// Another worker holds what the request needs for longer than is worth spinning. Nothing is written;
+    /// execute it again after letting other tasks run.
+    Busy,
+}
+
+/// What `prepare` found out about a request, kept with it until it executes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Prepared {
+    /// Hash of the first key.
+    pub hash: u64,
+    /// Slot of the first key.
+    pub slot: u16,
+    /// Whether the request has a key at all.
+    pub keyed: bool,
+}
+
+/// What the store needs to know of the client that asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Context {
+    /// The client's number, unique in this process.
+    pub client_id: u64,
+    /// The selected logical database.
+    pub database: u8,
+    /// `CLIENT NO-TOUCH ON`: reads leave no trace in LRU and LFU.
+    pub no_touch: bool,
+}
+
+/// Figures of a store.
+#[derive(Clone, Debug, Default)]
+pub struct Figures {
+    /// Keys, keys with an expiry and their mean time to live in ms, per logical database.
+    pub databases: [DatabaseFigures; crate::limits::DATABASES],
+    /// Bytes the allocator has handed out.
+    pub allocated_bytes: u64,
+    /// Bytes of pages the allocator has handed-out memory in.
+    pub active_bytes: u64,
+    /// Bytes of physical memory the allocator holds.
+    pub resident_bytes: u64,
+    /// Most bytes ever handed out.
+    pub allocated_bytes_peak: u64,
+    /// Bytes of the tables themselves, without entries.
+    pub table_bytes: u64,
+    /// Keys found by reads.
+    pub hits: u64,
+    /// Keys not found by reads.
+    pub misses: u64,
+    /// Keys removed because their time had come.
+    pub expired: u64,
+    /// Keys removed to make room.
+    pub evicted: u64,
+    /// Counters of the Memcached family, for `stats`.
+    pub memcached: MemcachedFigures,
+}
+
+/// See [`Figures::databases`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DatabaseFigures {
+    /// Keys.
+    pub keys: u64,
+    /// Keys that will expire.
+    pub expires: u64,
+    /// Mean time to live of those, in ms; 0 if unknown.
+    pub ttl_ms_mean: u64,
+}
+
+/// What memcached's `stats` counts beyond hits and misses of all reads.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(missing_docs, reason = "the names are those of memcached's `stats`, documented in its protocol.txt")]
+pub struct MemcachedFigures {
+    pub cmd_get: u64,
+    pub cmd_set: u64,
+    pub cmd_flush: u64,
+    pub cmd_touch: u64,
+    pub cmd_meta: u64,
+    pub get_hits: u64,
+    pub get_misses: u64,
+    pub get_expired: u64,
+    pub get_flushed: u64,
+    pub delete_misses: u64,
+    pub delete_hits: u64,
+    pub incr_misses: u64,
+    pub incr_hits: u64,
+    pub decr_misses: u64,
+    pub decr_hits: u64,
+    pub cas_misses: u64,
+    pub cas_hits: u64,
+    pub cas_badval: u64,
+    pub touch_hits: u64,
+    pub touch_misses: u64,
+    pub total_items: u64,
+}

@@ -1,0 +1,91 @@
+//! Everything that can be wrong with a request, with the exact text a client sees.
+
+use thiserror::Error;
+
+/// A request that was understood and refused: a reply, and the connection goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Error {
+    /// The key holds another type.
+    #[error("WRONGTYPE Operation against a key holding the wrong kind of value")]
+    WrongType,
+    /// An option that is not one, or options that exclude each other.
+    #[error("ERR syntax error")]
+    Syntax,
+    /// An argument or a stored value that should be a 64-bit integer.
+    #[error("ERR value is not an integer or out of range")]
+    NotInteger,
+    /// An argument or a stored value that should be a number.
+    #[error("ERR value is not a valid float")]
+    NotFloat,
+    /// The result of an increment would not fit.
+    #[error("ERR increment or decrement would overflow")]
+    Overflow,
+    /// The key that must exist does not.
+    #[error("ERR no such key")]
+    NoSuchKey,
+    /// A database index out of range.
+    #[error("ERR DB index is out of range")]
+    DatabaseIndex,
+    /// A write was refused because memory is full and nothing may be evicted.
+    #[error("OOM command not allowed when used memory > 'maxmemory'.")]
+    OutOfMemory,
+    /// A cursor that is not a number.
+    #[error("ERR invalid cursor")]
+    Cursor,
+    /// An expire time that cannot be represented.
+    #[error("ERR invalid expire time in '{0}' command")]
+    ExpireTime(&'static str),
+    /// Too few or too many arguments.
+    #[error("ERR wrong number of arguments for '{0}' command")]
+    Arity(&'static str),
+    /// A string would grow past its limit.
+    #[error("ERR string exceeds maximum allowed size (proto-max-bulk-len)")]
+    StringTooLong,
+    /// The client has to authenticate first.
+    #[error("NOAUTH Authentication required.")]
+    NoAuth,
+    /// Any other exact text, error code first.
+    #[error("{0}")]
+    Text(&'static str),
+    /// Any other exact text that had to be composed, error code first.
+    #[error("{0}")]
+    Composed(Box<str>),
+}
+
+/// Bytes that are not the protocol: a reply, and the connection is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Fault {
+    /// A line that announces a bulk string does not start with `$`.
+    #[error("ERR Protocol error: expected '$', got '{}'", *.0 as char)]
+    ExpectedBulk(u8),
+    /// A bulk length that is no number, negative, or over the limit.
+    #[error("ERR Protocol error: invalid bulk length")]
+    BulkLength,
+    /// An array length that is no number or over the limit.
+    #[error("ERR Protocol error: invalid multibulk length")]
+    ArrayLength,
+    /// A length line without end.
+    #[error("ERR Protocol error: too big mbulk count string")]
+    ArrayLengthLine,
+    /// A bulk length line without end.
+    #[error("ERR Protocol error: too big bulk count string")]
+    BulkLengthLine,
+    /// An inline command without end.
+    #[error("ERR Protocol error: too big inline request")]
+    InlineTooLong,
+    /// An inline command with an open quote.
+    #[error("ERR Protocol error: unbalanced quotes in request")]
+    InlineQuotes,
+    /// A client that has not authenticated sends more than a login needs.
+    #[error("ERR Protocol error: unauthenticated multibulk length")]
+    UnauthenticatedArray,
+    /// See [`Fault::UnauthenticatedArray`].
+    #[error("ERR Protocol error: unauthenticated bulk length")]
+    UnauthenticatedBulk,
+    /// A Memcached line without end; the text comes from [`crate::memcached`].
+    #[error("ERROR Too large request")]
+    MemcachedLine,
+    /// A Memcached binary header that is none.
+    #[error("ERROR bad magic")]
+    MemcachedMagic,
+}

@@ -1,0 +1,22 @@
+//! What is said between clients, gateways and shards: bytes, requests, replies and the command table.
+//!
+//! Nothing here does I/O, reads a clock or allocates per reply. The crate also names the one seam of the
+//! system, [`data::Data`]: how a gateway reaches keys, wherever they live.
+#![forbid(unsafe_code)]
+
+pub mod data;
+pub mod error;
+pub mod glob;
+pub mod limits;
+pub mod memcached;
+pub mod reply;
+pub mod request;
+pub mod resp;
+pub mod settings;
+pub mod slot;
+pub mod table;
+
+pub use error::{Error, Fault};
+pub use reply::{Dialect, Reply};
+pub use request::{Args, Request, Span};
+pub use table::{Row, Verb};

@@ -1,0 +1,33 @@
+//! Every limit of the wire, each checked before memory is spent.
+
+/// Bytes of one RESP bulk string, and so of one string value. Source: Redis `proto-max-bulk-len`.
+pub const BULK_BYTES_MAX: usize = 512 * 1024 * 1024;
+
+/// Arguments of one RESP array. Source: Redis `networking.c`, "invalid multibulk length" (`INT_MAX`).
+pub const ARGUMENTS_MAX: usize = i32::MAX as usize;
+
+/// Bytes of one inline command and of a RESP length line. Source: Redis `PROTO_INLINE_MAX_SIZE`.
+pub const INLINE_BYTES_MAX: usize = 64 * 1024;
+
+/// Arguments and bulk bytes a client may send before it has authenticated. Source: Redis 7 `networking.c`.
+pub const UNAUTHENTICATED_ARGUMENTS_MAX: usize = 10;
+/// See [`UNAUTHENTICATED_ARGUMENTS_MAX`].
+pub const UNAUTHENTICATED_BULK_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes one client may have sent without the request being complete. Source: Redis
+/// `client-query-buffer-limit`.
+pub const QUERY_BYTES_MAX: usize = 1024 * 1024 * 1024;
+
+/// Bytes of a Memcached key. Source: memcached `KEY_MAX_LENGTH`.
+pub const MEMCACHED_KEY_BYTES_MAX: usize = 250;
+
+/// Bytes of a Memcached command line without its end before the client is told off. Source: memcached
+/// `proto_text.c`, `try_read_command_ascii`.
+pub const MEMCACHED_LINE_BYTES_MAX: usize = 2048;
+
+/// Bytes of a Memcached item (header, key and value) unless `-I` says otherwise. Source: memcached
+/// `item_size_max`.
+pub const MEMCACHED_ITEM_BYTES_MAX: usize = 1024 * 1024;
+
+/// Logical databases (`SELECT 0` to `SELECT 15`). Source: Redis `databases`.
+pub const DATABASES: usize = 16;

@@ -1,0 +1,226 @@
+//! The reply, written straight into the client's output buffer.
+//!
+//! A [`Reply`] never allocates and never looks back except to fill in the length of a collection whose
+//! size was not known when it began ([`Reply::deferred`]). Memcached answers are written by
+//! [`crate::memcached::answer`].
+
+use std::io::Write as _;
+
+/// The language a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// RESP version 2.
+    Resp2,
+    /// RESP version 3 (after `HELLO 3`).
+    Resp3,
+    /// Memcached classic text commands.
+    MemcachedText,
+    /// Memcached meta commands.
+    MemcachedMeta,
+    /// Memcached binary protocol.
+    MemcachedBinary,
+}
+
+/// A writer of replies onto the end of a client's output.
+pub struct Reply<'a> {
+    out: &'a mut Vec<u8>,
+    dialect: Dialect,
+}
+
+/// Where the length of a collection begun with [`Reply::deferred`] belongs.
+#[must_use = "a deferred collection needs its length"]
+pub struct Deferred {
+    at: usize,
+    kind: Collection,
+}
+
+/// The collections of RESP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Collection {
+    /// `*`: elements in order.
+    Array,
+    /// `%` in RESP3, an array of twice the length in RESP2; the length counts pairs.
+    Map,
+    /// `~` in RESP3, an array in RESP2.
+    Set,
+    /// `>` in RESP3, an array in RESP2.
+    Push,
+}
+
+impl<'a> Reply<'a> {
+    /// A writer of `dialect` onto the end of `out`.
+    #[inline]
+    pub fn new(out: &'a mut Vec<u8>, dialect: Dialect) -> Self {
+        Self { out, dialect }
+    }
+
+    /// The language being written.
+    #[inline]
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// The raw output, for the writers of other dialects.
+    #[inline]
+    pub fn out(&mut self) -> &mut Vec<u8> {
+        self.out
+    }
+
+    /// Bytes written to this output so far; with [`Reply::rewind`] a way to take a reply back.
+    #[inline]
+    pub fn mark(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Takes back everything written since `mark`.
+    pub fn rewind(&mut self, mark: usize) {
+        self.out.truncate(mark);
+    }
+
+    fn resp3(&self) -> bool {
+        self.dialect == Dialect::Resp3
+    }
+
+    /// `+OK`.
+    #[inline]
+    pub fn ok(&mut self) {
+        self.out.extend_from_slice(b"+OK\r\n");
+    }
+
+    /// A simple string; `text` holds no line end.
+    pub fn simple(&mut self, text: &str) {
+        self.line(b'+', text.as_bytes());
+    }
+
+    /// An error, with line ends in it turned to spaces as Redis does.
+    pub fn error(&mut self, error: impl std::fmt::Display) {
+        self.out.push(b'-');
+        let start = self.out.len();
+        // Writing into a Vec cannot fail.
+        let _ = write!(self.out, "{error}");
+        for byte in &mut self.out[start..] {
+            if matches!(byte, b'\r' | b'\n') {
+                *byte = b' ';
+            }
+        }
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// An integer.
+    #[inline]
+    pub fn integer(&mut self, value: i64) {
+        self.out.push(b':');
+        self.decimal(value);
+    }
+
+    /// A bulk string.
+    #[inline]
+    pub fn bulk(&mut self, bytes: &[u8]) {
+        self.out.push(b'$');
+        self.decimal(bytes.len() as i64);
+        self.out.extend_from_slice(bytes);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// An integer as a bulk string.
+    pub fn bulk_integer(&mut self, value: i64) {
+        self.bulk(itoa::Buffer::new().format(value).as_bytes());
+    }
+
+    /// The null of this version: `$-1` or `_`.
+    #[inline]
+    pub fn null(&mut self) {
+        self.out.extend_from_slice(if self.resp3() { b"_\r\n" } else { b"$-1\r\n" });
+    }
+
+    /// The null where an array was expected: `*-1` or `_`.
+    pub fn null_array(&mut self) {
+        self.out.extend_from_slice(if self.resp3() { b"_\r\n" } else { b"*-1\r\n" });
+    }
+
+    /// A boolean: `#t` in RESP3, `:1` in RESP2.
+    pub fn boolean(&mut self, value: bool) {
+        let text: &[u8] = match (self.resp3(), value) {
+            (true, true) => b"#t\r\n",
+            (true, false) => b"#f\r\n",
+            (false, true) => b":1\r\n",
+            (false, false) => b":0\r\n",
+        };
+        self.out.extend_from_slice(text);
+    }
+
+    /// A verbatim string with its three-letter format in RESP3, a bulk string in RESP2.
+    pub fn verbatim(&mut self, format: [u8; 3], text: &[u8]) {
+        if !self.resp3() {
+            return self.bulk(text);
+        }
+        self.out.push(b'=');
+        self.decimal(text.len() as i64 + 4);
+        self.out.extend_from_slice(&format);
+        self.out.push(b':');
+        self.out.extend_from_slice(text);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// Opens an array of `count` elements.
+    pub fn array(&mut self, count: usize) {
+        self.collection(Collection::Array, count);
+    }
+
+    /// Opens a map of `pairs` key-value pairs.
+    pub fn map(&mut self, pairs: usize) {
+        self.collection(Collection::Map, pairs);
+    }
+
+    /// Opens a set of `count` elements.
+    pub fn set(&mut self, count: usize) {
+        self.collection(Collection::Set, count);
+    }
+
+    /// Opens any collection of known size.
+    pub fn collection(&mut self, kind: Collection, count: usize) {
+        let (mark, count) = self.header(kind, count);
+        self.out.push(mark);
+        self.decimal(count as i64);
+    }
+
+    /// Opens a collection whose size is known only at its end; give it to [`Reply::finish`].
+    pub fn deferred(&mut self, kind: Collection) -> Deferred {
+        Deferred { at: self.out.len(), kind }
+    }
+
+    /// Writes the header of a deferred collection of `count` elements (pairs, for a map).
+    pub fn finish(&mut self, deferred: Deferred, count: usize) {
+        let (mark, count) = self.header(deferred.kind, count);
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(count).as_bytes();
+        let mut header = [0; 24];
+        header[0] = mark;
+        header[1..=digits.len()].copy_from_slice(digits);
+        header[digits.len() + 1..digits.len() + 3].copy_from_slice(b"\r\n");
+        let header = &header[..digits.len() + 3];
+        self.out.splice(deferred.at..deferred.at, header.iter().copied());
+    }
+
+    fn header(&self, kind: Collection, count: usize) -> (u8, usize) {
+        match (self.resp3(), kind) {
+            (_, Collection::Array) | (false, Collection::Set | Collection::Push) => (b'*', count),
+            (false, Collection::Map) => (b'*', count * 2),
+            (true, Collection::Map) => (b'%', count),
+            (true, Collection::Set) => (b'~', count),
+            (true, Collection::Push) => (b'>', count),
+        }
+    }
+
+    fn line(&mut self, mark: u8, text: &[u8]) {
+        self.out.push(mark);
+        self.out.extend_from_slice(text);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    #[inline]
+    fn decimal(&mut self, value: i64) {
+        self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        self.out.extend_from_slice(b"\r\n");
+    }
+}

@@ -1,0 +1,109 @@
+//! The one request every dialect is decoded into: a table row and arguments borrowed from what was read.
+
+use crate::memcached::Item;
+use crate::reply::Dialect;
+use crate::table::Row;
+
+/// Where one argument lies in the buffer it was read into. Buffers stay below 4 GiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+}
+
+impl Span {
+    /// The bytes `start..end` of a buffer.
+    #[inline]
+    pub fn new(start: usize, end: usize) -> Self {
+        debug_assert!(start <= end && end <= u32::MAX as usize);
+        Self { start: start as u32, end: end as u32 }
+    }
+
+    /// The same argument in a buffer where it lies `by` bytes further back.
+    #[inline]
+    #[must_use]
+    pub fn shifted(self, by: usize) -> Self {
+        Self::new(self.start as usize + by, self.end as usize + by)
+    }
+}
+
+/// The arguments of a request, the command's own name first (as Redis counts them).
+#[derive(Clone, Copy)]
+pub struct Args<'a> {
+    bytes: &'a [u8],
+    spans: &'a [Span],
+}
+
+impl<'a> Args<'a> {
+    /// Arguments `spans` of the buffer `bytes`.
+    #[inline]
+    pub fn new(bytes: &'a [u8], spans: &'a [Span]) -> Self {
+        Self { bytes, spans }
+    }
+
+    /// How many there are, the name included.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Whether there is none at all.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// Argument `index`; the caller has checked the arity.
+    #[inline]
+    pub fn at(&self, index: usize) -> &'a [u8] {
+        let Span { start, end } = self.spans[index];
+        &self.bytes[start as usize..end as usize]
+    }
+
+    /// Argument `index`, if there is one.
+    #[inline]
+    pub fn get(&self, index: usize) -> Option<&'a [u8]> {
+        (index < self.spans.len()).then(|| self.at(index))
+    }
+
+    /// The arguments from `index` on.
+    #[inline]
+    #[must_use]
+    pub fn from(&self, index: usize) -> Self {
+        Self { bytes: self.bytes, spans: &self.spans[index.min(self.spans.len())..] }
+    }
+
+    /// All arguments in order.
+    #[inline]
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone + use<'a> {
+        let bytes = self.bytes;
+        self.spans.iter().map(move |span| &bytes[span.start as usize..span.end as usize])
+    }
+
+    /// The first `N` arguments after the name. The row's arity has been checked.
+    #[inline]
+    pub fn fixed<const N: usize>(&self) -> [&'a [u8]; N] {
+        std::array::from_fn(|index| self.at(index + 1))
+    }
+}
+
+impl std::fmt::Debug for Args<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter().map(|arg| arg.escape_ascii().to_string())).finish()
+    }
+}
+
+/// One decoded request.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// What is asked for. Its arity has been checked.
+    pub row: &'static Row,
+    /// The language the answer is written in.
+    pub dialect: Dialect,
+    /// The arguments, the name first.
+    pub args: Args<'a>,
+    /// What a Memcached request says besides its keys; [`Item::NONE`] for RESP.
+    pub item: &'a Item,
+}

@@ -1,0 +1,109 @@
+//! The command table: one row per command, one file per family, and everything that follows from a row.
+//!
+//! Adding a command is one row here, one function in the crate that answers it, and one transcript in
+//! `compat-tests/scripts`. A family is an enum of verbs ([`strings::Strings`], …), so the `match` that
+//! answers a family does not compile until a new row has its function.
+
+mod row;
+
+pub mod bitmaps;
+pub mod connection;
+pub mod keyspace;
+pub mod memcached;
+pub mod server;
+pub mod strings;
+
+pub use row::{Access, Begin, Categories, Find, Flags, Gather, KeySpec, Route, Row};
+
+use std::sync::LazyLock;
+
+/// What a request asks for: the family and the verb within it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verb {
+    /// Strings; answered by the store.
+    Strings(strings::Strings),
+    /// Bits of strings; answered by the store.
+    Bitmaps(bitmaps::Bitmaps),
+    /// Keys of any type; answered by the store.
+    Keyspace(keyspace::Keyspace),
+    /// Memcached items; answered by the store.
+    Memcached(memcached::Memcached),
+    /// The client's own connection; answered by the gateway.
+    Connection(connection::Connection),
+    /// The server; answered by the gateway.
+    Server(server::Server),
+}
+
+/// Declares a family: an enum of verbs and its rows, in the same order.
+macro_rules! family {
+    ($(#[$doc:meta])* $family:ident $group:literal $($verb:ident = $name:literal $syntax:literal
+        $(.$setter:ident($($argument:expr),* $(,)?))*;)*) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[allow(missing_docs, reason = "each verb is documented by its row")]
+        pub enum $family { $($verb),* }
+
+        /// The rows of this family.
+        pub static ROWS: &[$crate::table::Row] = &[$(
+            $crate::table::Row::new(
+                $crate::table::Verb::$family($family::$verb), $group, $name, $syntax,
+            )$(.$setter($($argument),*))*
+        ),*];
+    };
+}
+pub(crate) use family;
+
+/// All rows, family by family. Rows of subcommands (`CONFIG|GET`) stand among them.
+pub fn rows() -> impl Iterator<Item = &'static Row> {
+    [strings::ROWS, bitmaps::ROWS, keyspace::ROWS, memcached::ROWS, connection::ROWS, server::ROWS]
+        .into_iter()
+        .flatten()
+}
+
+/// The row of a command by the name a RESP client sends, in any case. Rows of subcommands are found by
+/// their full name, `config|get`; Memcached's rows are not found at all.
+#[inline]
+pub fn lookup(name: &[u8]) -> Option<&'static Row> {
+    INDEX.find(name)
+}
+
+static INDEX: LazyLock<Index> = LazyLock::new(Index::new);
+
+/// Names to rows: open addressing over folded bytes, at most half full.
+struct Index {
+    places: Vec<Option<&'static Row>>,
+}
+
+impl Index {
+    fn new() -> Self {
+        let mut index = Self { places: vec![None; (rows().count() * 2).next_power_of_two()] };
+        for row in rows().filter(|row| !matches!(row.verb, Verb::Memcached(_))) {
+            let mut at = index.home(row.name.as_bytes());
+            while index.places[at].is_some() {
+                at = (at + 1) & (index.places.len() - 1);
+            }
+            index.places[at] = Some(row);
+        }
+        index
+    }
+
+    #[inline]
+    fn home(&self, name: &[u8]) -> usize {
+        let hash = name.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte | 0x20)).wrapping_mul(0x100_0000_01b3)
+        });
+        (hash ^ (hash >> 32)) as usize & (self.places.len() - 1)
+    }
+
+    #[inline]
+    fn find(&self, name: &[u8]) -> Option<&'static Row> {
+        let mut at = self.home(name);
+        while let Some(row) = self.places[at] {
+            if row.name.as_bytes().eq_ignore_ascii_case(name) {
+                return Some(row);
+            }
+            at = (at + 1) & (self.places.len() - 1);
+        }
+        None
+    }
+}

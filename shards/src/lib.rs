@@ -1,0 +1,1 @@
+//! Who holds the data: the partitioned in-memory store of Tidegate.
