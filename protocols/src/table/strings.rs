@@ -1,12 +1,29 @@
 //! Commands on strings.
 
 use super::family;
-use super::row::{Access, Begin, Find, Flags, KeySpec};
+use super::row::{Access, Begin, Categories, Find, Flags, Gather, KeySpec};
+
+/// Keys from the first argument to `last` after it, `step` apart.
+const fn keys(last: i16, step: u16, access: Access) -> [KeySpec; 1] {
+    [KeySpec { begin: Begin::Index(1), find: Find::Range { last, step, limit: 0 }, access }]
+}
 
 /// One key, the first argument.
 const fn one_key(access: Access) -> [KeySpec; 1] {
-    [KeySpec { begin: Begin::Index(1), find: Find::Range { last: 0, step: 1, limit: 0 }, access }]
+    keys(0, 1, access)
 }
+
+const READ: Access = Access::RO.and(Access::ACCESS);
+const READ_AND_WRITE: Access = Access::RW.and(Access::ACCESS).and(Access::UPDATE);
+const OVERWRITE: Access = Access::OW.and(Access::UPDATE);
+const CREATE: Access = Access::OW.and(Access::INSERT);
+
+const WRITES: Flags = Flags::WRITE.and(Flags::DENYOOM);
+const WRITES_FAST: Flags = WRITES.and(Flags::FAST);
+const READS: Flags = Flags::READONLY;
+const READS_FAST: Flags = READS.and(Flags::FAST);
+
+const STRING: Categories = Categories::STRING;
 
 family! {
     /// Commands on strings.
@@ -14,10 +31,102 @@ family! {
 
     Get = "GET" "key"
         .summary("Returns the string value of a key.")
-        .keys(&one_key(Access::RO.and(Access::ACCESS))).flags(Flags::READONLY.and(Flags::FAST));
+        .keys(&one_key(READ)).flags(READS_FAST).categories(STRING);
 
     Set = "SET" "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]"
         .summary("Sets the string value of a key, whatever it held before, and its time to live.")
-        .keys(&one_key(Access::RW.and(Access::ACCESS).and(Access::UPDATE).and(Access::VARIABLE_FLAGS)))
-        .flags(Flags::WRITE.and(Flags::DENYOOM));
+        .keys(&one_key(READ_AND_WRITE.and(Access::VARIABLE_FLAGS)))
+        .flags(WRITES).categories(STRING);
+
+    Setnx = "SETNX" "key value"
+        .summary("Sets the string value of a key that does not exist yet.")
+        .keys(&one_key(CREATE)).flags(WRITES_FAST).categories(STRING);
+
+    Setex = "SETEX" "key seconds value"
+        .summary("Sets the string value of a key and the seconds it has to live.")
+        .keys(&one_key(OVERWRITE)).flags(WRITES).categories(STRING).since("2.0.0");
+
+    Psetex = "PSETEX" "key milliseconds value"
+        .summary("Sets the string value of a key and the milliseconds it has to live.")
+        .keys(&one_key(OVERWRITE)).flags(WRITES).categories(STRING).since("2.6.0");
+
+    Getset = "GETSET" "key value"
+        .summary("Sets the string value of a key and returns the one it had.")
+        .keys(&one_key(READ_AND_WRITE)).flags(WRITES_FAST).categories(STRING);
+
+    Getdel = "GETDEL" "key"
+        .summary("Returns the string value of a key and deletes the key.")
+        .keys(&one_key(Access::RW.and(Access::ACCESS).and(Access::DELETE)))
+        .flags(Flags::WRITE.and(Flags::FAST)).categories(STRING).since("6.2.0");
+
+    Getex = "GETEX" "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]"
+        .summary("Returns the string value of a key and changes its time to live if asked to.")
+        .keys(&one_key(READ_AND_WRITE))
+        .flags(Flags::WRITE.and(Flags::FAST)).categories(STRING).since("6.2.0");
+
+    Mget = "MGET" "key [key ...]"
+        .summary("Returns the string values of several keys, null for those that hold none.")
+        .cost("O(N) where N is the number of keys")
+        .keys(&keys(-1, 1, READ)).flags(READS_FAST).categories(STRING).split(Gather::ByKey);
+
+    Mset = "MSET" "key value [key value ...]"
+        .summary("Sets the string values of several keys at once.")
+        .cost("O(N) where N is the number of keys")
+        .keys(&keys(-1, 2, OVERWRITE)).flags(WRITES).categories(STRING).since("1.0.1")
+        .split(Gather::Agree);
+
+    Msetnx = "MSETNX" "key value [key value ...]"
+        .summary("Sets the string values of several keys at once, if none of them exists.")
+        .cost("O(N) where N is the number of keys")
+        .keys(&keys(-1, 2, CREATE)).flags(WRITES).categories(STRING).since("1.0.1");
+
+    Append = "APPEND" "key value"
+        .summary("Adds bytes to the end of a string, creating it where there is none.")
+        .cost("O(N) where N is the length of the value")
+        .keys(&one_key(Access::RW.and(Access::INSERT)))
+        .flags(WRITES_FAST).categories(STRING).since("2.0.0");
+
+    Strlen = "STRLEN" "key"
+        .summary("Returns the length of a string in bytes.")
+        .keys(&one_key(Access::RO)).flags(READS_FAST).categories(STRING).since("2.2.0");
+
+    Getrange = "GETRANGE" "key start end"
+        .summary("Returns the bytes of a string from one index to another, both included.")
+        .cost("O(N) where N is the number of bytes returned")
+        .keys(&one_key(READ)).flags(READS).categories(STRING).since("2.4.0");
+
+    Substr = "SUBSTR" "key start end"
+        .summary("Returns the bytes of a string from one index to another; an old name of GETRANGE.")
+        .cost("O(N) where N is the number of bytes returned")
+        .keys(&one_key(READ)).flags(READS).categories(STRING);
+
+    Setrange = "SETRANGE" "key offset value"
+        .summary("Overwrites a string from an offset on, padding it with zero bytes up to there.")
+        .cost("O(N) where N is the length of the value and of the padding")
+        .keys(&one_key(Access::RW.and(Access::UPDATE))).flags(WRITES).categories(STRING).since("2.2.0");
+
+    Incr = "INCR" "key"
+        .summary("Adds one to the integer a key holds; a missing key counts as 0.")
+        .keys(&one_key(READ_AND_WRITE)).flags(WRITES_FAST).categories(STRING);
+
+    Decr = "DECR" "key"
+        .summary("Takes one from the integer a key holds; a missing key counts as 0.")
+        .keys(&one_key(READ_AND_WRITE)).flags(WRITES_FAST).categories(STRING);
+
+    Incrby = "INCRBY" "key increment"
+        .summary("Adds a number to the integer a key holds; a missing key counts as 0.")
+        .keys(&one_key(READ_AND_WRITE)).flags(WRITES_FAST).categories(STRING);
+
+    Decrby = "DECRBY" "key decrement"
+        .summary("Takes a number from the integer a key holds; a missing key counts as 0.")
+        .keys(&one_key(READ_AND_WRITE)).flags(WRITES_FAST).categories(STRING);
+
+    Incrbyfloat = "INCRBYFLOAT" "key increment"
+        .summary("Adds a decimal fraction to the number a key holds; a missing key counts as 0.")
+        .keys(&one_key(READ_AND_WRITE)).flags(WRITES_FAST).categories(STRING).since("2.6.0");
+
+    Lcs = "LCS" "key1 key2 [LEN] [IDX] [MINMATCHLEN len] [WITHMATCHLEN]"
+        .summary("Finds the longest common subsequence of two strings.")
+        .cost("O(N*M) where N and M are the lengths of the strings")
+        .keys(&keys(1, 1, READ)).flags(READS).categories(STRING).since("7.0.0");
 }
