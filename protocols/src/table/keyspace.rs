@@ -1,8 +1,187 @@
-//! Commands on keys of any type.
+//! Commands on keys of any type, and on the keyspace as a whole.
 
 use super::family;
+use super::row::{Access, Begin, Categories, Find, Flags, Gather, KeySpec};
+
+/// One key, argument `index`.
+const fn key_at(index: u16, access: Access) -> KeySpec {
+    KeySpec { begin: Begin::Index(index), find: Find::Range { last: 0, step: 1, limit: 0 }, access }
+}
+
+/// Every argument after the name is a key.
+const fn all_keys(access: Access) -> [KeySpec; 1] {
+    [KeySpec { begin: Begin::Index(1), find: Find::Range { last: -1, step: 1, limit: 0 }, access }]
+}
+
+const READ: Flags = Flags::READONLY;
+const READ_FAST: Flags = Flags::READONLY.and(Flags::FAST);
+const WRITE: Flags = Flags::WRITE;
+const WRITE_FAST: Flags = Flags::WRITE.and(Flags::FAST);
+const KEYSPACE: Categories = Categories::KEYSPACE;
+const KEYSPACE_DANGEROUS: Categories = Categories::KEYSPACE.and(Categories::DANGEROUS);
+const READ_ONE: &[KeySpec] = &[key_at(1, Access::RO)];
+const LOOK_AT_ONE: &[KeySpec] = &[key_at(1, Access::RO.and(Access::ACCESS))];
+const CHANGE_ONE: &[KeySpec] = &[key_at(1, Access::RW.and(Access::UPDATE))];
+const READ_SECOND: &[KeySpec] = &[key_at(2, Access::RO)];
+const REMOVE_ALL: &[KeySpec] = &all_keys(Access::RM.and(Access::DELETE));
+const READ_ALL: &[KeySpec] = &all_keys(Access::RO);
+const MOVE_ONTO: &[KeySpec] = &[
+    key_at(1, Access::RW.and(Access::ACCESS).and(Access::DELETE)),
+    key_at(2, Access::OW.and(Access::UPDATE)),
+];
+const MOVE_INTO: &[KeySpec] = &[
+    key_at(1, Access::RW.and(Access::ACCESS).and(Access::DELETE)),
+    key_at(2, Access::OW.and(Access::INSERT)),
+];
+const COPY_ONTO: &[KeySpec] =
+    &[key_at(1, Access::RO.and(Access::ACCESS)), key_at(2, Access::OW.and(Access::UPDATE))];
+const MOVE_OUT: &[KeySpec] = &[key_at(1, Access::RW.and(Access::ACCESS).and(Access::UPDATE))];
 
 family! {
     /// Commands on keys of any type.
     Keyspace "generic"
+
+    Del = "DEL" "key [key ...]"
+        .summary("Deletes keys and counts those that existed.")
+        .cost("O(N), N the number of keys; plus the elements of each that is a collection.")
+        .keys(REMOVE_ALL).split(Gather::Sum).flags(WRITE).categories(KEYSPACE);
+
+    Unlink = "UNLINK" "key [key ...]"
+        .summary("Deletes keys as DEL does, and frees large values later.")
+        .cost("O(1) for each key; large values are freed elsewhere.")
+        .since("4.0.0").keys(REMOVE_ALL).split(Gather::Sum).flags(WRITE_FAST).categories(KEYSPACE);
+
+    Exists = "EXISTS" "key [key ...]"
+        .summary("Counts which of the keys exist; a key named twice counts twice.")
+        .cost("O(N), N the number of keys.")
+        .keys(READ_ALL).split(Gather::Sum).flags(READ_FAST).categories(KEYSPACE);
+
+    Touch = "TOUCH" "key [key ...]"
+        .summary("Marks keys as used just now and counts those that exist.")
+        .cost("O(N), N the number of keys.")
+        .since("3.2.1").keys(READ_ALL).split(Gather::Sum).flags(READ_FAST).categories(KEYSPACE);
+
+    Type = "TYPE" "key"
+        .summary("Names the type of the value of a key.")
+        .keys(READ_ONE).flags(READ_FAST).categories(KEYSPACE);
+
+    Ttl = "TTL" "key"
+        .summary("Returns the time to live of a key in seconds.")
+        .keys(LOOK_AT_ONE).flags(READ_FAST).categories(KEYSPACE);
+
+    Pttl = "PTTL" "key"
+        .summary("Returns the time to live of a key in milliseconds.")
+        .since("2.6.0").keys(LOOK_AT_ONE).flags(READ_FAST).categories(KEYSPACE);
+
+    Expiretime = "EXPIRETIME" "key"
+        .summary("Returns when a key expires, in Unix seconds.")
+        .since("7.0.0").keys(LOOK_AT_ONE).flags(READ_FAST).categories(KEYSPACE);
+
+    Pexpiretime = "PEXPIRETIME" "key"
+        .summary("Returns when a key expires, in Unix milliseconds.")
+        .since("7.0.0").keys(LOOK_AT_ONE).flags(READ_FAST).categories(KEYSPACE);
+
+    Expire = "EXPIRE" "key seconds [NX | XX | GT | LT]"
+        .summary("Lets a key expire in some seconds.")
+        .keys(CHANGE_ONE).flags(WRITE_FAST).categories(KEYSPACE);
+
+    Pexpire = "PEXPIRE" "key milliseconds [NX | XX | GT | LT]"
+        .summary("Lets a key expire in some milliseconds.")
+        .since("2.6.0").keys(CHANGE_ONE).flags(WRITE_FAST).categories(KEYSPACE);
+
+    Expireat = "EXPIREAT" "key unix-time-seconds [NX | XX | GT | LT]"
+        .summary("Lets a key expire at a Unix time in seconds.")
+        .since("1.2.0").keys(CHANGE_ONE).flags(WRITE_FAST).categories(KEYSPACE);
+
+    Pexpireat = "PEXPIREAT" "key unix-time-milliseconds [NX | XX | GT | LT]"
+        .summary("Lets a key expire at a Unix time in milliseconds.")
+        .since("2.6.0").keys(CHANGE_ONE).flags(WRITE_FAST).categories(KEYSPACE);
+
+    Persist = "PERSIST" "key"
+        .summary("Takes the time to live away from a key.")
+        .since("2.2.0").keys(CHANGE_ONE).flags(WRITE_FAST).categories(KEYSPACE);
+
+    Rename = "RENAME" "key newkey"
+        .summary("Gives a key another name, over whatever had it.")
+        .keys(MOVE_ONTO).flags(WRITE).categories(KEYSPACE);
+
+    Renamenx = "RENAMENX" "key newkey"
+        .summary("Gives a key another name unless it is taken.")
+        .keys(MOVE_INTO).flags(WRITE_FAST).categories(KEYSPACE);
+
+    Copy = "COPY" "source destination [DB destination-db] [REPLACE]"
+        .summary("Copies a value and its time to live to another key or database.")
+        .cost("O(1) for strings, O(N) for N elements of a collection.")
+        .since("6.2.0").keys(COPY_ONTO).flags(Flags::WRITE.and(Flags::DENYOOM)).categories(KEYSPACE);
+
+    Move = "MOVE" "key db"
+        .summary("Moves a key to another database unless it is taken there.")
+        .keys(MOVE_OUT).flags(WRITE_FAST).categories(KEYSPACE);
+
+    Keys = "KEYS" "pattern"
+        .summary("Lists the keys whose names match a pattern.")
+        .cost("O(N), N the number of keys in the database.")
+        .every(Gather::Join).flags(READ).categories(KEYSPACE_DANGEROUS);
+
+    Scan = "SCAN" "cursor [MATCH pattern] [COUNT count] [TYPE type]"
+        .summary("Goes through the keys of a database in steps.")
+        .cost("O(1) a step, O(N) for all steps, N the number of keys in the database.")
+        .since("2.8.0").every(Gather::Cursor).flags(READ).categories(KEYSPACE);
+
+    Randomkey = "RANDOMKEY" ""
+        .summary("Returns some key of the database.")
+        .every(Gather::Any).flags(READ).categories(KEYSPACE);
+
+    Dbsize = "DBSIZE" "" .group("server")
+        .summary("Counts the keys of the database.")
+        .every(Gather::Sum).flags(READ_FAST).categories(KEYSPACE);
+
+    Flushdb = "FLUSHDB" "[ASYNC | SYNC]" .group("server")
+        .summary("Removes every key of the database.")
+        .cost("O(N), N the number of keys in the database.")
+        .every(Gather::Agree).flags(WRITE).categories(KEYSPACE_DANGEROUS);
+
+    Flushall = "FLUSHALL" "[ASYNC | SYNC]" .group("server")
+        .summary("Removes every key of every database.")
+        .cost("O(N), N the number of keys in all databases.")
+        .every(Gather::Agree).flags(WRITE).categories(KEYSPACE_DANGEROUS);
+
+    Swapdb = "SWAPDB" "index1 index2" .group("server")
+        .summary("Exchanges two databases for all clients at once.")
+        .cost("O(N), N the number of clients that watch or wait for keys of the two.")
+        .since("4.0.0").every(Gather::Agree).flags(WRITE_FAST).categories(KEYSPACE_DANGEROUS);
+
+    Object = "OBJECT" "" .arity(-2)
+        .summary("Holds the commands that look into values.")
+        .cost("Depends on the subcommand.").since("2.2.3");
+
+    ObjectEncoding = "OBJECT|ENCODING" "key"
+        .summary("Names how the value of a key is kept in memory.")
+        .since("2.2.3").keys(READ_SECOND).flags(READ).categories(KEYSPACE);
+
+    ObjectFreq = "OBJECT|FREQ" "key"
+        .summary("Returns the logarithmic access counter of a key.")
+        .since("4.0.0").keys(READ_SECOND).flags(READ).categories(KEYSPACE);
+
+    ObjectIdletime = "OBJECT|IDLETIME" "key"
+        .summary("Returns the seconds since a key was used.")
+        .since("2.2.3").keys(READ_SECOND).flags(READ).categories(KEYSPACE);
+
+    ObjectRefcount = "OBJECT|REFCOUNT" "key"
+        .summary("Returns how many references the value of a key has.")
+        .since("2.2.3").keys(READ_SECOND).flags(READ).categories(KEYSPACE);
+
+    ObjectHelp = "OBJECT|HELP" ""
+        .summary("Explains the subcommands of OBJECT.")
+        .since("6.2.0").flags(Flags::LOADING.and(Flags::STALE)).categories(KEYSPACE);
+
+    MemoryUsage = "MEMORY|USAGE" "key [SAMPLES count]" .group("server")
+        .summary("Returns the bytes a key and its value take.")
+        .cost("O(N), N the number of samples.")
+        .since("4.0.0").keys(READ_SECOND).flags(READ);
+
+    DebugObject = "DEBUG|OBJECT" "key [FAST]" .group("server")
+        .summary("Describes how the value of a key is kept in memory.")
+        .keys(READ_SECOND)
+        .flags(Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE));
 }

@@ -283,6 +283,12 @@ impl Row {
         }
     }
 
+    /// Group, where it is not that of its family.
+    pub(super) const fn group(mut self, name: &'static str) -> Self {
+        self.group = name;
+        self
+    }
+
     /// One sentence, for people.
     pub(super) const fn summary(mut self, text: &'static str) -> Self {
         self.summary = text;

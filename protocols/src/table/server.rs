@@ -1,8 +1,187 @@
-//! Commands on the server.
+//! Commands about the server itself.
 
 use super::family;
+use super::row::{Categories, Flags};
+
+const ANYTIME: Flags = Flags::LOADING.and(Flags::STALE);
+const ADMIN_READ: Flags = Flags::ADMIN.and(ANYTIME);
+const ADMIN: Flags = ADMIN_READ.and(Flags::NOSCRIPT);
+const CONNECTION: Categories = Categories::CONNECTION;
+const DEPENDS: &str = "Depends on the subcommand.";
 
 family! {
-    /// Commands on the server.
+    /// Commands about the server itself.
     Server "server"
+
+    Command = "COMMAND" ""
+        .summary("Describes every command.").cost("O(N), N the number of commands.")
+        .arity(-1).since("2.8.13").flags(ANYTIME).categories(CONNECTION);
+
+    CommandCount = "COMMAND|COUNT" ""
+        .summary("Counts the commands.")
+        .since("2.8.13").flags(ANYTIME).categories(CONNECTION);
+
+    CommandDocs = "COMMAND|DOCS" "[command-name [command-name ...]]"
+        .summary("Documents commands and their arguments.").cost("O(N), N the number of commands asked for.")
+        .since("7.0.0").flags(ANYTIME).categories(CONNECTION);
+
+    CommandGetkeys = "COMMAND|GETKEYS" "command [arg ...]"
+        .summary("Finds the keys among the arguments of a command.").cost("O(N), N the number of arguments.")
+        .arity(-4).since("2.8.13").flags(ANYTIME).categories(CONNECTION);
+
+    CommandGetkeysandflags = "COMMAND|GETKEYSANDFLAGS" "command [arg ...]"
+        .summary("Finds the keys among the arguments of a command and says what is done with each.")
+        .cost("O(N), N the number of arguments.")
+        .arity(-4).since("7.0.0").flags(ANYTIME).categories(CONNECTION);
+
+    CommandInfo = "COMMAND|INFO" "[command-name [command-name ...]]"
+        .summary("Describes some commands.").cost("O(N), N the number of commands asked for.")
+        .since("2.8.13").flags(ANYTIME).categories(CONNECTION);
+
+    CommandList = "COMMAND|LIST" "[FILTERBY MODULE module-name | ACLCAT category | PATTERN pattern]"
+        .summary("Lists the names of commands.").cost("O(N), N the number of commands.")
+        .since("7.0.0").flags(ANYTIME).categories(CONNECTION);
+
+    CommandHelp = "COMMAND|HELP" ""
+        .summary("Explains the subcommands of COMMAND.")
+        .since("5.0.0").flags(ANYTIME).categories(CONNECTION);
+
+    Config = "CONFIG" ""
+        .summary("Holds the commands on settings.").cost(DEPENDS)
+        .arity(-2).since("2.0.0");
+
+    ConfigGet = "CONFIG|GET" "parameter [parameter ...]"
+        .summary("Shows the settings whose names match patterns.")
+        .cost("O(N), N the number of settings and patterns.")
+        .since("2.0.0").flags(ADMIN);
+
+    ConfigSet = "CONFIG|SET" "parameter value [parameter value ...]"
+        .summary("Changes settings, all of them or none.").cost("O(N), N the number of settings.")
+        .since("2.0.0").flags(ADMIN);
+
+    ConfigResetstat = "CONFIG|RESETSTAT" ""
+        .summary("Sets the statistics back to zero.")
+        .since("2.0.0").flags(ADMIN);
+
+    ConfigRewrite = "CONFIG|REWRITE" ""
+        .summary("Writes the settings in use to the configuration file.")
+        .since("2.8.0").flags(ADMIN);
+
+    ConfigHelp = "CONFIG|HELP" ""
+        .summary("Explains the subcommands of CONFIG.")
+        .since("5.0.0").flags(ANYTIME);
+
+    Debug = "DEBUG" ""
+        .summary("Holds the commands for tests of the server.").cost(DEPENDS)
+        .arity(-2).flags(ADMIN);
+
+    DebugSleep = "DEBUG|SLEEP" "seconds"
+        .summary("Holds the client, and no other, for some seconds.")
+        .flags(ADMIN);
+
+    DebugSetActiveExpire = "DEBUG|SET-ACTIVE-EXPIRE" "enabled"
+        .summary("Lets expired keys be removed in the background, or only when they are asked for.")
+        .flags(ADMIN);
+
+    DebugHelp = "DEBUG|HELP" ""
+        .summary("Explains the subcommands of DEBUG.")
+        .flags(ADMIN);
+
+    Info = "INFO" "[section [section ...]]"
+        .summary("Reports about the server, section by section.")
+        .flags(ANYTIME).categories(Categories::DANGEROUS);
+
+    Latency = "LATENCY" ""
+        .summary("Holds the commands on the latency of commands and events.").cost(DEPENDS)
+        .arity(-2).since("2.8.13");
+
+    LatencyDoctor = "LATENCY|DOCTOR" ""
+        .summary("Explains in words what was slow.")
+        .since("2.8.13").flags(ADMIN);
+
+    LatencyGraph = "LATENCY|GRAPH" "event"
+        .summary("Draws the latest slow moments of an event.")
+        .since("2.8.13").flags(ADMIN);
+
+    LatencyHelp = "LATENCY|HELP" ""
+        .summary("Explains the subcommands of LATENCY.")
+        .since("2.8.13").flags(ANYTIME);
+
+    LatencyHistogram = "LATENCY|HISTOGRAM" "[command [command ...]]"
+        .summary("Returns how the times of commands are distributed.")
+        .cost("O(N), N the number of commands with a histogram.")
+        .since("7.0.0").flags(ADMIN);
+
+    LatencyHistory = "LATENCY|HISTORY" "event"
+        .summary("Lists the latest slow moments of an event.")
+        .since("2.8.13").flags(ADMIN);
+
+    LatencyLatest = "LATENCY|LATEST" ""
+        .summary("Lists the latest and the worst slow moment of every event.")
+        .since("2.8.13").flags(ADMIN);
+
+    LatencyReset = "LATENCY|RESET" "[event [event ...]]"
+        .summary("Forgets the slow moments of some events or of all.")
+        .since("2.8.13").flags(ADMIN);
+
+    Lolwut = "LOLWUT" "[VERSION version]"
+        .summary("Names the version under a small drawing.")
+        .since("5.0.0").flags(Flags::READONLY.and(Flags::FAST));
+
+    Memory = "MEMORY" ""
+        .summary("Holds the commands on memory.").cost(DEPENDS)
+        .arity(-2).since("4.0.0");
+
+    MemoryDoctor = "MEMORY|DOCTOR" ""
+        .summary("Explains in words what is unusual about memory.")
+        .since("4.0.0");
+
+    MemoryHelp = "MEMORY|HELP" ""
+        .summary("Explains the subcommands of MEMORY.")
+        .since("4.0.0").flags(ANYTIME);
+
+    MemoryMallocStats = "MEMORY|MALLOC-STATS" ""
+        .summary("Returns the figures of the allocator.").cost("Depends on the memory in use.")
+        .since("4.0.0");
+
+    MemoryPurge = "MEMORY|PURGE" ""
+        .summary("Asks the allocator to give unused pages back.").cost("Depends on the memory in use.")
+        .since("4.0.0");
+
+    MemoryStats = "MEMORY|STATS" ""
+        .summary("Returns what memory is used for.")
+        .since("4.0.0");
+
+    Role = "ROLE" ""
+        .summary("Says whether this is a primary or a replica, and of whom.")
+        .since("2.8.12").flags(ANYTIME.and(Flags::NOSCRIPT).and(Flags::FAST))
+        .categories(Categories::ADMIN.and(Categories::DANGEROUS));
+
+    Shutdown = "SHUTDOWN" "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]"
+        .summary("Lets the server finish what it has begun and stop.")
+        .flags(ADMIN.and(Flags::NO_MULTI).and(Flags::ALLOW_BUSY));
+
+    Slowlog = "SLOWLOG" ""
+        .summary("Holds the commands on the log of slow commands.").cost(DEPENDS)
+        .arity(-2).since("2.2.12");
+
+    SlowlogGet = "SLOWLOG|GET" "[count]"
+        .summary("Returns the latest slow commands.").cost("O(N), N the number of entries returned.")
+        .since("2.2.12").flags(ADMIN_READ);
+
+    SlowlogHelp = "SLOWLOG|HELP" ""
+        .summary("Explains the subcommands of SLOWLOG.")
+        .since("6.2.0").flags(ANYTIME);
+
+    SlowlogLen = "SLOWLOG|LEN" ""
+        .summary("Counts the entries of the slow log.")
+        .since("2.2.12").flags(ADMIN_READ);
+
+    SlowlogReset = "SLOWLOG|RESET" ""
+        .summary("Empties the slow log.").cost("O(N), N the number of entries.")
+        .since("2.2.12").flags(ADMIN_READ);
+
+    Time = "TIME" ""
+        .summary("Returns the time of the server as Unix seconds and the microseconds within.")
+        .since("2.6.0").flags(ANYTIME.and(Flags::FAST));
 }
