@@ -31,6 +31,8 @@ pub struct Row {
     pub route: Route,
     /// How answers of several shards become one.
     pub gather: Gather,
+    /// Whether this is only the name its subcommands stand under (`CLIENT`).
+    pub container: bool,
 }
 
 /// A set of properties, named as Redis names them in `COMMAND INFO`.
@@ -280,6 +282,7 @@ impl Row {
             keys: &[],
             route: Route::Gateway,
             gather: Gather::One,
+            container: false,
         }
     }
 
@@ -337,6 +340,13 @@ impl Row {
     pub(super) const fn every(mut self, gather: Gather) -> Self {
         self.route = Route::Every;
         self.gather = gather;
+        self
+    }
+
+    /// Only the name its subcommands stand under.
+    pub(super) const fn container(mut self) -> Self {
+        self.container = true;
+        self.arity = -2;
         self
     }
 

@@ -1,0 +1,143 @@
+//! From the words of a RESP request to its row, or to the exact error that says why there is none.
+
+use super::{Row, lookup};
+use crate::reply::Reply;
+use crate::request::Args;
+
+/// Bytes of a command's name, and of its arguments, that an error repeats. Source: Redis `server.c`,
+/// `commandCheckExistence`.
+const ECHO_BYTES_MAX: usize = 128;
+
+/// The longest name of a subcommand with its container, `CONTAINER|SUBCOMMAND`, that is looked up.
+const NAME_BYTES_MAX: usize = 64;
+
+/// Why a request has no row, or not enough arguments for it.
+#[derive(Clone, Copy, Debug)]
+pub enum Unresolved {
+    /// No command of this name.
+    Command,
+    /// The container is there, the subcommand is not.
+    Subcommand(&'static Row),
+    /// Too few or too many arguments for this row.
+    Arity(&'static Row),
+}
+
+/// The row `args` ask for; `args` are not empty.
+///
+/// # Errors
+/// As Redis, the name is looked at first, then the number of arguments.
+#[inline]
+pub fn resolve(args: &Args<'_>) -> Result<&'static Row, Unresolved> {
+    let mut row = lookup(args.at(0)).ok_or(Unresolved::Command)?;
+    if row.container
+        && let Some(word) = args.get(1)
+    {
+        row = subcommand(row, word).ok_or(Unresolved::Subcommand(row))?;
+    }
+    if row.takes(args.len()) { Ok(row) } else { Err(Unresolved::Arity(row)) }
+}
+
+/// The row of `container`'s subcommand `word`, in any case.
+pub fn subcommand(container: &Row, word: &[u8]) -> Option<&'static Row> {
+    let mut name = [0; NAME_BYTES_MAX];
+    let bar = container.name.len();
+    let end = bar + 1 + word.len();
+    let name = name.get_mut(..end)?;
+    name[..bar].copy_from_slice(container.name.as_bytes());
+    name[bar] = b'|';
+    name[bar + 1..].copy_from_slice(word);
+    lookup(name)
+}
+
+impl Unresolved {
+    /// Writes the error Redis gives for the request `args`.
+    pub fn answer(self, args: &Args<'_>, reply: &mut Reply<'_>) {
+        match self {
+            Self::Command => {
+                let mut rest = String::new();
+                for arg in args.iter().skip(1) {
+                    if rest.len() >= ECHO_BYTES_MAX {
+                        break;
+                    }
+                    rest += &format!("'{}' ", echo(arg, ECHO_BYTES_MAX - rest.len()));
+                }
+                let name = echo(args.at(0), ECHO_BYTES_MAX);
+                reply.error(format_args!("ERR unknown command '{name}', with args beginning with: {rest}"));
+            }
+            Self::Subcommand(container) => {
+                let word = echo(args.at(1), ECHO_BYTES_MAX);
+                reply.error(format_args!("ERR unknown subcommand '{word}'. Try {} HELP.", container.name));
+            }
+            Self::Arity(row) => reply.error(format_args!(
+                "ERR wrong number of arguments for '{}' command",
+                row.name.to_ascii_lowercase()
+            )),
+        }
+    }
+}
+
+/// At most `most` bytes of `text`, up to a zero byte if there is one.
+fn echo(text: &[u8], most: usize) -> std::borrow::Cow<'_, str> {
+    let text = &text[..text.len().min(most)];
+    let end = memchr::memchr(0, text).unwrap_or(text.len());
+    String::from_utf8_lossy(&text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::Span;
+    use crate::{Dialect, Verb};
+
+    fn with_args<T>(words: &[&[u8]], f: impl FnOnce(&Args<'_>) -> T) -> T {
+        let bytes = words.concat();
+        let mut at = 0;
+        let spans: Vec<Span> = words
+            .iter()
+            .map(|word| {
+                at += word.len();
+                Span::new(at - word.len(), at)
+            })
+            .collect();
+        f(&Args::new(&bytes, &spans))
+    }
+
+    fn error(words: &[&[u8]]) -> String {
+        with_args(words, |args| {
+            let mut out = Vec::new();
+            resolve(args).unwrap_err().answer(args, &mut Reply::new(&mut out, Dialect::Resp2));
+            String::from_utf8(out).unwrap()
+        })
+    }
+
+    #[test]
+    fn a_subcommand_is_found_in_any_case() {
+        use crate::table::connection::Connection;
+        let row = with_args(&[b"clIent", b"No-Evict", b"on"], |args| resolve(args).unwrap());
+        assert_eq!(row.verb, Verb::Connection(Connection::ClientNoEvict));
+    }
+
+    #[test]
+    fn what_is_not_there_is_refused_in_the_words_of_redis() {
+        assert_eq!(
+            error(&[b"foo", b"a\r\n", b"b"]),
+            "-ERR unknown command 'foo', with args beginning with: 'a  ' 'b' \r\n"
+        );
+        assert_eq!(error(&[b"foo"]), "-ERR unknown command 'foo', with args beginning with: \r\n");
+        let long = [b'x'; 200];
+        assert_eq!(
+            error(&[&long, b"12345", &long, b"never shown"]),
+            format!(
+                "-ERR unknown command '{}', with args beginning with: '12345' '{}' \r\n",
+                "x".repeat(128),
+                "x".repeat(120)
+            )
+        );
+        assert_eq!(error(&[b"client", b"fOo"]), "-ERR unknown subcommand 'fOo'. Try CLIENT HELP.\r\n");
+        assert_eq!(error(&[b"client"]), "-ERR wrong number of arguments for 'client' command\r\n");
+        assert_eq!(
+            error(&[b"client", b"id", b"x"]),
+            "-ERR wrong number of arguments for 'client|id' command\r\n"
+        );
+    }
+}
