@@ -82,6 +82,9 @@ pub enum Fault {
     /// See [`Fault::UnauthenticatedArray`].
     #[error("ERR Protocol error: unauthenticated bulk length")]
     UnauthenticatedBulk,
+    /// A request of more bytes than a client may send at once. Redis closes without a reply, and so do we.
+    #[error("request exceeds client-query-buffer-limit")]
+    RequestTooLong,
     /// A Memcached line without end; the text comes from [`crate::memcached`].
     #[error("ERROR Too large request")]
     MemcachedLine,

@@ -9,6 +9,7 @@ pub mod error;
 pub mod glob;
 pub mod limits;
 pub mod memcached;
+pub mod number;
 pub mod reply;
 pub mod request;
 pub mod resp;

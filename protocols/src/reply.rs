@@ -6,6 +6,8 @@
 
 use std::io::Write as _;
 
+use crate::error::Fault;
+
 /// The language a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dialect {
@@ -106,6 +108,21 @@ impl<'a> Reply<'a> {
         self.out.extend_from_slice(b"\r\n");
     }
 
+    /// The last reply of a connection that does not speak RESP; nothing where Redis says nothing.
+    pub fn fault(&mut self, fault: Fault) {
+        match fault {
+            Fault::RequestTooLong => {}
+            // Not text: the byte is echoed as it came.
+            Fault::ExpectedBulk(got) => {
+                let got = if matches!(got, b'\r' | b'\n') { b' ' } else { got };
+                self.out.extend_from_slice(b"-ERR Protocol error: expected '$', got '");
+                self.out.push(got);
+                self.out.extend_from_slice(b"'\r\n");
+            }
+            _ => self.error(fault),
+        }
+    }
+
     /// An integer.
     #[inline]
     pub fn integer(&mut self, value: i64) {
@@ -190,6 +207,7 @@ impl<'a> Reply<'a> {
     }
 
     /// Writes the header of a deferred collection of `count` elements (pairs, for a map).
+    #[expect(clippy::needless_pass_by_value, reason = "a length is filled in once")]
     pub fn finish(&mut self, deferred: Deferred, count: usize) {
         let (mark, count) = self.header(deferred.kind, count);
         let mut digits = itoa::Buffer::new();
