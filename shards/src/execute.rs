@@ -1,0 +1,30 @@
+//! From a request to the function of its command.
+
+use tidegate_protocols::data::Outcome;
+use tidegate_protocols::{Error, Reply, Request, Verb};
+
+use crate::db::Db;
+use crate::{bitmaps, keyspace, memcached, strings};
+
+/// Executes `request` and writes its reply; an error takes back what the command had written.
+pub(crate) fn execute(request: &Request<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> Outcome {
+    let mark = reply.mark();
+    match answer(request, db, reply) {
+        Ok(()) => Outcome::Done,
+        Err(error) => {
+            reply.rewind(mark);
+            reply.error(error);
+            Outcome::Failed
+        }
+    }
+}
+
+fn answer(request: &Request<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    match request.row.verb {
+        Verb::Strings(verb) => strings::execute(verb, request, db, reply),
+        Verb::Bitmaps(verb) => bitmaps::execute(verb, request, db, reply),
+        Verb::Keyspace(verb) => keyspace::execute(verb, request, db, reply),
+        Verb::Memcached(verb) => memcached::execute(verb, request, db, reply),
+        Verb::Connection(_) | Verb::Server(_) => unreachable!("the gateway answers these itself"),
+    }
+}

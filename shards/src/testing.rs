@@ -1,0 +1,75 @@
+//! A client without a connection, for the tests of commands.
+
+use std::sync::Arc;
+
+use tidegate_protocols::data::{Context, Data, Worker};
+use tidegate_protocols::memcached::Item;
+use tidegate_protocols::reply::{Dialect, Reply};
+use tidegate_protocols::settings::Settings;
+use tidegate_protocols::{Args, Request, Span, table};
+
+use crate::store::{Store, StoreWorker};
+
+/// A store with one client whose clock the test sets.
+pub(crate) struct Client {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) store: Store,
+    pub(crate) worker: StoreWorker,
+    pub(crate) context: Context,
+    pub(crate) dialect: Dialect,
+    pub(crate) now_ms: u64,
+}
+
+impl Client {
+    /// A client of a new store of several partitions, at a fixed time.
+    pub(crate) fn new() -> Self {
+        let settings = Arc::new(Settings::default());
+        let store = Store::new(Arc::clone(&settings), 2);
+        let worker = store.worker(0, 2);
+        let (context, dialect) = (Context::default(), Dialect::Resp2);
+        Self { settings, store, worker, context, dialect, now_ms: 1_700_000_000_000 }
+    }
+
+    /// The reply to a line of words, as text; words in single quotes are not needed: use [`Client::send`].
+    pub(crate) fn run(&mut self, line: &str) -> String {
+        let words: Vec<&[u8]> = line.split_whitespace().map(str::as_bytes).collect();
+        self.send(&words)
+    }
+
+    /// The reply to a RESP request, escaped as ASCII.
+    pub(crate) fn send(&mut self, words: &[&[u8]]) -> String {
+        let row = table::lookup(words[0]).expect("a command of the table");
+        assert!(row.takes(words.len()), "arity of {}", row.name);
+        self.request(row, words, &Item::NONE).escape_ascii().to_string()
+    }
+
+    /// The reply to any request.
+    pub(crate) fn request(&mut self, row: &'static table::Row, words: &[&[u8]], item: &Item) -> Vec<u8> {
+        let bytes = words.concat();
+        let mut end = 0;
+        let spans: Vec<Span> = words
+            .iter()
+            .map(|word| {
+                end += word.len();
+                Span::new(end - word.len(), end)
+            })
+            .collect();
+        let request = Request { row, dialect: self.dialect, args: Args::new(&bytes, &spans), item };
+        let mut out = Vec::new();
+        self.worker.begin(self.now_ms);
+        let prepared = self.worker.prepare(&request, &self.context);
+        self.worker.fetch(prepared, &self.context);
+        let mut reply = Reply::new(&mut out, self.dialect);
+        let _ = self.worker.execute(&request, prepared, &self.context, &mut reply);
+        self.worker.finish();
+        out
+    }
+}
+
+#[test]
+fn what_was_set_is_got() {
+    let mut client = Client::new();
+    assert_eq!(client.run("SET k v"), "+OK\\r\\n");
+    assert_eq!(client.run("GET k"), "$1\\r\\nv\\r\\n");
+    assert_eq!(client.run("GET none"), "$-1\\r\\n");
+}
