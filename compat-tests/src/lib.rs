@@ -1,1 +1,4 @@
 //! Everything that looks at Tidegate from outside.
+#![forbid(unsafe_code)]
+
+pub mod load;

@@ -1,0 +1,182 @@
+//! The course of a contest: who runs, which cells are measured, in which order.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use tidegate_compat_tests::load::dialect::{Dialect, Operation};
+use tidegate_compat_tests::load::histogram::Histogram;
+use tidegate_compat_tests::load::{self, Extent, Figures, Load, process};
+
+use crate::Options;
+use crate::report::{Cell, Footprint, Report};
+use crate::server::{Contender, Maker, Server, build_tidegate};
+
+const PIPELINES: [usize; 3] = [1, 16, 64];
+const VALUE_BYTES: [usize; 2] = [64, 1024];
+const OPERATIONS: [Operation; 2] = [Operation::Get, Operation::Set];
+/// The dialects by the family whose items they share.
+const FAMILIES: [(Maker, &[Dialect]); 2] =
+    [(Maker::Redis, &[Dialect::Resp]), (Maker::Memcached, &[Dialect::Text, Dialect::Meta, Dialect::Binary])];
+
+/// Bytes of a value in the memory table.
+const FOOTPRINT_VALUE_BYTES: usize = 32;
+
+/// Time before a measurement in which requests are not counted.
+const WARM: Duration = Duration::from_millis(200);
+
+/// Runs everything that `options` asks for and prints it as it comes.
+pub(crate) fn run(options: &Options) -> io::Result<()> {
+    let processors = process::processors()?;
+    let generator =
+        if options.threads == 1 { vec![processors[processors.len() - 1]] } else { processors.clone() };
+    let mut report = Report::new(options.csv);
+    report.heading(options, &processors);
+    let ours = contenders(options, &processors)?;
+    process::on(&generator, || -> io::Result<()> {
+        for (family, dialects) in FAMILIES {
+            let entrants: Vec<_> = ours.iter().filter(|one| one.speaks(family)).collect();
+            if !options.wants_only_memory() {
+                for value_bytes in VALUE_BYTES {
+                    measure_family(options, &entrants, dialects, value_bytes, &mut report)?;
+                }
+            }
+            if options.wants_memory() {
+                measure_memory(options, &entrants, dialects[0], &mut report)?;
+            }
+        }
+        Ok(())
+    })?
+}
+
+/// Tidegate first, then those it is compared with.
+fn contenders(options: &Options, processors: &[usize]) -> io::Result<Vec<Contender>> {
+    let tidegate = match &options.tidegate {
+        Some(path) => path.clone(),
+        None => build_tidegate()?,
+    };
+    let threads = options.threads;
+    let entrant = |name: &str, maker, program: &Path, threads: u16| Contender {
+        name: if options.threads == 1 { name.into() } else { format!("{name} ×{threads}") },
+        maker,
+        program: program.to_path_buf(),
+        threads,
+        processors: processors[..usize::from(threads).min(processors.len())].to_vec(),
+    };
+    let mut all = vec![entrant("tidegate", Maker::Tidegate, &tidegate, threads)];
+    if threads > 1 {
+        all.push(entrant("tidegate", Maker::Tidegate, &tidegate, 1));
+    }
+    for (maker, program) in [(Maker::Redis, &options.redis_server), (Maker::Memcached, &options.memcached)] {
+        let name = program.file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
+        all.push(entrant(&name, maker, program, threads));
+    }
+    all.retain(|one| one.program != Path::new("none"));
+    Ok(all)
+}
+
+/// All cells of one family and value size, every contender filled once.
+fn measure_family(
+    options: &Options,
+    entrants: &[&Contender],
+    dialects: &[Dialect],
+    value_bytes: usize,
+    report: &mut Report,
+) -> io::Result<()> {
+    let mut cells = Vec::new();
+    for &dialect in dialects {
+        for pipeline in PIPELINES {
+            for operation in OPERATIONS {
+                let cell = Cell { dialect, operation, pipeline, value_bytes };
+                if options.wants(&cell.words().each_ref().map(String::as_str)) {
+                    cells.push(cell);
+                }
+            }
+        }
+    }
+    if cells.is_empty() {
+        return Ok(());
+    }
+    let servers = entrants.iter().map(|one| one.start()).collect::<io::Result<Vec<_>>>()?;
+    for server in &servers {
+        fill(options, server, dialects[0], options.keys, value_bytes)?;
+    }
+    for cell in cells {
+        let mut runs = vec![Vec::new(); servers.len()];
+        for _ in 0..options.repeat {
+            for (server, runs) in servers.iter().zip(&mut runs) {
+                runs.push(measure(options, server, cell)?);
+            }
+        }
+        let medians: Vec<_> = runs.iter().map(|runs| median(runs)).collect();
+        let names: Vec<_> = entrants.iter().map(|one| one.name.as_str()).collect();
+        report.cell(cell, &names, &medians);
+    }
+    Ok(())
+}
+
+fn measure(options: &Options, server: &Server, cell: Cell) -> io::Result<Figures> {
+    let load = Load {
+        address: server.address(cell.dialect),
+        dialect: cell.dialect,
+        operation: cell.operation,
+        connections: options.connections,
+        pipeline: cell.pipeline,
+        keys: options.keys,
+        value_bytes: cell.value_bytes,
+        extent: Extent::Random { warm: WARM, counted: options.measured() },
+    };
+    load::run(&load, server.process())
+}
+
+/// Resident bytes per item of every contender, each alone on the machine.
+fn measure_memory(
+    options: &Options,
+    entrants: &[&Contender],
+    dialect: Dialect,
+    report: &mut Report,
+) -> io::Result<()> {
+    let mut footprints = Vec::new();
+    for contender in entrants {
+        let server = contender.start()?;
+        let empty_bytes = server.process().resident_bytes()?;
+        fill(options, &server, dialect, options.items, FOOTPRINT_VALUE_BYTES)?;
+        let full_bytes = server.process().resident_bytes()?;
+        let items = options.items;
+        footprints.push(Footprint { name: contender.name.clone(), items, empty_bytes, full_bytes });
+    }
+    report.memory(dialect, FOOTPRINT_VALUE_BYTES, &footprints);
+    Ok(())
+}
+
+/// Stores `keys` items.
+fn fill(
+    options: &Options,
+    server: &Server,
+    dialect: Dialect,
+    keys: u64,
+    value_bytes: usize,
+) -> io::Result<()> {
+    let load = Load {
+        address: server.address(dialect),
+        dialect,
+        operation: Operation::Set,
+        connections: options.connections,
+        pipeline: 64,
+        keys,
+        value_bytes,
+        extent: Extent::EachKeyOnce,
+    };
+    load::run(&load, server.process()).map(drop)
+}
+
+/// The run with the median processor time, with the latencies of all.
+fn median(runs: &[Figures]) -> Figures {
+    let mut order: Vec<_> = runs.iter().collect();
+    order.sort_by(|a, b| a.cpu_us.total_cmp(&b.cpu_us));
+    let mut latency = Histogram::default();
+    for run in runs {
+        latency.merge(&run.latency);
+    }
+    Figures { latency, ..order[order.len() / 2].clone() }
+}
