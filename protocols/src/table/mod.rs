@@ -11,6 +11,7 @@ pub mod bitmaps;
 pub mod connection;
 pub mod keyspace;
 pub mod memcached;
+pub mod memcached_server;
 pub mod server;
 pub mod strings;
 
@@ -30,6 +31,8 @@ pub enum Verb {
     Keyspace(keyspace::Keyspace),
     /// Memcached items; answered by the store.
     Memcached(memcached::Memcached),
+    /// A Memcached client's connection and the server; answered by the gateway.
+    MemcachedServer(memcached_server::MemcachedServer),
     /// The client's own connection; answered by the gateway.
     Connection(connection::Connection),
     /// The server; answered by the gateway.
@@ -57,9 +60,17 @@ pub(crate) use family;
 
 /// All rows, family by family. Rows of subcommands (`CONFIG|GET`) stand among them.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
-    [strings::ROWS, bitmaps::ROWS, keyspace::ROWS, memcached::ROWS, connection::ROWS, server::ROWS]
-        .into_iter()
-        .flatten()
+    [
+        strings::ROWS,
+        bitmaps::ROWS,
+        keyspace::ROWS,
+        memcached::ROWS,
+        memcached_server::ROWS,
+        connection::ROWS,
+        server::ROWS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The row of a command by the name a RESP client sends, in any case. Rows of subcommands are found by
@@ -79,7 +90,7 @@ struct Index {
 impl Index {
     fn new() -> Self {
         let mut index = Self { places: vec![None; (rows().count() * 2).next_power_of_two()] };
-        for row in rows().filter(|row| !matches!(row.verb, Verb::Memcached(_))) {
+        for row in rows().filter(|row| !matches!(row.verb, Verb::Memcached(_) | Verb::MemcachedServer(_))) {
             let mut at = index.home(row.name.as_bytes());
             while index.places[at].is_some() {
                 at = (at + 1) & (index.places.len() - 1);
