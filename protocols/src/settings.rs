@@ -88,6 +88,20 @@ pub enum Policy {
 }
 
 settings! {
+    /// Address to listen on.
+    Bind = "bind", Kind::Text, Start, "127.0.0.1";
+    /// Port for Redis clients; 0 is off.
+    Port = "port", Kind::Number(0, 65_535), Start, "6379";
+    /// Port for Memcached clients; 0 is off.
+    MemcachedPort = "memcached-port", Kind::Number(0, 65_535), Start, "11211";
+    /// Port for /metrics and /healthz; 0 is off.
+    AdminPort = "admin-port", Kind::Number(0, 65_535), Start, "8474";
+    /// Worker threads; 0 is one for each processor.
+    Threads = "threads", Kind::Number(0, 256), Start, "0";
+    /// Directory for whatever is kept on disk.
+    Dir = "dir", Kind::Text, Start, ".";
+    /// Form of the log lines.
+    LogFormat = "log-format", Kind::Choice(&["text", "json"]), Start, "text";
     /// Bytes of memory to stay under; 0 is no limit.
     MaxMemory = "maxmemory", Kind::Bytes(0, i64::MAX), Live, "0";
     /// What is removed when memory is full.
