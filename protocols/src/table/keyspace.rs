@@ -151,9 +151,9 @@ family! {
         .cost("O(N), N the number of clients that watch or wait for keys of the two.")
         .since("4.0.0").every(Gather::Agree).flags(WRITE_FAST).categories(KEYSPACE_DANGEROUS);
 
-    Object = "OBJECT" "" .arity(-2)
+    Object = "OBJECT" ""
         .summary("Holds the commands that look into values.")
-        .cost("Depends on the subcommand.").since("2.2.3");
+        .cost("Depends on the subcommand.").container().since("2.2.3");
 
     ObjectEncoding = "OBJECT|ENCODING" "key"
         .summary("Names how the value of a key is kept in memory.")

@@ -15,7 +15,7 @@ family! {
 
     Command = "COMMAND" ""
         .summary("Describes every command.").cost("O(N), N the number of commands.")
-        .arity(-1).since("2.8.13").flags(ANYTIME).categories(CONNECTION);
+        .container().arity(-1).since("2.8.13").flags(ANYTIME).categories(CONNECTION);
 
     CommandCount = "COMMAND|COUNT" ""
         .summary("Counts the commands.")
@@ -48,7 +48,7 @@ family! {
 
     Config = "CONFIG" ""
         .summary("Holds the commands on settings.").cost(DEPENDS)
-        .arity(-2).since("2.0.0");
+        .container().since("2.0.0");
 
     ConfigGet = "CONFIG|GET" "parameter [parameter ...]"
         .summary("Shows the settings whose names match patterns.")
@@ -73,7 +73,7 @@ family! {
 
     Debug = "DEBUG" ""
         .summary("Holds the commands for tests of the server.").cost(DEPENDS)
-        .arity(-2).flags(ADMIN);
+        .container().flags(ADMIN);
 
     DebugSleep = "DEBUG|SLEEP" "seconds"
         .summary("Holds the client, and no other, for some seconds.")
@@ -93,7 +93,7 @@ family! {
 
     Latency = "LATENCY" ""
         .summary("Holds the commands on the latency of commands and events.").cost(DEPENDS)
-        .arity(-2).since("2.8.13");
+        .container().since("2.8.13");
 
     LatencyDoctor = "LATENCY|DOCTOR" ""
         .summary("Explains in words what was slow.")
@@ -130,7 +130,7 @@ family! {
 
     Memory = "MEMORY" ""
         .summary("Holds the commands on memory.").cost(DEPENDS)
-        .arity(-2).since("4.0.0");
+        .container().since("4.0.0");
 
     MemoryDoctor = "MEMORY|DOCTOR" ""
         .summary("Explains in words what is unusual about memory.")
@@ -163,7 +163,7 @@ family! {
 
     Slowlog = "SLOWLOG" ""
         .summary("Holds the commands on the log of slow commands.").cost(DEPENDS)
-        .arity(-2).since("2.2.12");
+        .container().since("2.2.12");
 
     SlowlogGet = "SLOWLOG|GET" "[count]"
         .summary("Returns the latest slow commands.").cost("O(N), N the number of entries returned.")

@@ -1,0 +1,186 @@
+//! One row per setting.
+
+use super::value::{Kind, client_output_buffer_limit, percentiles};
+
+/// Whether `CONFIG SET` may change a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// At any time.
+    Live,
+    /// Only at start.
+    Start,
+    /// Never: it says what this server does not do. Its one value may be set again, as scripts for Redis do.
+    Fixed,
+}
+
+/// One row: everything that is true of a setting.
+#[derive(Debug)]
+pub struct Setting {
+    /// The name in `CONFIG GET`.
+    pub name: &'static str,
+    /// Which values it takes.
+    pub kind: Kind,
+    /// When it may change.
+    pub change: Change,
+    /// The value at start, as text.
+    pub default: &'static str,
+    /// One sentence, for people.
+    pub summary: &'static str,
+}
+
+macro_rules! settings {
+    ($($(#[doc = $doc:literal])+ $key:ident = $name:literal, $kind:expr, $change:ident, $default:literal;)*) => {
+        /// The settings by name.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(usize)]
+        pub enum Key { $($(#[doc = $doc])+ $key),* }
+
+        /// The rows, in the order of [`Key`].
+        pub static ROWS: &[Setting] = &[$(Setting {
+            name: $name, kind: $kind, change: Change::$change, default: $default,
+            summary: concat!($($doc),+),
+        }),*];
+        pub(super) const KEYS: &[Key] = &[$(Key::$key),*];
+    };
+}
+
+const NATURAL: Kind = Kind::Number(0, i32::MAX as i64);
+const PORT: Kind = Kind::Number(0, u16::MAX as i64);
+
+/// The words of `maxmemory-policy`, in Redis's order and that of [`Policy`].
+const POLICIES: &[&str] = &[
+    "volatile-lru",
+    "volatile-lfu",
+    "volatile-random",
+    "volatile-ttl",
+    "allkeys-lru",
+    "allkeys-lfu",
+    "allkeys-random",
+    "noeviction",
+];
+
+/// What is removed when memory is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of Redis's `maxmemory-policy`")]
+pub enum Policy {
+    VolatileLru,
+    VolatileLfu,
+    VolatileRandom,
+    VolatileTtl,
+    AllKeysLru,
+    AllKeysLfu,
+    AllKeysRandom,
+    NoEviction,
+}
+
+impl Policy {
+    pub(super) const ALL: [Self; 8] = [
+        Self::VolatileLru,
+        Self::VolatileLfu,
+        Self::VolatileRandom,
+        Self::VolatileTtl,
+        Self::AllKeysLru,
+        Self::AllKeysLfu,
+        Self::AllKeysRandom,
+        Self::NoEviction,
+    ];
+
+    /// Whether accesses are counted (LFU) rather than dated (LRU).
+    pub fn is_lfu(self) -> bool {
+        matches!(self, Self::VolatileLfu | Self::AllKeysLfu)
+    }
+}
+
+settings! {
+    /// Addresses to listen on, separated by blanks.
+    Bind = "bind", Kind::Text, Start, "127.0.0.1";
+    /// TCP port for Redis clients; 0 is off.
+    Port = "port", PORT, Start, "6379";
+    /// TCP port for Memcached clients; 0 is off.
+    MemcachedPort = "memcached-port", PORT, Start, "11211";
+    /// TCP port for metrics and health checks; 0 is off.
+    AdminPort = "admin-port", PORT, Start, "8474";
+    /// Connections the system may hold that have not been accepted yet.
+    TcpBacklog = "tcp-backlog", NATURAL, Start, "511";
+    /// Worker threads; 0 is one for each processor.
+    Threads = "threads", Kind::Number(0, 256), Start, "0";
+    /// Logical databases.
+    Databases = "databases", Kind::Number(16, 16), Start, "16";
+    /// Directory for whatever is kept on disk.
+    Dir = "dir", Kind::Text, Start, ".";
+    /// Form of the log lines.
+    LogFormat = "log-format", Kind::Choice(&["text", "json"]), Start, "text";
+    /// Bytes of memory to stay under; 0 is no limit.
+    MaxMemory = "maxmemory", Kind::Bytes(0, i64::MAX), Live, "0";
+    /// What is removed when memory is full.
+    MaxMemoryPolicy = "maxmemory-policy", Kind::Choice(POLICIES), Live, "noeviction";
+    /// Keys looked at to find the best one to evict.
+    MaxMemorySamples = "maxmemory-samples", Kind::Number(1, i32::MAX as i64), Live, "5";
+    /// How far a key's LFU counter lies from its accesses.
+    LfuLogFactor = "lfu-log-factor", NATURAL, Live, "10";
+    /// Minutes after which a key's LFU counter is lowered by one.
+    LfuDecayTime = "lfu-decay-time", NATURAL, Live, "1";
+    /// Clients held at once.
+    MaxClients = "maxclients", Kind::Number(1, u32::MAX as i64), Live, "10000";
+    /// Seconds after which an idle client is closed; 0 is never.
+    Timeout = "timeout", NATURAL, Live, "0";
+    /// Seconds between TCP keep-alive probes; 0 is off.
+    TcpKeepalive = "tcp-keepalive", NATURAL, Live, "300";
+    /// Password of the default user; empty is none.
+    RequirePass = "requirepass", Kind::Text, Live, "";
+    /// Whether clients from other machines are refused while no password is set.
+    ProtectedMode = "protected-mode", Kind::YesNo, Live, "yes";
+    /// Bytes of the largest bulk string.
+    ProtoMaxBulkLen = "proto-max-bulk-len", Kind::Bytes(1024 * 1024, i64::MAX), Live, "536870912";
+    /// Bytes one client may have sent without the request being complete.
+    ClientQueryBufferLimit = "client-query-buffer-limit", Kind::Bytes(1024 * 1024, i64::MAX), Live, "1073741824";
+    /// Bytes of output that may wait for a client, by class: hard limit, soft limit, seconds over the soft one.
+    ClientOutputBufferLimit = "client-output-buffer-limit", Kind::Composed(client_output_buffer_limit), Live,
+        "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60";
+    /// Microseconds from which a command is logged as slow; 0 logs all, -1 none.
+    SlowlogLogSlowerThan = "slowlog-log-slower-than", Kind::Number(-1, i64::MAX), Live, "10000";
+    /// Entries the slow log keeps.
+    SlowlogMaxLen = "slowlog-max-len", Kind::Number(0, i64::MAX), Live, "128";
+    /// Milliseconds from which an event enters the latency history; 0 is off.
+    LatencyMonitorThreshold = "latency-monitor-threshold", Kind::Number(0, i64::MAX), Live, "0";
+    /// Whether INFO shows how long commands take.
+    LatencyTracking = "latency-tracking", Kind::YesNo, Live, "yes";
+    /// Percentiles of the times of commands that INFO shows.
+    LatencyTrackingInfoPercentiles = "latency-tracking-info-percentiles", Kind::Composed(percentiles), Live,
+        "50 99 99.9";
+    /// Background rounds a second.
+    Hz = "hz", Kind::Clamped(1, 500), Live, "10";
+    /// Whether keys whose time has come are removed before they are asked for (`DEBUG SET-ACTIVE-EXPIRE`).
+    ActiveExpire = "active-expire", Kind::YesNo, Live, "yes";
+    /// Whether DEBUG is allowed; what it can do here harms nobody.
+    EnableDebugCommand = "enable-debug-command", Kind::Choice(&["yes"]), Fixed, "yes";
+    /// When snapshots are written: never.
+    Save = "save", Kind::Choice(&[""]), Fixed, "";
+    /// Whether writes are logged to disk: not yet.
+    AppendOnly = "appendonly", Kind::Choice(&["no"]), Fixed, "no";
+    /// Whether this is a node of a cluster: not yet.
+    ClusterEnabled = "cluster-enabled", Kind::Choice(&["no"]), Fixed, "no";
+    /// Which key events are published: none yet.
+    NotifyKeyspaceEvents = "notify-keyspace-events", Kind::Choice(&[""]), Fixed, "";
+    /// Bytes of the largest Memcached item.
+    MemcachedItemSizeMax = "memcached-item-size-max", Kind::Bytes(1024, 1024 * 1024 * 1024), Start, "1048576";
+    /// Whether Memcached writes return an error when memory is full instead of evicting.
+    MemcachedErrorOnFull = "memcached-error-on-full", Kind::YesNo, Start, "no";
+}
+
+impl Key {
+    /// The row of this setting.
+    pub fn row(self) -> &'static Setting {
+        &ROWS[self as usize]
+    }
+
+    /// The setting of this name, in any case.
+    pub fn named(name: &[u8]) -> Option<Self> {
+        KEYS.iter().copied().find(|key| key.row().name.as_bytes().eq_ignore_ascii_case(name))
+    }
+
+    /// All settings.
+    pub fn all() -> impl Iterator<Item = Self> {
+        KEYS.iter().copied()
+    }
+}
