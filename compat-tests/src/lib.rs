@@ -1,4 +1,9 @@
-//! Everything that looks at Tidegate from outside.
+//! Everything that looks at Tidegate from outside: transcripts, real clients, hostile input, benchmarks.
+//!
+//! Nothing here links to the server. It is started as a program, next to the real redis-server and memcached,
+//! and all of them are asked the same things over sockets.
 #![forbid(unsafe_code)]
 
 pub mod load;
+pub mod server;
+pub mod transcript;

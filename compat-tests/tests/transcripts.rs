@@ -1,0 +1,82 @@
+//! Replays every script against Tidegate and against the real servers.
+//!
+//! `SCRIPT=redis/strings cargo test -p tidegate-compat-tests --test transcripts tidegate` plays only scripts whose
+//! path contains the text.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fmt::Write;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use tidegate_compat_tests::server::Server;
+use tidegate_compat_tests::transcript::replay::replay;
+use tidegate_compat_tests::transcript::script::Script;
+use tidegate_compat_tests::transcript::{Family, Subject};
+
+#[test]
+fn redis_scripts_agree_with_tidegate() {
+    replay_all(Family::Redis, Subject::Tidegate);
+}
+
+#[test]
+fn redis_scripts_agree_with_redis_server() {
+    replay_all(Family::Redis, Subject::Real);
+}
+
+#[test]
+fn memcached_scripts_agree_with_tidegate() {
+    replay_all(Family::Memcached, Subject::Tidegate);
+}
+
+#[test]
+fn memcached_scripts_agree_with_memcached() {
+    replay_all(Family::Memcached, Subject::Real);
+}
+
+/// Plays each script on a server that has just started: what it finds is the same every time.
+fn replay_all(family: Family, subject: Subject) {
+    let wanted = std::env::var("SCRIPT").unwrap_or_default();
+    let mut failures = String::new();
+    let mut played = 0;
+    for path in scripts(family).iter().filter(|path| path.to_string_lossy().contains(&wanted)) {
+        played += 1;
+        let script = Script::read(path).unwrap();
+        let server = Server::for_script(&script, subject).unwrap();
+        for mismatch in replay(&script, subject, address(&server, family)) {
+            write!(failures, "{mismatch}").unwrap();
+        }
+    }
+    println!("{played} scripts played");
+    assert!(failures.is_empty(), "against {subject:?}:\n{failures}");
+}
+
+fn address(server: &Server, family: Family) -> SocketAddr {
+    match family {
+        Family::Redis => server.redis(),
+        Family::Memcached => server.memcached(),
+    }
+}
+
+/// The family's scripts, sorted by path.
+fn scripts(family: Family) -> Vec<PathBuf> {
+    let folder = match family {
+        Family::Redis => "scripts/redis",
+        Family::Memcached => "scripts/memcached",
+    };
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    let mut scripts = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "txt") {
+                scripts.push(path);
+            }
+        }
+    }
+    scripts.sort();
+    scripts
+}
