@@ -17,7 +17,7 @@ impl Span {
     /// The bytes `start..end` of a buffer.
     #[inline]
     pub fn new(start: usize, end: usize) -> Self {
-        debug_assert!(start <= end && end <= u32::MAX as usize);
+        debug_assert!(start <= end && u32::try_from(end).is_ok());
         Self { start: start as u32, end: end as u32 }
     }
 

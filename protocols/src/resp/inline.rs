@@ -28,7 +28,7 @@ pub(super) fn line(input: &[u8], searched: usize) -> IResult<&[u8], &[u8], Fault
 pub(super) fn split(line: &mut [u8], spans: &mut Vec<Span>) -> Result<(), Fault> {
     let mut at = 0;
     loop {
-        while line.get(at).is_some_and(is_space) {
+        while line.get(at).is_some_and(|&byte| is_space(byte)) {
             at += 1;
         }
         if at == line.len() {
@@ -55,7 +55,7 @@ fn word(line: &mut [u8], start: usize) -> Result<(usize, usize), Fault> {
             }
             (Some(open), _) if open == byte => {
                 return match line.get(read + 1) {
-                    Some(next) if !is_space(next) => Err(Fault::InlineQuotes),
+                    Some(&next) if !is_space(next) => Err(Fault::InlineQuotes),
                     _ => Ok((write, read + 1)),
                 };
             }
@@ -86,6 +86,6 @@ fn escape(text: &[u8]) -> (usize, u8) {
 }
 
 /// A blank as C's `isspace` sees it.
-fn is_space(byte: &u8) -> bool {
+fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }
