@@ -3,9 +3,38 @@
 //! Adding a command is one row here, one function in the crate that answers it, and one transcript in
 //! `compat-tests/scripts`. A family is an enum of verbs ([`strings::Strings`], …), so the `match` that
 //! answers a family does not compile until a new row has its function.
+//!
+//! # The notation of arguments
+//!
+//! A row writes its arguments as the documentation of Redis does. Arity, `COMMAND DOCS` and `COMMANDS.md`
+//! follow from it.
+//!
+//! ```text
+//! key value              words in small letters are arguments
+//! [GET]                  words in capitals are tokens, brackets what may be left out
+//! [EX seconds]           a token takes the arguments up to the next token or bracket
+//! <ON | OFF>             one of these; [NX | XX] one of these or none
+//! key [key ...]          one or more; [key [key ...]] none or more; x ... one or more, for a group x
+//! (x y)                  arguments that belong together
+//! ```
+//!
+//! What the words do not say is added to them, and not shown to people:
+//!
+//! ```text
+//! value:integer          the type: string integer double key pattern unix-time; usual names imply theirs
+//! [condition=NX | XX]    the name of a group, first in its brackets; else its members' names joined by _
+//! [GET]@6.2.0            the version that brought it, where it is younger than the command
+//! ip:port!2.8.12         the version that advised against it
+//! ```
+//!
+//! Keys are counted: the first key argument is found by the row's first key specification, and so on; the
+//! last specification finds all the rest.
 
+mod acl;
+mod keys;
 mod resolve;
 mod row;
+mod syntax;
 
 pub mod bitmaps;
 pub mod connection;
@@ -15,8 +44,10 @@ pub mod memcached_server;
 pub mod server;
 pub mod strings;
 
+pub use keys::{Key, KeyRange, Keys};
 pub use resolve::{Unresolved, resolve};
-pub use row::{Access, Begin, Categories, Find, Flags, Gather, KeySpec, Route, Row};
+pub use row::{Access, Begin, Categories, Deprecated, Find, Flags, Gather, KeySpec, Route, Row};
+pub use syntax::{Argument, Kind};
 
 use std::sync::LazyLock;
 

@@ -38,7 +38,7 @@ pub fn resolve(args: &Args<'_>) -> Result<&'static Row, Unresolved> {
 }
 
 /// The row of `container`'s subcommand `word`, in any case.
-pub fn subcommand(container: &Row, word: &[u8]) -> Option<&'static Row> {
+pub(super) fn subcommand(container: &Row, word: &[u8]) -> Option<&'static Row> {
     let mut name = [0; NAME_BYTES_MAX];
     let bar = container.name.len();
     let end = bar + 1 + word.len();

@@ -1,6 +1,8 @@
 //! One row of the command table and the types of its columns.
 
 use super::Verb;
+use super::syntax::arity;
+use crate::request::Args;
 
 /// Everything that is true of a command.
 #[derive(Debug)]
@@ -33,6 +35,25 @@ pub struct Row {
     pub gather: Gather,
     /// Whether this is only the name its subcommands stand under (`CLIENT`).
     pub container: bool,
+    /// What routers and caches of clients should know; words of Redis, "Command tips".
+    pub tips: &'static [&'static str],
+    /// What changed in which Redis version.
+    pub history: &'static [(&'static str, &'static str)],
+    /// Since when it is advised against, and what to use instead.
+    pub deprecated: Option<Deprecated>,
+    /// Not for applications (`doc_flags` says `syscmd`).
+    pub system: bool,
+    /// Where the specifications say [`Access::VARIABLE_FLAGS`]: what these arguments do with the key.
+    pub variable_access: Option<fn(&Args<'_>) -> Access>,
+}
+
+/// See [`Row::deprecated`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deprecated {
+    /// The Redis version that said so.
+    pub since: &'static str,
+    /// What to use instead.
+    pub instead: &'static str,
 }
 
 /// A set of properties, named as Redis names them in `COMMAND INFO`.
@@ -283,6 +304,11 @@ impl Row {
             route: Route::Gateway,
             gather: Gather::One,
             container: false,
+            tips: &[],
+            history: &[],
+            deprecated: None,
+            system: false,
+            variable_access: None,
         }
     }
 
@@ -350,6 +376,36 @@ impl Row {
         self
     }
 
+    /// See [`Row::tips`].
+    pub(super) const fn tips(mut self, tips: &'static [&'static str]) -> Self {
+        self.tips = tips;
+        self
+    }
+
+    /// See [`Row::history`].
+    pub(super) const fn history(mut self, history: &'static [(&'static str, &'static str)]) -> Self {
+        self.history = history;
+        self
+    }
+
+    /// See [`Row::deprecated`].
+    pub(super) const fn deprecated(mut self, since: &'static str, instead: &'static str) -> Self {
+        self.deprecated = Some(Deprecated { since, instead });
+        self
+    }
+
+    /// See [`Row::system`].
+    pub(super) const fn system(mut self) -> Self {
+        self.system = true;
+        self
+    }
+
+    /// See [`Row::variable_access`].
+    pub(super) const fn variable_access(mut self, access: fn(&Args<'_>) -> Access) -> Self {
+        self.variable_access = Some(access);
+        self
+    }
+
     /// Where the syntax does not say it.
     pub(super) const fn arity(mut self, arity: i16) -> Self {
         self.arity = arity;
@@ -362,41 +418,4 @@ impl Row {
         let arity = usize::from(self.arity.unsigned_abs());
         if self.arity < 0 { count >= arity } else { count == arity }
     }
-}
-
-/// The arity of `name syntax`: words outside of brackets count, `[…]` and `…` make it a minimum.
-const fn arity(name: &str, syntax: &str) -> i16 {
-    let name = name.as_bytes();
-    let mut count = 1;
-    let mut at = 0;
-    while at < name.len() {
-        if name[at] == b'|' {
-            count += 1;
-        }
-        at += 1;
-    }
-    let syntax = syntax.as_bytes();
-    let (mut depth, mut in_word, mut open_ended) = (0, false, false);
-    at = 0;
-    while at < syntax.len() {
-        match syntax[at] {
-            b'[' => {
-                depth += 1;
-                open_ended = true;
-            }
-            b']' => depth -= 1,
-            b' ' => in_word = false,
-            b'.' if at + 2 < syntax.len() && syntax[at + 1] == b'.' && syntax[at + 2] == b'.' => {
-                open_ended = true;
-                at += 2;
-            }
-            _ if depth == 0 && !in_word => {
-                in_word = true;
-                count += 1;
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    if open_ended { -count } else { count }
 }
