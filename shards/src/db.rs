@@ -307,6 +307,12 @@ impl Db<'_> {
         self.put(key, Item::of_int(value), expiry);
     }
 
+    /// Sets `key` to a string that is kept as bytes even if it is an integer (`INCRBYFLOAT`); otherwise as
+    /// [`Db::set_string`].
+    pub fn set_text(&mut self, key: &[u8], value: &[u8], expiry: Expiry) {
+        self.put(key, Item::of_bytes(value), expiry);
+    }
+
     fn put(&mut self, key: &[u8], mut item: Item, expiry: Expiry) {
         let cas = self.inner.next_cas();
         let database = &mut self.inner.databases[usize::from(self.context.database)];

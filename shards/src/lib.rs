@@ -7,6 +7,7 @@
 mod bitmaps;
 mod db;
 mod execute;
+mod integer;
 mod keyspace;
 mod memcached;
 mod store;

@@ -1,33 +1,205 @@
 //! Commands on strings.
+#![expect(clippy::unnecessary_wraps, reason = "all commands have one shape, those that cannot fail too")]
+
+mod lcs;
+mod long_double;
+mod natural;
+mod number;
+mod options;
+mod range;
 
 use tidegate_protocols::table::strings::Strings;
-use tidegate_protocols::{Error, Reply, Request};
+use tidegate_protocols::{Args, Error, Reply, Request};
 
 use crate::db::{Db, Expiry};
+use options::{Condition, Deadline, GetOptions, SetOptions, Unit};
 
 /// Answers a command of this family.
+#[inline]
 pub(crate) fn execute(
     verb: Strings,
     request: &Request<'_>,
     db: &mut Db<'_>,
     reply: &mut Reply<'_>,
 ) -> Result<(), Error> {
+    let args = request.args;
     match verb {
-        Strings::Get => get(db, request.args.fixed(), reply),
-        Strings::Set => {
-            let [key, value] = request.args.fixed();
-            db.set_string(key, value, Expiry::Clear);
-            reply.ok();
-            Ok(())
-        }
-        _ => Err(Error::Text("ERR unknown command")),
+        Strings::Get => get(db, args.fixed(), reply),
+        Strings::Set => set(db, args, reply),
+        Strings::Setnx => setnx(db, args.fixed(), reply),
+        Strings::Setex => setex(db, args.fixed(), Unit::Seconds, "setex", reply),
+        Strings::Psetex => setex(db, args.fixed(), Unit::Milliseconds, "psetex", reply),
+        Strings::Getset => getset(db, args.fixed(), reply),
+        Strings::Getdel => getdel(db, args.fixed(), reply),
+        Strings::Getex => getex(db, args, reply),
+        Strings::Mget => mget(db, args, reply),
+        Strings::Mset => mset(db, args, reply),
+        Strings::Msetnx => msetnx(db, args, reply),
+        Strings::Append => range::append(db, args.fixed(), reply),
+        Strings::Strlen => range::strlen(db, args.fixed(), reply),
+        Strings::Getrange | Strings::Substr => range::getrange(db, args.fixed(), reply),
+        Strings::Setrange => range::setrange(db, args.fixed(), reply),
+        Strings::Incr => number::add(db, args.fixed(), 1, reply),
+        Strings::Decr => number::add(db, args.fixed(), -1, reply),
+        Strings::Incrby => number::incrby(db, args.fixed(), reply),
+        Strings::Decrby => number::decrby(db, args.fixed(), reply),
+        Strings::Incrbyfloat => number::incrbyfloat(db, args.fixed(), reply),
+        Strings::Lcs => lcs::lcs(db, args, reply),
     }
 }
 
+#[inline]
 fn get(db: &mut Db<'_>, [key]: [&[u8]; 1], reply: &mut Reply<'_>) -> Result<(), Error> {
     match db.string(key)? {
         Some(mut value) => reply.bulk(value.bytes()),
         None => reply.null(),
     }
     Ok(())
+}
+
+#[inline]
+fn set(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    let [key, value] = args.fixed();
+    if args.len() == 3 {
+        db.set_string(key, value, Expiry::Clear);
+        reply.ok();
+        return Ok(());
+    }
+    set_with(db, [key, value], &SetOptions::parse(args.from(3))?, reply)
+}
+
+fn set_with(
+    db: &mut Db<'_>,
+    [key, value]: [&[u8]; 2],
+    options: &SetOptions<'_>,
+    reply: &mut Reply<'_>,
+) -> Result<(), Error> {
+    let expiry = options.expiry(db.now_ms())?;
+    if options.get {
+        get(db, [key], reply)?;
+    }
+    let wanted = match options.condition {
+        Condition::Always => true,
+        Condition::Missing => db.change(key).is_none(),
+        Condition::Present => db.change(key).is_some(),
+    };
+    if wanted {
+        db.set_string(key, value, expiry);
+    }
+    match (options.get, wanted) {
+        (true, _) => {}
+        (false, true) => reply.ok(),
+        (false, false) => reply.null(),
+    }
+    Ok(())
+}
+
+fn setnx(db: &mut Db<'_>, [key, value]: [&[u8]; 2], reply: &mut Reply<'_>) -> Result<(), Error> {
+    let missing = db.change(key).is_none();
+    if missing {
+        db.set_string(key, value, Expiry::Clear);
+    }
+    reply.integer(i64::from(missing));
+    Ok(())
+}
+
+fn setex(
+    db: &mut Db<'_>,
+    [key, time, value]: [&[u8]; 3],
+    unit: Unit,
+    command: &'static str,
+    reply: &mut Reply<'_>,
+) -> Result<(), Error> {
+    let at_ms = Deadline::After(unit, time).at_ms(db.now_ms(), command)?;
+    db.set_string(key, value, Expiry::At(at_ms));
+    reply.ok();
+    Ok(())
+}
+
+fn getset(db: &mut Db<'_>, [key, value]: [&[u8]; 2], reply: &mut Reply<'_>) -> Result<(), Error> {
+    get(db, [key], reply)?;
+    db.set_string(key, value, Expiry::Clear);
+    Ok(())
+}
+
+fn getdel(db: &mut Db<'_>, [key]: [&[u8]; 1], reply: &mut Reply<'_>) -> Result<(), Error> {
+    get(db, [key], reply)?;
+    db.remove(key);
+    Ok(())
+}
+
+/// `GETEX`: a time to live that is wrong goes unnoticed where there is no key, as in Redis.
+fn getex(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    let [key] = args.fixed();
+    let options = GetOptions::parse(args.from(2))?;
+    let now_ms = db.now_ms();
+    let Some(mut value) = db.string(key)? else {
+        reply.null();
+        return Ok(());
+    };
+    reply.bulk(value.bytes());
+    match options {
+        GetOptions::Keep => {}
+        GetOptions::Persist => {
+            db.set_expire_at(key, None);
+        }
+        GetOptions::Expire(deadline) => {
+            let at_ms = deadline.at_ms(now_ms, "getex")?;
+            if at_ms > now_ms {
+                db.set_expire_at(key, Some(at_ms));
+            } else {
+                db.remove(key);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn mget(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    let keys = args.from(1);
+    reply.array(keys.len());
+    for key in keys.iter() {
+        match db.string(key) {
+            Ok(Some(mut value)) => reply.bulk(value.bytes()),
+            // Another type is no error here.
+            Ok(None) | Err(_) => reply.null(),
+        }
+    }
+    Ok(())
+}
+
+fn mset(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    set_pairs(db, pairs(args, "mset")?);
+    reply.ok();
+    Ok(())
+}
+
+fn msetnx(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    let pairs = pairs(args, "msetnx")?;
+    let missing = pairs.clone().all(|(key, _)| db.change(key).is_none());
+    if missing {
+        set_pairs(db, pairs);
+    }
+    reply.integer(i64::from(missing));
+    Ok(())
+}
+
+fn set_pairs<'a>(db: &mut Db<'_>, pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>) {
+    for (key, value) in pairs {
+        db.set_string(key, value, Expiry::Clear);
+    }
+}
+
+/// Keys and values in turn, after the name.
+///
+/// # Errors
+/// [`Error::Arity`] if a value is missing.
+fn pairs<'a>(
+    args: Args<'a>,
+    command: &'static str,
+) -> Result<impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone, Error> {
+    if args.len().is_multiple_of(2) {
+        return Err(Error::Arity(command));
+    }
+    Ok((1..args.len()).step_by(2).map(move |at| (args.at(at), args.at(at + 1))))
 }

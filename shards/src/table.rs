@@ -20,6 +20,10 @@ impl Item {
         {
             return Self::of_int(int);
         }
+        Self::of_bytes(value)
+    }
+
+    pub(crate) fn of_bytes(value: &[u8]) -> Self {
         let encoding = if value.len() <= 44 { Encoding::Embstr } else { Encoding::Raw };
         Self { encoding, bytes: value.to_vec(), ..Self::of_int(0) }
     }

@@ -1,0 +1,89 @@
+//! Parts of strings.
+
+use tidegate_protocols::settings::Key;
+use tidegate_protocols::{Error, Reply};
+
+use crate::db::{Db, Expiry};
+use crate::integer;
+
+/// `APPEND`
+pub(super) fn append(db: &mut Db<'_>, [key, value]: [&[u8]; 2], reply: &mut Reply<'_>) -> Result<(), Error> {
+    let Some(text) = db.string_to_change(key)? else {
+        db.set_string(key, value, Expiry::Clear);
+        reply.integer(value.len() as i64);
+        return Ok(());
+    };
+    let old = text.len();
+    let len = length_after(db, old as u64, value)?;
+    db.string_mut(key, len)?[old..].copy_from_slice(value);
+    reply.integer(len as i64);
+    Ok(())
+}
+
+/// `STRLEN`
+pub(super) fn strlen(db: &mut Db<'_>, [key]: [&[u8]; 1], reply: &mut Reply<'_>) -> Result<(), Error> {
+    reply.integer(db.string(key)?.map_or(0, |text| text.len() as i64));
+    Ok(())
+}
+
+/// `GETRANGE` and `SUBSTR`
+pub(super) fn getrange(
+    db: &mut Db<'_>,
+    [key, start, end]: [&[u8]; 3],
+    reply: &mut Reply<'_>,
+) -> Result<(), Error> {
+    let start = integer::parse(start).ok_or(Error::NotInteger)?;
+    let end = integer::parse(end).ok_or(Error::NotInteger)?;
+    match db.string(key)? {
+        Some(mut text) => {
+            let bytes = text.bytes();
+            reply.bulk(indexes(start, end, bytes.len() as u64).map_or(&[], |range| &bytes[range]));
+        }
+        None => reply.bulk(b""),
+    }
+    Ok(())
+}
+
+/// The indexes from `start` to `end`, both included, of a string of `len` elements, as a half-open range;
+/// `None` if there are none. Negative ones count from the end, those beyond it mean the last one.
+pub(crate) fn indexes(start: i64, end: i64, len: u64) -> Option<std::ops::Range<usize>> {
+    // Both before the beginning would otherwise name the first element.
+    if start < 0 && end < 0 && start > end {
+        return None;
+    }
+    let from_end = |index: i64| if index < 0 { (len as i64).saturating_add(index).max(0) } else { index };
+    let (start, end) = (from_end(start), from_end(end).min(len as i64 - 1));
+    (start <= end).then(|| start as usize..end as usize + 1)
+}
+
+/// `SETRANGE`
+pub(super) fn setrange(
+    db: &mut Db<'_>,
+    [key, offset, value]: [&[u8]; 3],
+    reply: &mut Reply<'_>,
+) -> Result<(), Error> {
+    let offset = integer::parse(offset).ok_or(Error::NotInteger)?;
+    let offset = u64::try_from(offset).map_err(|_| Error::Text("ERR offset is out of range"))?;
+    let old = db.string_to_change(key)?.map_or(0, |text| text.len());
+    if value.is_empty() {
+        reply.integer(old as i64);
+        return Ok(());
+    }
+    let end = length_after(db, offset, value)?;
+    let string = db.string_mut(key, end)?;
+    string[offset as usize..end].copy_from_slice(value);
+    reply.integer(string.len() as i64);
+    Ok(())
+}
+
+/// Bytes up to the end of `value` at `offset`.
+///
+/// # Errors
+/// [`Error::StringTooLong`] past the setting `proto-max-bulk-len`.
+fn length_after(db: &Db<'_>, offset: u64, value: &[u8]) -> Result<usize, Error> {
+    let len = offset + value.len() as u64;
+    if len > db.settings().number(Key::ProtoMaxBulkLen) as u64 {
+        return Err(Error::StringTooLong);
+    }
+    Ok(len as usize)
+}
