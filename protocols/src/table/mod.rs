@@ -31,6 +31,7 @@
 //! last specification finds all the rest.
 
 mod acl;
+mod help;
 mod keys;
 mod resolve;
 mod row;
@@ -44,6 +45,7 @@ pub mod memcached_server;
 pub mod server;
 pub mod strings;
 
+pub use help::help;
 pub use keys::{Key, KeyRange, Keys};
 pub use resolve::{Unresolved, resolve};
 pub use row::{Access, Begin, Categories, Deprecated, Find, Flags, Gather, KeySpec, Route, Row};
