@@ -1,5 +1,7 @@
 //! From the words of a RESP request to its row, or to the exact error that says why there is none.
 
+use std::fmt::Write as _;
+
 use super::{Row, lookup};
 use crate::reply::Reply;
 use crate::request::Args;
@@ -59,7 +61,8 @@ impl Unresolved {
                     if rest.len() >= ECHO_BYTES_MAX {
                         break;
                     }
-                    rest += &format!("'{}' ", echo(arg, ECHO_BYTES_MAX - rest.len()));
+                    // Writing into a String cannot fail.
+                    let _ = write!(rest, "'{}' ", echo(arg, ECHO_BYTES_MAX - rest.len()));
                 }
                 let name = echo(args.at(0), ECHO_BYTES_MAX);
                 reply.error(format_args!("ERR unknown command '{name}', with args beginning with: {rest}"));
@@ -115,6 +118,16 @@ mod tests {
         use crate::table::connection::Connection;
         let row = with_args(&[b"clIent", b"No-Evict", b"on"], |args| resolve(args).unwrap());
         assert_eq!(row.verb, Verb::Connection(Connection::ClientNoEvict));
+    }
+
+    #[test]
+    fn every_subcommand_stands_under_a_container_and_every_container_has_one() {
+        use std::collections::BTreeSet;
+        let under: BTreeSet<_> =
+            crate::table::rows().filter_map(|row| row.name.split_once('|')).map(|(name, _)| name).collect();
+        let containers: BTreeSet<_> =
+            crate::table::rows().filter(|row| row.container).map(|row| row.name).collect();
+        assert_eq!(under, containers);
     }
 
     #[test]

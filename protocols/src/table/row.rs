@@ -372,7 +372,9 @@ impl Row {
     /// Only the name its subcommands stand under.
     pub(super) const fn container(mut self) -> Self {
         self.container = true;
-        self.arity = -2;
+        if self.arity > 0 {
+            self.arity = -2;
+        }
         self
     }
 

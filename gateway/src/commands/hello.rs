@@ -1,0 +1,106 @@
+//! Who the client is and which version of RESP it speaks: AUTH and HELLO.
+
+use tidegate_protocols::number::integer;
+use tidegate_protocols::settings::Key;
+use tidegate_protocols::{Args, Dialect, Error, Reply};
+
+use super::{Scope, client};
+use crate::session::Attention;
+
+/// The version of Redis whose behaviour clients may expect.
+pub const REDIS_VERSION: &str = "7.2.4";
+
+const WRONG_PASSWORD: Error = Error::Text("WRONGPASS invalid username-password pair or user is disabled.");
+
+/// Whether clients begin without rights.
+pub(super) fn needs_password(scope: &Scope<'_>) -> bool {
+    !scope.shared.settings.text(Key::RequirePass).is_empty()
+}
+
+/// `AUTH [username] password`
+pub(super) fn auth(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    match args.len() {
+        2 if !needs_password(scope) => {
+            return Err(Error::Text(
+                "ERR AUTH <password> called without any password configured for the default user. \
+                 Are you sure your configuration is correct?",
+            ));
+        }
+        2 => log_in(b"default", args.at(1), scope)?,
+        3 => log_in(args.at(1), args.at(2), scope)?,
+        _ => return Err(Error::Syntax),
+    }
+    reply.ok();
+    Ok(())
+}
+
+/// `HELLO [protover [AUTH username password] [SETNAME clientname]]`
+pub(super) fn hello(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    let dialect = match args.get(1).map(integer) {
+        None => None,
+        Some(None) => return Err(Error::Text("ERR Protocol version is not an integer or out of range")),
+        Some(Some(2)) => Some(Dialect::Resp2),
+        Some(Some(3)) => Some(Dialect::Resp3),
+        Some(Some(_)) => return Err(Error::Text("NOPROTO unsupported protocol version")),
+    };
+    let mut at = 2;
+    while let Some(option) = args.get(at) {
+        if option.eq_ignore_ascii_case(b"AUTH") && args.len() > at + 2 {
+            log_in(args.at(at + 1), args.at(at + 2), scope)?;
+            at += 3;
+        } else if option.eq_ignore_ascii_case(b"SETNAME") && args.len() > at + 1 {
+            client::name(args.at(at + 1), scope)?;
+            at += 2;
+        } else {
+            let option = String::from_utf8_lossy(option);
+            return Err(Error::Composed(format!("ERR Syntax error in HELLO option '{option}'").into()));
+        }
+    }
+    if scope.session.has(Attention::Anonymous) && needs_password(scope) {
+        return Err(Error::Text(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> \
+             AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol \
+             version at the same time",
+        ));
+    }
+    if let Some(dialect) = dialect {
+        scope.session.set_dialect(dialect);
+    }
+    introduce(scope, &mut Reply::new(reply.out(), scope.session.dialect()));
+    Ok(())
+}
+
+/// What a client learns of the server at the first handshake.
+fn introduce(scope: &Scope<'_>, reply: &mut Reply<'_>) {
+    reply.map(7);
+    reply.bulk(b"server");
+    reply.bulk(b"redis");
+    reply.bulk(b"version");
+    reply.bulk(REDIS_VERSION.as_bytes());
+    reply.bulk(b"proto");
+    reply.integer(if scope.session.dialect() == Dialect::Resp3 { 3 } else { 2 });
+    reply.bulk(b"id");
+    reply.integer(scope.client().id as i64);
+    reply.bulk(b"mode");
+    reply.bulk(b"standalone");
+    reply.bulk(b"role");
+    reply.bulk(b"master");
+    reply.bulk(b"modules");
+    reply.array(0);
+}
+
+fn log_in(user: &[u8], password: &[u8], scope: &Scope<'_>) -> Result<(), Error> {
+    let expected = scope.shared.settings.text(Key::RequirePass);
+    let known = user == b"default" && (expected.is_empty() || same(expected.as_bytes(), password));
+    if !known {
+        return Err(WRONG_PASSWORD);
+    }
+    scope.session.put(Attention::Anonymous, false);
+    Ok(())
+}
+
+/// Equality that takes as long for a wrong password as for a nearly right one.
+fn same(expected: &[u8], given: &[u8]) -> bool {
+    let differences = expected.iter().zip(given).fold(0, |differences, (a, b)| differences | (a ^ b));
+    expected.len() == given.len() && differences == 0
+}

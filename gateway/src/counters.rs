@@ -1,0 +1,402 @@
+//! What the workers count, without sharing a cache line on the way.
+//!
+//! Every counter has one writer, its worker, so counting is a plain load and store; readers add the
+//! workers up. Counters never go back: `CONFIG RESETSTAT` remembers where they stood.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use parking_lot::Mutex;
+use tidegate_protocols::table::{
+    bitmaps, connection, keyspace, memcached, memcached_server, server, strings,
+};
+use tidegate_protocols::{Dialect, Verb};
+
+/// Buckets of a latency histogram: bucket `n` counts durations below 2^n ns and not below 2^(n-1) ns;
+/// the last one takes all that are longer, from 2^38 ns (275 s).
+pub const LATENCY_BUCKETS: usize = 40;
+
+/// Different error codes that are counted by name; the rest count as `other`. They come from our own
+/// replies, so they are few.
+const ERROR_CODES_MAX: usize = 128;
+
+/// A number that one thread counts up and all may read.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    /// Counts up. Only the owner calls this.
+    #[inline]
+    pub(crate) fn add(&self, count: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(count), Relaxed);
+    }
+
+    /// Counts down. Only the owner calls this.
+    pub(crate) fn sub(&self, count: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_sub(count), Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// The languages bytes and commands are counted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// RESP2 and RESP3.
+    Redis,
+    /// Memcached classic and meta.
+    MemcachedText,
+    /// Memcached binary.
+    MemcachedBinary,
+}
+
+impl Protocol {
+    /// All of them, in the order of [`Totals::protocols`].
+    pub const ALL: [Self; 3] = [Self::Redis, Self::MemcachedText, Self::MemcachedBinary];
+
+    /// Name for a metrics label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Redis => "redis",
+            Self::MemcachedText => "memcached_text",
+            Self::MemcachedBinary => "memcached_binary",
+        }
+    }
+}
+
+impl From<Dialect> for Protocol {
+    #[inline]
+    fn from(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::Resp2 | Dialect::Resp3 => Self::Redis,
+            Dialect::MemcachedText | Dialect::MemcachedMeta => Self::MemcachedText,
+            Dialect::MemcachedBinary => Self::MemcachedBinary,
+        }
+    }
+}
+
+/// What one worker counts.
+#[derive(Debug)]
+pub(crate) struct WorkerCounters {
+    commands: Box<[CommandCounters]>,
+    pub(crate) protocols: [ProtocolCounters; Protocol::ALL.len()],
+    pub(crate) reads: Counter,
+    pub(crate) writes: Counter,
+    pub(crate) ticks: Counter,
+    pub(crate) output_limit_disconnections: Counter,
+}
+
+#[derive(Debug)]
+pub(crate) struct CommandCounters {
+    pub(crate) calls: Counter,
+    pub(crate) nanos: Counter,
+    pub(crate) rejected: Counter,
+    pub(crate) failed: Counter,
+    latency: [Counter; LATENCY_BUCKETS],
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct ProtocolCounters {
+    pub(crate) bytes_in: Counter,
+    pub(crate) bytes_out: Counter,
+    pub(crate) connections: Counter,
+}
+
+impl WorkerCounters {
+    fn new() -> Self {
+        Self {
+            commands: (0..family_starts()[6]).map(|_| CommandCounters::new()).collect(),
+            protocols: Default::default(),
+            reads: Counter::default(),
+            writes: Counter::default(),
+            ticks: Counter::default(),
+            output_limit_disconnections: Counter::default(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn command(&self, verb: Verb) -> &CommandCounters {
+        &self.commands[index_of(verb)]
+    }
+}
+
+impl CommandCounters {
+    fn new() -> Self {
+        Self {
+            calls: Counter::default(),
+            nanos: Counter::default(),
+            rejected: Counter::default(),
+            failed: Counter::default(),
+            latency: std::array::from_fn(|_| Counter::default()),
+        }
+    }
+
+    /// One call that took `nanos`.
+    #[inline]
+    pub(crate) fn called(&self, nanos: u64) {
+        self.calls.add(1);
+        self.nanos.add(nanos);
+        self.latency[bucket_of(nanos)].add(1);
+    }
+}
+
+#[inline]
+fn bucket_of(nanos: u64) -> usize {
+    ((u64::BITS - nanos.leading_zeros()) as usize).min(LATENCY_BUCKETS - 1)
+}
+
+/// Where the families begin in `protocols::table::rows()`, and how many rows there are.
+#[inline]
+fn family_starts() -> [usize; 7] {
+    let mut start = 0;
+    [
+        strings::ROWS,
+        bitmaps::ROWS,
+        keyspace::ROWS,
+        memcached::ROWS,
+        memcached_server::ROWS,
+        connection::ROWS,
+        server::ROWS,
+    ]
+    .map(|rows| {
+        start += rows.len();
+        start
+    })
+}
+
+/// The position of a command's row in `protocols::table::rows()`, and so in [`Totals::commands`].
+#[inline]
+pub fn index_of(verb: Verb) -> usize {
+    let [bitmaps, keyspace, memcached, memcached_server, connection, server, _] = family_starts();
+    match verb {
+        Verb::Strings(verb) => verb as usize,
+        Verb::Bitmaps(verb) => bitmaps + verb as usize,
+        Verb::Keyspace(verb) => keyspace + verb as usize,
+        Verb::Memcached(verb) => memcached + verb as usize,
+        Verb::MemcachedServer(verb) => memcached_server + verb as usize,
+        Verb::Connection(verb) => connection + verb as usize,
+        Verb::Server(verb) => server + verb as usize,
+    }
+}
+
+/// The counters of all workers and what is counted beside them.
+#[derive(Debug)]
+pub struct Counters {
+    workers: Box<[WorkerCounters]>,
+    accepted: AtomicU64,
+    refused: AtomicU64,
+    errors: Mutex<BTreeMap<Box<str>, u64>>,
+    baseline: Mutex<Totals>,
+}
+
+/// Sums over all workers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// One for each row of `protocols::table::rows()`, in that order.
+    pub commands: Vec<CommandTotals>,
+    /// By protocol, in the order of [`Protocol::ALL`].
+    pub protocols: [ProtocolTotals; Protocol::ALL.len()],
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Connections refused because there were too many, or by protected mode.
+    pub refused: u64,
+    /// Reads from sockets that brought something.
+    pub reads: u64,
+    /// Writes to sockets.
+    pub writes: u64,
+    /// Ticks of the workers.
+    pub ticks: u64,
+    /// Clients closed because too much output waited for them.
+    pub output_limit_disconnections: u64,
+    /// Error replies by code (`WRONGTYPE`, `ERR`).
+    pub errors: BTreeMap<Box<str>, u64>,
+}
+
+/// Sums of one command.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommandTotals {
+    /// Times it was executed.
+    pub calls: u64,
+    /// Time that took, in ns.
+    pub nanos: u64,
+    /// Times it was refused before it was executed.
+    pub rejected: u64,
+    /// Times it answered an error.
+    pub failed: u64,
+    /// Calls by duration; see [`LATENCY_BUCKETS`]. Empty for a command never called.
+    pub latency: Vec<u64>,
+}
+
+/// Sums of one protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProtocolTotals {
+    /// Bytes read from sockets.
+    pub bytes_in: u64,
+    /// Bytes written to sockets.
+    pub bytes_out: u64,
+    /// Connections open now.
+    pub connections: u64,
+}
+
+impl Totals {
+    /// Commands executed.
+    pub fn calls(&self) -> u64 {
+        self.commands.iter().map(|command| command.calls).sum()
+    }
+}
+
+impl Counters {
+    pub(crate) fn new(workers: usize) -> Self {
+        Self {
+            workers: (0..workers).map(|_| WorkerCounters::new()).collect(),
+            accepted: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            errors: Mutex::default(),
+            baseline: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn worker(&self, index: usize) -> &WorkerCounters {
+        &self.workers[index]
+    }
+
+    pub(crate) fn accept(&self) {
+        self.accepted.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn refuse(&self) {
+        self.refused.fetch_add(1, Relaxed);
+    }
+
+    /// Counts an error reply by its code, the first word of `reply` after the `-`.
+    pub(crate) fn error(&self, reply: &[u8]) {
+        let code = reply.strip_prefix(b"-").unwrap_or(reply);
+        let end = code.iter().position(|byte| !byte.is_ascii_graphic()).unwrap_or(code.len());
+        let code = std::str::from_utf8(&code[..end]).unwrap_or("ERR");
+        let mut errors = self.errors.lock();
+        let code = if errors.len() < ERROR_CODES_MAX || errors.contains_key(code) { code } else { "other" };
+        match errors.get_mut(code) {
+            Some(count) => *count += 1,
+            None => {
+                errors.insert(code.into(), 1);
+            }
+        }
+    }
+
+    /// The sums since the process began.
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals {
+            commands: vec![CommandTotals::default(); family_starts()[6]],
+            accepted: self.accepted.load(Relaxed),
+            refused: self.refused.load(Relaxed),
+            errors: self.errors.lock().clone(),
+            ..Totals::default()
+        };
+        for worker in &self.workers {
+            worker.add_to(&mut totals);
+        }
+        totals
+    }
+
+    /// The sums since the last [`Counters::reset`]; connections are those open now.
+    pub fn since_reset(&self) -> Totals {
+        let mut totals = self.totals();
+        totals.subtract(&self.baseline.lock());
+        totals
+    }
+
+    /// Begins the count of [`Counters::since_reset`] anew.
+    pub fn reset(&self) {
+        *self.baseline.lock() = self.totals();
+    }
+}
+
+impl WorkerCounters {
+    fn add_to(&self, totals: &mut Totals) {
+        for (sum, command) in totals.commands.iter_mut().zip(&self.commands) {
+            let calls = command.calls.get();
+            sum.calls += calls;
+            sum.nanos += command.nanos.get();
+            sum.rejected += command.rejected.get();
+            sum.failed += command.failed.get();
+            if calls > 0 {
+                sum.latency.resize(LATENCY_BUCKETS, 0);
+                for (sum, bucket) in sum.latency.iter_mut().zip(&command.latency) {
+                    *sum += bucket.get();
+                }
+            }
+        }
+        for (sum, protocol) in totals.protocols.iter_mut().zip(&self.protocols) {
+            sum.bytes_in += protocol.bytes_in.get();
+            sum.bytes_out += protocol.bytes_out.get();
+            sum.connections += protocol.connections.get();
+        }
+        totals.reads += self.reads.get();
+        totals.writes += self.writes.get();
+        totals.ticks += self.ticks.get();
+        totals.output_limit_disconnections += self.output_limit_disconnections.get();
+    }
+}
+
+impl Totals {
+    fn subtract(&mut self, base: &Totals) {
+        for (sum, base) in self.commands.iter_mut().zip(&base.commands) {
+            sum.calls -= base.calls;
+            sum.nanos -= base.nanos;
+            sum.rejected -= base.rejected;
+            sum.failed -= base.failed;
+            for (sum, base) in sum.latency.iter_mut().zip(&base.latency) {
+                *sum -= base;
+            }
+        }
+        for (sum, base) in self.protocols.iter_mut().zip(&base.protocols) {
+            sum.bytes_in -= base.bytes_in;
+            sum.bytes_out -= base.bytes_out;
+        }
+        self.accepted -= base.accepted;
+        self.refused -= base.refused;
+        self.reads -= base.reads;
+        self.writes -= base.writes;
+        self.ticks -= base.ticks;
+        self.output_limit_disconnections -= base.output_limit_disconnections;
+        for (code, base) in &base.errors {
+            if let Some(count) = self.errors.get_mut(code) {
+                *count -= base;
+            }
+        }
+        self.errors.retain(|_, count| *count > 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate_protocols::table::rows;
+
+    #[test]
+    fn the_counters_of_a_row_stand_where_the_row_stands() {
+        for (position, row) in rows().enumerate() {
+            assert_eq!(index_of(row.verb), position, "{}", row.name);
+        }
+        assert_eq!(family_starts()[6], rows().count());
+    }
+
+    #[test]
+    fn a_reset_begins_the_count_anew_and_keeps_the_totals() {
+        let counters = Counters::new(2);
+        let verb = rows().next().unwrap().verb;
+        counters.worker(0).command(verb).called(3);
+        counters.worker(1).command(verb).called(1000);
+        counters.error(b"-WRONGTYPE not that\r\n");
+        counters.reset();
+        counters.worker(1).command(verb).called(5);
+        assert_eq!(counters.totals().commands[0].nanos, 1008);
+        let since = counters.since_reset();
+        assert_eq!((since.calls(), since.commands[0].nanos), (1, 5));
+        assert_eq!(since.commands[0].latency.iter().sum::<u64>(), 1);
+        assert!(since.errors.is_empty());
+        assert_eq!(counters.totals().errors["WRONGTYPE"], 1);
+    }
+}

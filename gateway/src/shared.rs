@@ -1,0 +1,179 @@
+//! What the workers of one gateway have in common.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tidegate_protocols::data::{Data, Figures};
+use tidegate_protocols::settings::Settings;
+use tokio::sync::{Notify, watch};
+
+use crate::counters::Counters;
+use crate::latency::LatencyMonitor;
+use crate::registry::Registry;
+use crate::slow_log::SlowLog;
+
+/// What the workers of one gateway have in common, and what the manager may look at.
+pub struct Shared {
+    /// The settings.
+    pub settings: Arc<Settings>,
+    /// The clients.
+    pub registry: Registry,
+    /// What has been counted.
+    pub counters: Counters,
+    /// The commands that took too long.
+    pub slow_log: SlowLog,
+    /// The latency spikes.
+    pub latency: LatencyMonitor,
+    /// When the gateway started, in Unix milliseconds.
+    pub started_ms: u64,
+    /// Forty hexadecimal digits that tell this process from any other.
+    pub run_id: String,
+    /// How many workers there are.
+    pub workers: usize,
+    /// Where Redis clients are listened to.
+    pub redis: Option<SocketAddr>,
+    /// Where Memcached clients are listened to.
+    pub memcached: Option<SocketAddr>,
+    pub(crate) pause: Pause,
+    shutdown: watch::Sender<bool>,
+    store: Box<dyn Store>,
+}
+
+/// The part of [`Data`] that needs no worker.
+trait Store: Send + Sync {
+    fn figures(&self) -> Figures;
+    fn reset_figures(&self);
+}
+
+struct StoreOf<D>(Arc<D>);
+
+impl<D: Data> Store for StoreOf<D> {
+    fn figures(&self) -> Figures {
+        self.0.figures()
+    }
+
+    fn reset_figures(&self) {
+        self.0.reset_figures();
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("run_id", &self.run_id).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(crate) fn new<D: Data>(
+        data: Arc<D>,
+        settings: Arc<Settings>,
+        registry: Registry,
+        workers: usize,
+        [redis, memcached]: [Option<SocketAddr>; 2],
+    ) -> Self {
+        Self {
+            settings,
+            registry,
+            counters: Counters::new(workers),
+            slow_log: SlowLog::default(),
+            latency: LatencyMonitor::default(),
+            started_ms: now_ms(),
+            run_id: run_id(),
+            workers,
+            redis,
+            memcached,
+            pause: Pause::default(),
+            shutdown: watch::Sender::new(false),
+            store: Box::new(StoreOf(data)),
+        }
+    }
+
+    /// The figures of the store.
+    pub fn figures(&self) -> Figures {
+        self.store.figures()
+    }
+
+    /// Sets everything that counts events back to zero (`CONFIG RESETSTAT`).
+    pub fn reset_statistics(&self) {
+        self.store.reset_figures();
+        self.counters.reset();
+    }
+
+    /// Asks whoever runs the gateway to end it (`SHUTDOWN`).
+    pub fn request_shutdown(&self) {
+        self.shutdown.send_replace(true);
+    }
+
+    /// Becomes true when somebody has asked for the end.
+    pub fn shutdown_requested(&self) -> watch::Receiver<bool> {
+        self.shutdown.subscribe()
+    }
+}
+
+/// The time in Unix milliseconds.
+pub(crate) fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_millis() as u64
+}
+
+/// Forty hexadecimal digits nobody else has: the standard library's random hash keys, five times.
+fn run_id() -> String {
+    use std::hash::{BuildHasher, RandomState};
+    let digits: String = (0..3).map(|part| format!("{:016x}", RandomState::new().hash_one(part))).collect();
+    digits[..40].to_owned()
+}
+
+/// `CLIENT PAUSE`: until when, and what, is held back.
+#[derive(Debug, Default)]
+pub(crate) struct Pause {
+    until_ms: AtomicU64,
+    kind: AtomicU8,
+    changed: Notify,
+}
+
+/// What a pause holds back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PauseKind {
+    /// Commands that may write.
+    Writes,
+    /// All commands.
+    All,
+}
+
+impl Pause {
+    /// Holds back clients until `until_ms`. A pause that is on is only made longer and stricter. Source:
+    /// Redis `pauseClients`.
+    pub(crate) fn begin(&self, kind: PauseKind, until_ms: u64, now_ms: u64) {
+        let on = self.until_ms.load(Relaxed) > now_ms;
+        if !on || kind == PauseKind::All {
+            self.kind.store(kind as u8, Relaxed);
+        }
+        self.until_ms.fetch_max(until_ms, Relaxed);
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn end(&self) {
+        self.until_ms.store(0, Relaxed);
+        self.changed.notify_waiters();
+    }
+
+    /// Until when, in Unix milliseconds, and what is held back, if anything is.
+    #[inline]
+    pub(crate) fn now(&self, now_ms: u64) -> Option<(PauseKind, u64)> {
+        let until_ms = self.until_ms.load(Relaxed);
+        if until_ms <= now_ms {
+            return None;
+        }
+        let all = self.kind.load(Relaxed) == PauseKind::All as u8;
+        Some((if all { PauseKind::All } else { PauseKind::Writes }, until_ms))
+    }
+
+    /// Waits until the pause may have changed, or until it is over.
+    pub(crate) async fn over(&self) {
+        let changed = self.changed.notified();
+        let Some((_, until_ms)) = self.now(now_ms()) else { return };
+        let left = Duration::from_millis(until_ms.saturating_sub(now_ms()));
+        let _ = tokio::time::timeout(left, changed).await;
+    }
+}
