@@ -110,6 +110,8 @@ settings! {
     Dir = "dir", Kind::Text, Start, ".";
     /// Form of the log lines.
     LogFormat = "log-format", Kind::Choice(&["text", "json"]), Start, "text";
+    /// How much is logged.
+    LogLevel = "loglevel", Kind::Choice(&["debug", "verbose", "notice", "warning"]), Start, "notice";
     /// Bytes of memory to stay under; 0 is no limit.
     MaxMemory = "maxmemory", Kind::Bytes(0, i64::MAX), Live, "0";
     /// What is removed when memory is full.

@@ -1,0 +1,263 @@
+//! What `tidegate` is started with: flags over the configuration file over defaults.
+//!
+//! Every setting is a flag and a key of the file under the same name, both made from the rows of
+//! [`tidegate_protocols::settings`], so neither can say what the other cannot.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::builder::styling::Styles;
+use clap::error::ErrorKind;
+use clap::{Arg, ArgMatches, Command, value_parser};
+use tidegate_protocols::settings::{Change, Key, Kind, Settings};
+
+use crate::{file, memcached};
+
+/// Everything the start of a server depends on.
+#[derive(Debug, Default)]
+pub(crate) struct Start {
+    /// The settings as given, defaults elsewhere.
+    pub(crate) settings: Arc<Settings>,
+    /// What was accepted without effect, and why.
+    pub(crate) notes: Vec<String>,
+    /// Where to write the process's number while it runs.
+    pub(crate) pid_file: Option<PathBuf>,
+    /// Whether memory must never be swapped out.
+    pub(crate) lock_memory: bool,
+    /// Addresses gathered while memcached's flags are read.
+    pub(crate) listen: Vec<String>,
+}
+
+/// The settings of a first look, in the order of `--help`; the others follow under their own names.
+const MAIN: &[(Key, &str, &str)] = &[
+    (Key::Bind, "bind", "ADDRESS"),
+    (Key::Port, "redis-port", "PORT"),
+    (Key::MemcachedPort, "memcached-port", "PORT"),
+    (Key::AdminPort, "admin-port", "PORT"),
+    (Key::Threads, "threads", "N"),
+    (Key::MaxMemory, "memory", "BYTES"),
+    (Key::MaxMemoryPolicy, "maxmemory-policy", "POLICY"),
+    (Key::RequirePass, "requirepass", "PASSWORD"),
+    (Key::MaxClients, "maxclients", "N"),
+    (Key::Dir, "data-dir", "DIR"),
+    (Key::LogFormat, "log-format", "FORMAT"),
+    (Key::LogLevel, "loglevel", "LEVEL"),
+];
+
+const ABOUT: &str = "An in-memory data store that stock Redis and Memcached clients use over one keyspace.";
+
+const LONG_ABOUT: &str = "\
+An in-memory data store that stock Redis and Memcached clients use over one keyspace.
+
+Without a subcommand everything runs in this process on this machine: a port for Redis clients (RESP2 and \
+RESP3), a port for Memcached clients (text, meta and binary, told apart by their first byte) and a port for \
+metrics and health checks.";
+
+const EXAMPLES: &str = "\
+Examples:
+  tidegate                                    Redis on 6379, Memcached on 11211, metrics on 8474
+  tidegate --memory 1gb --maxmemory-policy allkeys-lru
+                                              a cache for both families
+  tidegate --redis-port 0 --memory 512mb      Memcached only; evicts by LRU unless told otherwise
+  tidegate --memcached-port 0 --threads 2     Redis only, two workers
+  tidegate --bind 0.0.0.0 --requirepass SECRET
+                                              for other machines
+  tidegate --config tidegate.toml             the same settings from a file; flags win over it
+  tidegate memcached -m 64 -l 127.0.0.1       in memcached's place, with its own flags and defaults
+
+A link to this program named `memcached` does as `tidegate memcached`.
+
+Memory: without --memory nothing is limited. When the limit is reached, `noeviction` refuses writes, as in
+Redis; it is the default. Only a Memcached-only start (--redis-port 0) without a --maxmemory-policy evicts by
+`allkeys-lru`, as memcached does. Sizes: 64mb, 1gb (powers of 1024), 1g (of 1000), or plain bytes.
+
+File: each flag is a key of the TOML file, e.g.  memory = \"1gb\"  threads = 2  redis-port = 6380";
+
+impl Start {
+    /// Reads the arguments of the process.
+    ///
+    /// # Errors
+    /// What cannot be understood, and `--help` or `--version`, which clap treats alike.
+    pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let arguments: Vec<OsString> = arguments.into_iter().collect();
+        if memcached::is_meant_by(arguments.first()) {
+            return memcached::parse(arguments);
+        }
+        let mut command = command();
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        if let Some(("memcached", inner)) = matches.subcommand() {
+            let name = OsString::from("tidegate memcached");
+            let rest = inner.get_many("").into_iter().flatten().cloned();
+            return memcached::parse(std::iter::once(name).chain(rest));
+        }
+        let settings = Settings::default();
+        let mut policy_given = false;
+        let mut set = |key: Key, text: &str| {
+            policy_given |= key == Key::MaxMemoryPolicy;
+            settings.set(key, text)
+        };
+        if let Some(path) = matches.get_one::<PathBuf>("config") {
+            file::read(path, &mut set).map_err(|reason| {
+                command.error(ErrorKind::Io, format!("configuration file {}: {reason}", path.display()))
+            })?;
+        }
+        for (key, text) in flags(&matches) {
+            set(key, text).map_err(|reason| {
+                let text = format!("invalid value '{text}' for '--{}': {reason}", name(key));
+                command.error(ErrorKind::ValueValidation, text)
+            })?;
+        }
+        if !policy_given && settings.number(Key::Port) == 0 && settings.number(Key::MemcachedPort) != 0 {
+            settings.set(Key::MaxMemoryPolicy, "allkeys-lru").expect("it is one of the policies");
+        }
+        Ok(Self { settings: Arc::new(settings), ..Self::default() })
+    }
+}
+
+/// The name of a setting as a flag and in the file.
+pub(crate) fn name(key: Key) -> &'static str {
+    MAIN.iter().find(|(main, ..)| *main == key).map_or(key.row().name, |(_, name, _)| name)
+}
+
+/// The setting that a flag or a key of the file means: by its own name, or by the one Redis has for it.
+pub(crate) fn named(name: &str) -> Option<Key> {
+    Key::all().find(|&key| self::name(key) == name || key.row().name == name)
+}
+
+/// The settings given as flags.
+fn flags(matches: &ArgMatches) -> impl Iterator<Item = (Key, &String)> {
+    Key::all().filter_map(|key| Some((key, matches.get_one(name(key))?)))
+}
+
+fn command() -> Command {
+    let main = MAIN.iter().enumerate().map(|(place, &(key, _, value))| flag(key, value).display_order(place));
+    let others = Key::all().filter(|key| !MAIN.iter().any(|(main, ..)| main == key));
+    let others = others.map(|key| {
+        let value = value_name(key.row().kind);
+        flag(key, value)
+            .help_heading("Further settings, as in Redis")
+            .hide_short_help(true)
+            .hide(key.row().change == Change::Fixed)
+    });
+    let config = Arg::new("config").long("config").value_name("FILE").value_parser(value_parser!(PathBuf));
+    let config = config.help("TOML file with the same names as these flags, which win over it");
+    let memcached = Command::new("memcached")
+        .about("Stand in for memcached, with its own flags and defaults (-h lists them)")
+        .disable_help_flag(true)
+        .arg(
+            Arg::new("")
+                .value_name("FLAGS")
+                .num_args(0..)
+                .trailing_var_arg(true)
+                .allow_hyphen_values(true)
+                .value_parser(value_parser!(OsString)),
+        );
+    Command::new("tidegate")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(ABOUT)
+        .long_about(LONG_ABOUT)
+        .after_help("See --help for examples and all settings.")
+        .after_long_help(EXAMPLES)
+        .styles(Styles::plain())
+        .term_width(110)
+        .disable_help_subcommand(true)
+        .args_conflicts_with_subcommands(true)
+        .args(main)
+        .arg(config.display_order(MAIN.len()))
+        .args(others)
+        .subcommand(memcached)
+}
+
+fn flag(key: Key, value: &'static str) -> Arg {
+    let row = key.row();
+    let flag = Arg::new(name(key)).long(name(key)).value_name(value).help(help(key));
+    let flag = flag.allow_hyphen_values(matches!(row.kind, Kind::Number(low, _) if low < 0));
+    if name(key) == row.name { flag } else { flag.alias(row.name) }
+}
+
+/// The row's sentence, without its full stop, with choices and default.
+fn help(key: Key) -> String {
+    let row = key.row();
+    let mut help = row.summary.trim().trim_end_matches('.').to_owned();
+    if let Kind::Choice(words) = row.kind {
+        help = format!("{help}: {}", words.join(", "));
+    }
+    match (key, row.default) {
+        (Key::MaxMemoryPolicy, _) => help + " [default: noeviction; Memcached only: allkeys-lru]",
+        (_, "") => help,
+        (_, default) => format!("{help} [default: {default}]"),
+    }
+}
+
+fn value_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Number(..) | Kind::Clamped(..) => "N",
+        Kind::Bytes(..) => "BYTES",
+        Kind::YesNo => "yes|no",
+        Kind::Choice(_) => "WORD",
+        Kind::Text | Kind::Composed(_) => "TEXT",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Start, clap::Error> {
+        Start::parse(line.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn the_definition_of_the_flags_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_setting_is_a_flag_under_its_own_name_and_redis_s() {
+        for key in Key::all() {
+            let default = key.row().default;
+            for name in [name(key), key.row().name] {
+                let start = Start::parse(["tidegate".into(), format!("--{name}={default}").into()]).unwrap();
+                assert_eq!(start.settings.show(key), default, "--{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn flags_are_read_in_the_units_of_redis() {
+        let start =
+            parse("tidegate --memory 1gb --maxclients 7 --requirepass s --slowlog-max-len 5").unwrap();
+        assert_eq!(start.settings.number(Key::MaxMemory), 1 << 30);
+        assert_eq!(start.settings.number(Key::MaxClients), 7);
+        assert_eq!(start.settings.number(Key::SlowlogMaxLen), 5);
+        assert_eq!(&*start.settings.text(Key::RequirePass), "s");
+    }
+
+    #[test]
+    fn only_a_memcached_only_start_without_a_policy_evicts() {
+        let policy = |line| parse(line).unwrap().settings.show(Key::MaxMemoryPolicy);
+        assert_eq!(policy("tidegate"), "noeviction");
+        assert_eq!(policy("tidegate --memcached-port 0"), "noeviction");
+        assert_eq!(policy("tidegate --redis-port 0"), "allkeys-lru");
+        assert_eq!(policy("tidegate --redis-port 0 --maxmemory-policy noeviction"), "noeviction");
+        assert_eq!(policy("tidegate --maxmemory-policy volatile-ttl"), "volatile-ttl");
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_refused_with_the_flag_and_the_reason() {
+        let error = parse("tidegate --redis-port 70000").unwrap_err().to_string();
+        assert!(error.contains("invalid value '70000' for '--redis-port'"), "{error}");
+        assert!(error.contains("between 0 and 65535"), "{error}");
+        assert!(parse("tidegate --threads many").is_err());
+        assert!(parse("tidegate --no-such-flag").is_err());
+    }
+
+    #[test]
+    fn the_subcommand_memcached_reads_memcached_s_flags() {
+        let start = parse("tidegate memcached -p 12345 -m 100").unwrap();
+        assert_eq!(start.settings.number(Key::MemcachedPort), 12345);
+        assert_eq!(start.settings.number(Key::MaxMemory), 100 << 20);
+        assert_eq!(start.settings.number(Key::Port), 0);
+    }
+}
