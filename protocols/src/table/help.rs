@@ -11,8 +11,10 @@ pub fn help(help: &Row, reply: &mut Reply<'_>) {
     reply.simple(&format!("{container} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
     let mut lines = 1;
     for row in rows() {
-        let Some((_, name)) = row.name.split_once('|').filter(|(of, _)| *of == container) else { continue };
-        reply.simple(format!("{name} {}", row.syntax).trim_end());
+        if row.name.split_once('|').is_none_or(|(of, _)| of != container) {
+            continue;
+        }
+        reply.simple(&row.to_string()[container.len() + 1..]);
         reply.simple(&format!("    {}", row.summary));
         lines += 2;
     }

@@ -31,7 +31,9 @@
 //! last specification finds all the rest.
 
 mod acl;
+mod docs;
 mod help;
+mod info;
 mod keys;
 mod resolve;
 mod row;
@@ -45,7 +47,9 @@ pub mod memcached_server;
 pub mod server;
 pub mod strings;
 
+pub use docs::{docs_of, docs_of_all};
 pub use help::help;
+pub use info::{count, get_keys, get_keys_and_flags, info_of, info_of_all, list};
 pub use keys::{Key, KeyRange, Keys};
 pub use resolve::{Unresolved, resolve};
 pub use row::{Access, Begin, Categories, Deprecated, Find, Flags, Gather, KeySpec, Route, Row};
@@ -92,7 +96,7 @@ macro_rules! family {
 pub(crate) use family;
 
 /// All rows, family by family. Rows of subcommands (`CONFIG|GET`) stand among them.
-pub fn rows() -> impl Iterator<Item = &'static Row> {
+pub fn rows() -> impl Iterator<Item = &'static Row> + Clone {
     [
         strings::ROWS,
         bitmaps::ROWS,
@@ -123,7 +127,7 @@ struct Index {
 impl Index {
     fn new() -> Self {
         let mut index = Self { places: vec![None; (rows().count() * 2).next_power_of_two()] };
-        for row in rows().filter(|row| !matches!(row.verb, Verb::Memcached(_) | Verb::MemcachedServer(_))) {
+        for row in rows().filter(|row| row.is_redis()) {
             let mut at = index.home(row.name.as_bytes());
             while index.places[at].is_some() {
                 at = (at + 1) & (index.places.len() - 1);

@@ -414,6 +414,11 @@ impl Row {
         self
     }
 
+    /// Whether Redis clients ask for it by its name.
+    pub const fn is_redis(&self) -> bool {
+        !matches!(self.verb, Verb::Memcached(_) | Verb::MemcachedServer(_))
+    }
+
     /// Whether `count` arguments (the name included) are allowed.
     #[inline]
     pub fn takes(&self, count: usize) -> bool {
