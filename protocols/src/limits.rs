@@ -25,6 +25,19 @@ pub const MEMCACHED_KEY_BYTES_MAX: usize = 250;
 /// `proto_text.c`, `try_read_command_ascii`.
 pub const MEMCACHED_LINE_BYTES_MAX: usize = 2048;
 
+/// Bytes of a line of keys (`get`, `gets`) without its end; some clients ask for thousands at once.
+pub const MEMCACHED_GET_LINE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes of an opaque of a Memcached meta command, its letter included. Source: memcached
+/// `MFLAG_MAX_OPAQUE_LENGTH`.
+pub const MEMCACHED_OPAQUE_BYTES_MAX: usize = 32;
+
+/// Words of a Memcached meta command. Source: memcached `MFLAG_MAX_OPT_LENGTH`.
+pub const MEMCACHED_META_WORDS_MAX: usize = 19;
+
+/// Bytes of the mechanism and the data of a Memcached SASL request.
+pub const MEMCACHED_SASL_BYTES_MAX: usize = 16 * 1024;
+
 /// Bytes of a Memcached item (header, key and value) unless `-I` says otherwise. Source: memcached
 /// `item_size_max`.
 pub const MEMCACHED_ITEM_BYTES_MAX: usize = 1024 * 1024;

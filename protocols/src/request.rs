@@ -21,6 +21,24 @@ impl Span {
         Self { start: start as u32, end: end as u32 }
     }
 
+    /// Bytes of the argument.
+    #[inline]
+    pub fn len(self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    /// Whether the argument is empty.
+    #[inline]
+    pub fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
+    /// The argument itself in the buffer it was read into.
+    #[inline]
+    pub fn of(self, bytes: &[u8]) -> &[u8] {
+        &bytes[self.start as usize..self.end as usize]
+    }
+
     /// The same argument in a buffer where it lies `by` bytes further back.
     #[inline]
     #[must_use]

@@ -44,7 +44,7 @@ fn decode(at: impl Fn(usize) -> u8, length: usize, mut put: impl FnMut(usize, u8
 }
 
 /// How many bytes `encoded` stands for; `None` if it is malformed.
-pub fn decoded_bytes(encoded: &[u8]) -> Option<usize> {
+pub(super) fn decoded_bytes(encoded: &[u8]) -> Option<usize> {
     let letters = encoded.iter().filter(|letter| value(**letter).is_some()).count();
     if letters % 4 != 0 {
         return None;
@@ -53,14 +53,14 @@ pub fn decoded_bytes(encoded: &[u8]) -> Option<usize> {
 }
 
 /// Decodes `key` onto its own beginning and returns the length; it has passed [`decoded_bytes`].
-pub fn decode_in_place(key: &mut [u8]) -> usize {
+pub(super) fn decode_in_place(key: &mut [u8]) -> usize {
     let key = std::cell::Cell::from_mut(key).as_slice_of_cells();
     // A decoded byte is never written past the letters that were read for it.
     decode(|index| key[index].get(), key.len(), |index, byte| key[index].set(byte)).unwrap_or(0)
 }
 
 /// Appends `bytes` in base64.
-pub fn encode(bytes: &[u8], out: &mut Vec<u8>) {
+pub(super) fn encode(bytes: &[u8], out: &mut Vec<u8>) {
     for group in bytes.chunks(3) {
         let word =
             group.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - group.len()));

@@ -1,6 +1,7 @@
 //! What a Memcached request says besides its key, its value and its flags to echo.
 
 use super::Status;
+use crate::reply::Dialect;
 
 /// Filled in by the three decoders alike; a field without meaning for a verb is zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,6 +48,14 @@ impl Item {
         quiet: false,
         status: Status::Ok,
     };
+
+    /// What is left of a request whose answer is known: whom it goes to, and whether it may be left out.
+    /// Mistakes of meta commands are always told.
+    pub(super) fn answered(&self, status: Status, dialect: Dialect) -> Self {
+        let options = Options(self.options.0 & Options::CLOSE.0);
+        let quiet = self.quiet && dialect == Dialect::MemcachedText;
+        Self { opaque: self.opaque, opcode: self.opcode, options, quiet, status, ..Self::NONE }
+    }
 
     /// Whether all of `options` are asked for.
     #[inline]

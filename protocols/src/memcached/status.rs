@@ -75,7 +75,7 @@ statuses! {
     MemlimitNotBytes = "MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes", "", 0x04 "Invalid arguments";
     WatchDisabled = "CLIENT_ERROR watch commands not allowed", "", 0x81 "Unknown command";
     CrawlerDisabled = "CLIENT_ERROR lru crawler disabled", "", 0x81 "Unknown command";
-    MetadumpDisabled = "ERROR metadump not allowed", "", 0x81 "Unknown command";
+    CrawlerFailed = "ERROR failed to start lru crawler thread", "", 0x81 "Unknown command";
     ReassignDisabled = "CLIENT_ERROR slab reassignment disabled", "", 0x81 "Unknown command";
     CachedumpDisabled = "CLIENT_ERROR stats cachedump not allowed", "", 0x81 "Unknown command";
     DetailUsage = "CLIENT_ERROR usage: stats detail on|off|dump", "", 0x01 "Not found";
