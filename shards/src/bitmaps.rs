@@ -1,18 +1,100 @@
-//! The family of [`Bitmaps`].
+//! Commands on the bits of strings. Bit 0 is the highest bit of the first byte.
 
+mod combine;
+mod count;
+mod field;
+mod position;
+
+use tidegate_protocols::settings::Key;
 use tidegate_protocols::table::bitmaps::Bitmaps;
 use tidegate_protocols::{Error, Reply, Request};
 
 use crate::db::Db;
+use crate::integer;
 
 /// Answers a command of this family.
 pub(crate) fn execute(
     verb: Bitmaps,
-    _request: &Request<'_>,
-    _db: &mut Db<'_>,
-    _reply: &mut Reply<'_>,
+    request: &Request<'_>,
+    db: &mut Db<'_>,
+    reply: &mut Reply<'_>,
 ) -> Result<(), Error> {
+    let args = request.args;
     match verb {
-        _ => Err(Error::Text("ERR unknown command")),
+        Bitmaps::Setbit => setbit(db, args.fixed(), reply),
+        Bitmaps::Getbit => getbit(db, args.fixed(), reply),
+        Bitmaps::Bitcount => count::bitcount(db, args, reply),
+        Bitmaps::Bitpos => position::bitpos(db, args, reply),
+        Bitmaps::Bitop => combine::bitop(db, args, reply),
+        Bitmaps::Bitfield => field::bitfield(db, args, reply),
+        Bitmaps::BitfieldRo => field::bitfield_ro(db, args, reply),
+    }
+}
+
+fn setbit(db: &mut Db<'_>, [key, offset, bit]: [&[u8]; 3], reply: &mut Reply<'_>) -> Result<(), Error> {
+    let offset = Offset::parse(db, offset)?;
+    let bit = match integer::parse(bit) {
+        Some(0) => 0,
+        Some(1) => offset.mask,
+        _ => return Err(Error::Text("ERR bit is not an integer or out of range")),
+    };
+    let byte = &mut db.string_mut(key, offset.byte + 1)?[offset.byte];
+    reply.integer(i64::from(*byte & offset.mask != 0));
+    *byte = *byte & !offset.mask | bit;
+    Ok(())
+}
+
+fn getbit(db: &mut Db<'_>, [key, offset]: [&[u8]; 2], reply: &mut Reply<'_>) -> Result<(), Error> {
+    let offset = Offset::parse(db, offset)?;
+    let bit = db
+        .string(key)?
+        .is_some_and(|mut text| text.bytes().get(offset.byte).is_some_and(|byte| byte & offset.mask != 0));
+    reply.integer(i64::from(bit));
+    Ok(())
+}
+
+/// Where a bit is.
+#[derive(Clone, Copy, Debug)]
+struct Offset {
+    byte: usize,
+    /// The bit within its byte.
+    mask: u8,
+}
+
+impl Offset {
+    fn parse(db: &Db<'_>, text: &[u8]) -> Result<Self, Error> {
+        let bit = checked_offset(db, integer::parse(text))?;
+        Ok(Self { byte: bit / 8, mask: 0x80 >> (bit % 8) })
+    }
+}
+
+/// `bit`, if it lies in a string that may be as long as the setting `proto-max-bulk-len` allows.
+fn checked_offset(db: &Db<'_>, bit: Option<i64>) -> Result<usize, Error> {
+    bit.filter(|bit| (0..db.settings().number(Key::ProtoMaxBulkLen)).contains(&(bit >> 3)))
+        .map(|bit| bit as usize)
+        .ok_or(Error::Text("ERR bit offset is not an integer or out of range"))
+}
+
+/// What the numbers of a range count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unit {
+    Byte,
+    Bit,
+}
+
+impl Unit {
+    fn parse(word: &[u8]) -> Result<Self, Error> {
+        match word {
+            _ if word.eq_ignore_ascii_case(b"BYTE") => Ok(Self::Byte),
+            _ if word.eq_ignore_ascii_case(b"BIT") => Ok(Self::Bit),
+            _ => Err(Error::Syntax),
+        }
+    }
+
+    fn bits(self) -> usize {
+        match self {
+            Self::Byte => 8,
+            Self::Bit => 1,
+        }
     }
 }

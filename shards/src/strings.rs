@@ -12,6 +12,8 @@ use tidegate_protocols::table::strings::Strings;
 use tidegate_protocols::{Args, Error, Reply, Request};
 
 use crate::db::{Db, Expiry};
+pub(crate) use range::indexes;
+
 use options::{Condition, Deadline, GetOptions, SetOptions, Unit};
 
 /// Answers a command of this family.
