@@ -38,22 +38,14 @@ impl Client {
 
     /// The reply to a RESP request, escaped as ASCII.
     pub(crate) fn send(&mut self, words: &[&[u8]]) -> String {
-        let row = table::lookup(words[0]).expect("a command of the table");
-        assert!(row.takes(words.len()), "arity of {}", row.name);
+        let (bytes, spans) = laid_out(words);
+        let row = table::resolve(&Args::new(&bytes, &spans)).expect("a command of the table");
         self.request(row, words, &Item::NONE).escape_ascii().to_string()
     }
 
     /// The reply to any request.
     pub(crate) fn request(&mut self, row: &'static table::Row, words: &[&[u8]], item: &Item) -> Vec<u8> {
-        let bytes = words.concat();
-        let mut end = 0;
-        let spans: Vec<Span> = words
-            .iter()
-            .map(|word| {
-                end += word.len();
-                Span::new(end - word.len(), end)
-            })
-            .collect();
+        let (bytes, spans) = laid_out(words);
         let request = Request { row, dialect: self.dialect, args: Args::new(&bytes, &spans), item };
         let mut out = Vec::new();
         self.worker.begin(self.now_ms);
@@ -64,6 +56,16 @@ impl Client {
         self.worker.finish();
         out
     }
+}
+
+/// The words one after the other, as a connection would have read them.
+fn laid_out(words: &[&[u8]]) -> (Vec<u8>, Vec<Span>) {
+    let mut end = 0;
+    let spans = words.iter().map(|word| {
+        end += word.len();
+        Span::new(end - word.len(), end)
+    });
+    (words.concat(), spans.collect())
 }
 
 #[test]

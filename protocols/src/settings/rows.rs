@@ -85,7 +85,12 @@ impl Policy {
         Self::NoEviction,
     ];
 
-    /// Whether accesses are counted (LFU) rather than dated (LRU).
+    /// Whether the longest unused goes first.
+    pub fn is_lru(self) -> bool {
+        matches!(self, Self::VolatileLru | Self::AllKeysLru)
+    }
+
+    /// Whether the least often used goes first; accesses are counted then rather than dated.
     pub fn is_lfu(self) -> bool {
         matches!(self, Self::VolatileLfu | Self::AllKeysLfu)
     }

@@ -1,0 +1,240 @@
+//! Times to live: asking for them, setting them and taking them away.
+
+use tidegate_protocols::number::integer;
+use tidegate_protocols::{Args, Error, Reply};
+
+use crate::db::Db;
+
+/// The unit a command counts time in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unit {
+    Seconds,
+    Milliseconds,
+}
+
+impl Unit {
+    /// Milliseconds in this unit, rounded to the nearest.
+    fn of(self, ms: u64) -> i64 {
+        (match self {
+            Self::Seconds => ms.saturating_add(500) / 1000,
+            Self::Milliseconds => ms,
+        }) as i64
+    }
+}
+
+/// `TTL`, `PTTL`: the time left; -1 without expiry, -2 without key.
+pub(super) fn left(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>, unit: Unit) {
+    let now_ms = db.now_ms();
+    expiry(args, db, reply, |at| unit.of(at.saturating_sub(now_ms)));
+}
+
+/// `EXPIRETIME`, `PEXPIRETIME`: the Unix time; -1 without expiry, -2 without key.
+pub(super) fn time(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>, unit: Unit) {
+    expiry(args, db, reply, |at| unit.of(at));
+}
+
+fn expiry(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>, shown: impl FnOnce(u64) -> i64) {
+    reply.integer(match db.peek(args.at(1)).map(|entry| entry.expire_at()) {
+        None => -2,
+        Some(None) => -1,
+        Some(Some(at)) => shown(at),
+    });
+}
+
+/// `PERSIST`: 1 if there was an expiry to take away.
+pub(super) fn persist(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) {
+    let key = args.at(1);
+    let had = db.change(key).is_some_and(|entry| entry.expire_at().is_some());
+    if had {
+        db.set_expire_at(key, None);
+    }
+    reply.integer(had.into());
+}
+
+/// Where a command counts time from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Base {
+    Now,
+    Unix,
+}
+
+/// One of the commands that set an expiry.
+pub(super) struct Setter {
+    name: &'static str,
+    unit: Unit,
+    base: Base,
+}
+
+pub(super) const EXPIRE: Setter = Setter { name: "expire", unit: Unit::Seconds, base: Base::Now };
+pub(super) const PEXPIRE: Setter = Setter { name: "pexpire", unit: Unit::Milliseconds, base: Base::Now };
+pub(super) const EXPIREAT: Setter = Setter { name: "expireat", unit: Unit::Seconds, base: Base::Unix };
+pub(super) const PEXPIREAT: Setter = Setter { name: "pexpireat", unit: Unit::Milliseconds, base: Base::Unix };
+
+impl Setter {
+    /// `EXPIRE key time [NX | XX | GT | LT]` and its like: 1 if the expiry was set, 0 if there is no key or
+    /// the condition forbids it. A time that is past removes the key.
+    pub(super) fn answer(
+        &self,
+        args: &Args<'_>,
+        db: &mut Db<'_>,
+        reply: &mut Reply<'_>,
+    ) -> Result<(), Error> {
+        let key = args.at(1);
+        let condition = Condition::of(&args.from(3))?;
+        let at = self.unix_ms(args.at(2), db.now_ms())?;
+        let allowed = db.change(key).is_some_and(|entry| condition.allows(entry.expire_at(), at));
+        if allowed {
+            match u64::try_from(at) {
+                Ok(at) if at > db.now_ms() => db.set_expire_at(key, Some(at)),
+                _ => db.remove(key),
+            };
+        }
+        reply.integer(allowed.into());
+        Ok(())
+    }
+
+    /// The Unix time in milliseconds that `text` says, which may be before 1970.
+    fn unix_ms(&self, text: &[u8], now_ms: u64) -> Result<i64, Error> {
+        let time = integer(text).ok_or(Error::NotInteger)?;
+        let ms = match self.unit {
+            Unit::Seconds => time.checked_mul(1000),
+            Unit::Milliseconds => Some(time),
+        };
+        let base = if self.base == Base::Now { now_ms as i64 } else { 0 };
+        ms.and_then(|ms| ms.checked_add(base)).ok_or(Error::ExpireTime(self.name))
+    }
+}
+
+/// When an expiry may be set.
+#[derive(Clone, Copy, Default)]
+struct Condition {
+    /// `NX`: only if there is none.
+    none: bool,
+    /// `XX`: only if there is one.
+    some: bool,
+    /// `GT`: only if it becomes later; none is the latest.
+    later: bool,
+    /// `LT`: only if it becomes earlier.
+    earlier: bool,
+}
+
+impl Condition {
+    fn of(words: &Args<'_>) -> Result<Self, Error> {
+        let mut condition = Self::default();
+        for word in words.iter() {
+            match word.to_ascii_lowercase().as_slice() {
+                b"nx" => condition.none = true,
+                b"xx" => condition.some = true,
+                b"gt" => condition.later = true,
+                b"lt" => condition.earlier = true,
+                _ => {
+                    let word = String::from_utf8_lossy(word);
+                    return Err(Error::Composed(format!("ERR Unsupported option {word}").into()));
+                }
+            }
+        }
+        if condition.none && (condition.some || condition.later || condition.earlier) {
+            return Err(Error::Text("ERR NX and XX, GT or LT options at the same time are not compatible"));
+        }
+        if condition.later && condition.earlier {
+            return Err(Error::Text("ERR GT and LT options at the same time are not compatible"));
+        }
+        Ok(condition)
+    }
+
+    fn allows(self, now: Option<u64>, at: i64) -> bool {
+        let now = now.map(|now| i64::try_from(now).unwrap_or(i64::MAX));
+        !(self.none && now.is_some()
+            || self.some && now.is_none()
+            || self.later && now.is_none_or(|now| at <= now)
+            || self.earlier && now.is_some_and(|now| at >= now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::replay;
+    use crate::testing::Client;
+
+    #[test]
+    fn times_are_counted_in_the_units_of_the_commands() {
+        let mut client = Client::new();
+        client.now_ms = 1_700_000_000_000;
+        replay(
+            &mut client,
+            "TTL k -> :-2
+             PEXPIRETIME k -> :-2
+             EXPIRE k 10 -> :0
+             PERSIST k -> :0
+             SET k v -> +OK
+             TTL k -> :-1
+             EXPIRE k 10 -> :1
+             PTTL k -> :10000
+             EXPIRETIME k -> :1700000010
+             PEXPIRE k 1499 -> :1
+             TTL k -> :1
+             PEXPIRE k 1500 -> :1
+             TTL k -> :2
+             PEXPIREAT k 1700000000001 -> :1
+             PTTL k -> :1
+             PERSIST k -> :1
+             PERSIST k -> :0",
+        );
+    }
+
+    #[test]
+    fn a_key_is_gone_when_its_time_is_past() {
+        let mut client = Client::new();
+        replay(&mut client, "SET k v -> +OK\nPEXPIRE k 1 -> :1");
+        client.now_ms += 1;
+        replay(&mut client, "PTTL k -> :0");
+        client.now_ms += 1;
+        replay(&mut client, "EXISTS k -> :0\nPTTL k -> :-2");
+        replay(
+            &mut client,
+            "SET k v -> +OK
+             EXPIRE k 0 -> :1
+             EXISTS k -> :0
+             SET k v -> +OK
+             EXPIRE k -1 XX -> :0
+             EXPIRE k -1 LT -> :1
+             EXISTS k -> :0",
+        );
+    }
+
+    #[test]
+    fn conditions_look_at_the_expiry_there_is() {
+        replay(
+            &mut Client::new(),
+            "SET k v -> +OK
+             EXPIRE k 100 XX -> :0
+             EXPIRE k 100 GT -> :0
+             EXPIRE k 100 LT -> :1
+             EXPIRE k 50 NX -> :0
+             EXPIRE k 50 GT -> :0
+             EXPIRE k 200 XX GT -> :1
+             EXPIRE k 300 XX LT -> :0
+             EXPIRE k 100 lt -> :1
+             TTL k -> :100
+             EXPIRE k 1 NX GT -> -ERR NX and XX, GT or LT options at the same time are not compatible
+             EXPIRE k 1 GT LT -> -ERR GT and LT options at the same time are not compatible
+             EXPIRE k 1 foo -> -ERR Unsupported option foo",
+        );
+    }
+
+    #[test]
+    fn times_that_cannot_be_represented_are_refused() {
+        replay(
+            &mut Client::new(),
+            "SET k v -> +OK
+             EXPIRE k 1.5 -> -ERR value is not an integer or out of range
+             EXPIRE k 9223372036854776 -> -ERR invalid expire time in 'expire' command
+             EXPIRE k -9223372036854776 -> -ERR invalid expire time in 'expire' command
+             EXPIRE k 9223372036854775 -> -ERR invalid expire time in 'expire' command
+             PEXPIRE k 9223372036854775807 -> -ERR invalid expire time in 'pexpire' command
+             EXPIREAT k 9223372036854776 -> -ERR invalid expire time in 'expireat' command
+             PEXPIREAT k -9223372036854775808 -> :1
+             EXISTS k -> :0",
+        );
+    }
+}

@@ -1,0 +1,130 @@
+//! `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`.
+
+use tidegate_protocols::glob::{Case, matches};
+use tidegate_protocols::number::integer;
+use tidegate_protocols::reply::Collection;
+use tidegate_protocols::{Args, Error, Reply};
+
+use crate::db::Db;
+
+/// Keys a step looks at unless `COUNT` says otherwise. Source: Redis `db.c`, `scanGenericCommand`.
+const COUNT: usize = 10;
+
+pub(super) fn scan(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    let cursor = cursor(args.at(1)).ok_or(Error::Cursor)?;
+    let (mut count, mut pattern, mut kind) = (COUNT, None, None);
+    let mut options = args.from(2);
+    while let Some(option) = options.get(0) {
+        let value = options.get(1).ok_or(Error::Syntax)?;
+        match option.to_ascii_lowercase().as_slice() {
+            b"count" => count = at_least_one(value)?,
+            b"match" => pattern = Some(value).filter(|pattern| *pattern != b"*"),
+            b"type" => kind = Some(value),
+            _ => return Err(Error::Syntax),
+        }
+        options = options.from(2);
+    }
+    reply.array(2);
+    let mark = reply.mark();
+    let (list, mut found) = (reply.deferred(Collection::Array), 0);
+    let next = db.scan(cursor, count, |entry| {
+        if kind.is_none_or(|kind| entry.kind().name().as_bytes().eq_ignore_ascii_case(kind))
+            && pattern.is_none_or(|pattern| matches(pattern, entry.key(), Case::Sensitive))
+        {
+            reply.bulk(entry.key());
+            found += 1;
+        }
+    });
+    reply.finish(list, found);
+    // The cursor stands before the keys and is known only after them.
+    let end = reply.mark();
+    reply.bulk(itoa::Buffer::new().format(next).as_bytes());
+    let cursor_bytes = reply.mark() - end;
+    reply.out()[mark..].rotate_right(cursor_bytes);
+    Ok(())
+}
+
+fn at_least_one(text: &[u8]) -> Result<usize, Error> {
+    let count = integer(text).ok_or(Error::NotInteger)?;
+    if count < 1 { Err(Error::Syntax) } else { Ok(count as usize) }
+}
+
+/// A cursor as C's `strtoul` reads it, which takes a sign and nothing at all, but no blanks.
+/// Source: Redis `db.c`, `parseScanCursorOrReply`.
+fn cursor(text: &[u8]) -> Option<u64> {
+    let (negative, digits) = match text {
+        [] => return Some(0),
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] | digits => (false, digits),
+    };
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let number: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    Some(if negative { number.wrapping_neg() } else { number })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::replay;
+    use super::cursor;
+    use crate::testing::Client;
+
+    #[test]
+    fn cursors_are_read_as_strtoul_reads_them() {
+        for (text, expected) in [
+            ("", Some(0)),
+            ("0", Some(0)),
+            ("+1", Some(1)),
+            ("-1", Some(u64::MAX)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("18446744073709551616", None),
+            (" 0", None),
+            ("0a", None),
+            ("-", None),
+            ("0x10", None),
+        ] {
+            assert_eq!(cursor(text.as_bytes()), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_scan_filters_what_it_visits() {
+        replay(
+            &mut Client::new(),
+            "SCAN 0 -> *2|$1|0|*0
+             SET a 1 -> +OK
+             SCAN 0 -> *2|$1|0|*1|$1|a
+             SCAN 0 MATCH b* -> *2|$1|0|*0
+             SCAN 0 match * COUNT 100 type STRING -> *2|$1|0|*1|$1|a
+             SCAN 0 TYPE list -> *2|$1|0|*0
+             SCAN x -> -ERR invalid cursor
+             SCAN 0 COUNT -> -ERR syntax error
+             SCAN 0 COUNT 0 -> -ERR syntax error
+             SCAN 0 COUNT x -> -ERR value is not an integer or out of range
+             SCAN 0 LIMIT 5 -> -ERR syntax error",
+        );
+    }
+
+    #[test]
+    fn steps_together_visit_every_key() {
+        let mut client = Client::new();
+        for number in 0..100 {
+            client.run(&format!("SET key:{number} v"));
+        }
+        let (mut cursor, mut seen) = ("0".to_owned(), Vec::new());
+        loop {
+            let reply = client.run(&format!("SCAN {cursor} COUNT 7"));
+            let mut lines =
+                reply.split("\\r\\n").filter(|line| !line.starts_with(['$', '*']) && !line.is_empty());
+            cursor = lines.next().expect("a cursor").to_owned();
+            seen.extend(lines.map(str::to_owned));
+            if cursor == "0" {
+                break;
+            }
+        }
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), 100);
+    }
+}
