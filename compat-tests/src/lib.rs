@@ -4,6 +4,7 @@
 //! and all of them are asked the same things over sockets.
 #![forbid(unsafe_code)]
 
+pub mod install;
 pub mod load;
 pub mod server;
 pub mod transcript;

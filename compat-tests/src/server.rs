@@ -4,7 +4,6 @@ use std::env;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -12,6 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::install::is_root;
 use crate::transcript::script::Script;
 use crate::transcript::{Family, Subject};
 
@@ -218,7 +218,7 @@ fn settings(words: &[String], flag: impl Fn(&str, &str) -> Vec<String>) -> Resul
 fn memcached_plan(mut command: Vec<String>, flags: &[String]) -> Plan {
     let port = free_port();
     command.extend(["-l", "127.0.0.1", "-U", "0", "-p", &port.to_string()].map(str::to_owned));
-    if fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0) {
+    if is_root() {
         // memcached refuses to run as root unless told.
         command.extend(["-u", "root"].map(str::to_owned));
     }

@@ -1,0 +1,139 @@
+//! Unmodified client libraries and tools, each against Tidegate and against the server it was made for.
+#![allow(clippy::unwrap_used)]
+
+use std::process::Command;
+
+use tidegate_compat_tests::install::{clients, needed, node, program, python};
+use tidegate_compat_tests::server::Server;
+
+/// Which server a client is run against.
+#[derive(Clone, Copy)]
+enum Peer {
+    Redis,
+    Memcached,
+}
+
+#[test]
+fn redis_py_works() {
+    python_works("redis_py.py", Peer::Redis);
+}
+
+#[test]
+fn pymemcache_works() {
+    python_works("pymemcache_client.py", Peer::Memcached);
+}
+
+#[test]
+fn python_binary_memcached_works() {
+    python_works("binary_memcached.py", Peer::Memcached);
+}
+
+#[test]
+fn pylibmc_works() {
+    python_works("pylibmc_client.py", Peer::Memcached);
+}
+
+#[test]
+fn ioredis_works() {
+    node_works("ioredis.mjs", Peer::Redis);
+}
+
+#[test]
+fn node_redis_works() {
+    node_works("node_redis.mjs", Peer::Redis);
+}
+
+#[test]
+fn memjs_works() {
+    node_works("memjs.mjs", Peer::Memcached);
+}
+
+#[test]
+fn memcapable_passes_in_text() {
+    memcapable_passes("-a");
+}
+
+#[test]
+fn memcapable_passes_in_binary() {
+    memcapable_passes("-b");
+}
+
+#[test]
+fn redis_benchmark_runs() {
+    let Some(program) = needed("redis-benchmark", program("redis-benchmark", "redis-tools")) else { return };
+    against_each("redis-benchmark", Peer::Redis, |host, port| {
+        let mut command = Command::new(&program);
+        command.args(["-h", host, "-p", port, "-q", "--csv", "-n", "2000", "-P", "16", "-c", "10"]);
+        command.args(["-t", "ping,set,get,incr,mset"]);
+        command
+    });
+}
+
+#[test]
+fn redis_cli_works() {
+    let Some(_) = needed("redis-cli", program("redis-cli", "redis-tools")) else { return };
+    against_each("redis-cli", Peer::Redis, |host, port| {
+        let mut command = Command::new("sh");
+        command.arg(clients().join("redis_cli.sh")).args([host, port]);
+        command
+    });
+}
+
+fn memcapable_passes(dialect: &str) {
+    // Debian's package calls it memccapable, libmemcached memcapable.
+    let found =
+        program("memccapable", "libmemcached-tools").or_else(|_| program("memcapable", "libmemcached-tools"));
+    let Some(program) = needed("memcapable", found) else { return };
+    against_each("memcapable", Peer::Memcached, |host, port| {
+        let mut command = Command::new(&program);
+        command.args(["-h", host, "-p", port, dialect]);
+        command
+    });
+}
+
+fn python_works(script: &str, peer: Peer) {
+    let Some(python) = needed(script, python()) else { return };
+    against_each(script, peer, |host, port| {
+        let mut command = Command::new(&python);
+        command.arg(clients().join(script)).args([host, port]);
+        command
+    });
+}
+
+fn node_works(script: &str, peer: Peer) {
+    let Some((node, packages)) = needed(script, node()) else { return };
+    against_each(script, peer, |host, port| {
+        let mut command = Command::new(&node);
+        command.arg(clients().join(script)).args([host, port]).env("CLIENTS", &packages);
+        command
+    });
+}
+
+/// Runs a client against the real server first, so that a failure tells whose it is, and then against Tidegate.
+fn against_each(name: &str, peer: Peer, client: impl Fn(&str, &str) -> Command) {
+    let package = match peer {
+        Peer::Redis => "redis-server",
+        Peer::Memcached => "memcached",
+    };
+    let Some(_) = needed(name, program(package, package)) else { return };
+    let real = match peer {
+        Peer::Redis => Server::real_redis(&[]),
+        Peer::Memcached => Server::real_memcached(&[]),
+    };
+    for (server_name, server) in [("the real server", real), ("Tidegate", Server::tidegate(&[]))] {
+        let server = server.unwrap();
+        let address = match peer {
+            Peer::Redis => server.redis(),
+            Peer::Memcached => server.memcached(),
+        };
+        let output = client(&address.ip().to_string(), &address.port().to_string()).output().unwrap();
+        assert!(
+            output.status.success(),
+            "{name} against {server_name}: {}\n{}{}\nserver's log:\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+            server.log(),
+        );
+    }
+}
