@@ -2,6 +2,7 @@
 
 use super::family;
 use super::row::{Categories, Flags};
+use super::tips;
 
 const CONNECTION: Categories = Categories::CONNECTION;
 const ANY_TIME: Flags = Flags::LOADING.and(Flags::STALE);
@@ -14,16 +15,17 @@ family! {
     /// Commands on the client's own connection.
     Connection "connection"
 
-    Auth = "AUTH" "[username] password"
+    Auth = "AUTH" "[username]@6.0.0 password"
         .summary("Proves who the client is.")
         .cost("O(N) where N is the number of passwords defined for the user")
-        .flags(LOGIN).categories(CONNECTION);
+        .flags(LOGIN).categories(CONNECTION)
+        .history(&[("6.0.0", "The name of the user.")]);
 
     Client = "CLIENT" ""
         .summary("Holds the commands about client connections.")
         .cost("Depends on subcommand.").container().since("2.4.0");
 
-    ClientCaching = "CLIENT|CACHING" "<YES | NO>"
+    ClientCaching = "CLIENT|CACHING" "<mode=YES | NO>"
         .summary("Says whether the keys of the next command are tracked.")
         .flags(OWN).categories(CONNECTION).arity(3).since("6.0.0");
 
@@ -45,19 +47,39 @@ family! {
 
     ClientInfo = "CLIENT|INFO" ""
         .summary("Describes the connection.")
-        .flags(OWN).categories(CONNECTION).since("6.2.0");
+        .flags(OWN).categories(CONNECTION).since("6.2.0")
+        .tips(tips::VARIES);
 
-    ClientKill = "CLIENT|KILL" "<ip:port | <[ID client-id] | [TYPE <NORMAL | MASTER | SLAVE | REPLICA | PUBSUB>] | [USER username] | [ADDR ip:port] | [LADDR ip:port] | [SKIPME yes/no]> ...>"
+    ClientKill = "CLIENT|KILL" "<filter=ip:port!2.8.12 | <new-format=[ID client-id]@2.8.12 | \
+        [TYPE <normal_master_slave_pubsub=NORMAL | MASTER@3.2.0 | SLAVE | REPLICA@5.0.0 | \
+        PUBSUB>]@2.8.12 | [USER username] | [ADDR ip:port] | [LADDR ip:port]@6.2.0 | [SKIPME yes/no]> ...>"
         .summary("Closes the connections that fit.")
         .cost("O(N) where N is the number of client connections")
-        .flags(OTHERS).categories(CONNECTION).arity(-3).since("2.4.0");
+        .flags(OTHERS).categories(CONNECTION).arity(-3).since("2.4.0")
+        .history(&[
+            ("2.8.12", "Filters instead of an address."),
+            ("2.8.12", "The filter ID."),
+            ("3.2.0", "The type master."),
+            ("5.0.0", "The type replica, for which slave is still understood."),
+            ("6.2.0", "The filter LADDR."),
+        ]);
 
-    ClientList = "CLIENT|LIST" "[TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]"
+    ClientList = "CLIENT|LIST" "[TYPE <NORMAL | MASTER | REPLICA | PUBSUB>]@5.0.0 \
+        [ID (id=client-id [client-id ...])]@6.2.0"
         .summary("Describes all connections, or those that fit.")
         .cost("O(N) where N is the number of client connections")
-        .flags(OTHERS).categories(CONNECTION).since("2.4.0");
+        .flags(OTHERS).categories(CONNECTION).since("2.4.0")
+        .tips(tips::VARIES)
+        .history(&[
+            ("2.8.12", "The field id."),
+            ("5.0.0", "The filter TYPE."),
+            ("6.0.0", "The field user."),
+            ("6.2.0", "The fields argv-mem, tot-mem, laddr and redir, and the filter ID."),
+            ("7.0.0", "The fields resp, multi-mem, rbs and rbp."),
+            ("7.0.3", "The field ssub."),
+        ]);
 
-    ClientNoEvict = "CLIENT|NO-EVICT" "<ON | OFF>"
+    ClientNoEvict = "CLIENT|NO-EVICT" "<enabled=ON | OFF>"
         .summary("Says whether the connection may be closed to save memory.")
         .flags(OTHERS).categories(CONNECTION).arity(3).since("7.0.0");
 
@@ -65,9 +87,10 @@ family! {
         .summary("Says whether reads of the connection count for LRU and LFU.")
         .flags(OWN).categories(CONNECTION).arity(3).since("7.2.0");
 
-    ClientPause = "CLIENT|PAUSE" "timeout [WRITE | ALL]"
+    ClientPause = "CLIENT|PAUSE" "timeout [mode=WRITE | ALL]@6.2.0"
         .summary("Holds back the commands of all clients for a while.")
-        .flags(OTHERS).categories(CONNECTION).since("2.9.50");
+        .flags(OTHERS).categories(CONNECTION).since("2.9.50")
+        .history(&[("6.2.0", "The mode, WRITE or ALL.")]);
 
     ClientReply = "CLIENT|REPLY" "<ON | OFF | SKIP>"
         .summary("Says whether commands are answered.")
@@ -81,7 +104,8 @@ family! {
         .summary("Names the connection.")
         .flags(OWN).categories(CONNECTION).since("2.6.9");
 
-    ClientTracking = "CLIENT|TRACKING" "<ON | OFF> [REDIRECT client-id] [PREFIX prefix [PREFIX prefix ...]] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]"
+    ClientTracking = "CLIENT|TRACKING" "<status=ON | OFF> [REDIRECT client-id] \
+        [PREFIX prefix [PREFIX prefix ...]] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]"
         .summary("Turns server-assisted client caching on or off.")
         .cost("O(1). Some options may introduce additional complexity.")
         .flags(OWN).categories(CONNECTION).arity(-3).since("6.0.0");
@@ -104,13 +128,15 @@ family! {
         .summary("Returns what it was given.")
         .flags(ANY_TIME_FAST).categories(CONNECTION);
 
-    Hello = "HELLO" "[protover [AUTH username password] [SETNAME clientname]]"
+    Hello = "HELLO" "[arguments=protover [AUTH username password] [SETNAME clientname]]"
         .summary("Chooses the version of the protocol and describes the server.")
-        .flags(LOGIN).categories(CONNECTION).since("6.0.0");
+        .flags(LOGIN).categories(CONNECTION).since("6.0.0")
+        .history(&[("6.2.0", "Without a version it only describes the connection.")]);
 
     Ping = "PING" "[message]"
         .summary("Shows that the server answers.")
-        .flags(Flags::FAST).categories(CONNECTION);
+        .flags(Flags::FAST).categories(CONNECTION)
+        .tips(tips::SHARDS_ALL);
 
     Quit = "QUIT" ""
         .summary("Closes the connection.")

@@ -2,6 +2,7 @@
 
 use super::family;
 use super::row::{Access, Begin, Categories, Find, Flags, Gather, KeySpec};
+use super::tips;
 
 /// One key, argument `index`.
 const fn key_at(index: u16, access: Access) -> KeySpec {
@@ -44,22 +45,27 @@ family! {
     Del = "DEL" "key [key ...]"
         .summary("Deletes keys and counts those that existed.")
         .cost("O(N), N the number of keys; plus the elements of each that is a collection.")
-        .keys(REMOVE_ALL).split(Gather::Sum).flags(WRITE).categories(KEYSPACE);
+        .keys(REMOVE_ALL).split(Gather::Sum).flags(WRITE).categories(KEYSPACE)
+        .tips(tips::SPLIT_SUM);
 
     Unlink = "UNLINK" "key [key ...]"
         .summary("Deletes keys as DEL does, and frees large values later.")
         .cost("O(1) for each key; large values are freed elsewhere.")
-        .since("4.0.0").keys(REMOVE_ALL).split(Gather::Sum).flags(WRITE_FAST).categories(KEYSPACE);
+        .since("4.0.0").keys(REMOVE_ALL).split(Gather::Sum).flags(WRITE_FAST).categories(KEYSPACE)
+        .tips(tips::SPLIT_SUM);
 
     Exists = "EXISTS" "key [key ...]"
         .summary("Counts which of the keys exist; a key named twice counts twice.")
         .cost("O(N), N the number of keys.")
-        .keys(READ_ALL).split(Gather::Sum).flags(READ_FAST).categories(KEYSPACE);
+        .keys(READ_ALL).split(Gather::Sum).flags(READ_FAST).categories(KEYSPACE)
+        .tips(tips::SPLIT_SUM)
+        .history(&[("3.0.3", "Several keys in one request.")]);
 
     Touch = "TOUCH" "key [key ...]"
         .summary("Marks keys as used just now and counts those that exist.")
         .cost("O(N), N the number of keys.")
-        .since("3.2.1").keys(READ_ALL).split(Gather::Sum).flags(READ_FAST).categories(KEYSPACE);
+        .since("3.2.1").keys(READ_ALL).split(Gather::Sum).flags(READ_FAST).categories(KEYSPACE)
+        .tips(tips::SPLIT_SUM);
 
     Type = "TYPE" "key"
         .summary("Names the type of the value of a key.")
@@ -67,11 +73,15 @@ family! {
 
     Ttl = "TTL" "key"
         .summary("Returns the time to live of a key in seconds.")
-        .keys(LOOK_AT_ONE).flags(READ_FAST).categories(KEYSPACE);
+        .keys(LOOK_AT_ONE).flags(READ_FAST).categories(KEYSPACE)
+        .tips(tips::VARIES)
+        .history(&[("2.8.0", "The answer -2.")]);
 
     Pttl = "PTTL" "key"
         .summary("Returns the time to live of a key in milliseconds.")
-        .since("2.6.0").keys(LOOK_AT_ONE).flags(READ_FAST).categories(KEYSPACE);
+        .since("2.6.0").keys(LOOK_AT_ONE).flags(READ_FAST).categories(KEYSPACE)
+        .tips(tips::VARIES)
+        .history(&[("2.8.0", "The answer -2.")]);
 
     Expiretime = "EXPIRETIME" "key"
         .summary("Returns when a key expires, in Unix seconds.")
@@ -81,21 +91,25 @@ family! {
         .summary("Returns when a key expires, in Unix milliseconds.")
         .since("7.0.0").keys(LOOK_AT_ONE).flags(READ_FAST).categories(KEYSPACE);
 
-    Expire = "EXPIRE" "key seconds [NX | XX | GT | LT]"
+    Expire = "EXPIRE" "key seconds [condition=NX | XX | GT | LT]@7.0.0"
         .summary("Lets a key expire in some seconds.")
-        .keys(CHANGE_ONE).flags(WRITE_FAST).categories(KEYSPACE);
+        .keys(CHANGE_ONE).flags(WRITE_FAST).categories(KEYSPACE)
+        .history(&[("7.0.0", "The conditions NX, XX, GT and LT.")]);
 
-    Pexpire = "PEXPIRE" "key milliseconds [NX | XX | GT | LT]"
+    Pexpire = "PEXPIRE" "key milliseconds [condition=NX | XX | GT | LT]@7.0.0"
         .summary("Lets a key expire in some milliseconds.")
-        .since("2.6.0").keys(CHANGE_ONE).flags(WRITE_FAST).categories(KEYSPACE);
+        .since("2.6.0").keys(CHANGE_ONE).flags(WRITE_FAST).categories(KEYSPACE)
+        .history(&[("7.0.0", "The conditions NX, XX, GT and LT.")]);
 
-    Expireat = "EXPIREAT" "key unix-time-seconds [NX | XX | GT | LT]"
+    Expireat = "EXPIREAT" "key unix-time-seconds [condition=NX | XX | GT | LT]@7.0.0"
         .summary("Lets a key expire at a Unix time in seconds.")
-        .since("1.2.0").keys(CHANGE_ONE).flags(WRITE_FAST).categories(KEYSPACE);
+        .since("1.2.0").keys(CHANGE_ONE).flags(WRITE_FAST).categories(KEYSPACE)
+        .history(&[("7.0.0", "The conditions NX, XX, GT and LT.")]);
 
-    Pexpireat = "PEXPIREAT" "key unix-time-milliseconds [NX | XX | GT | LT]"
+    Pexpireat = "PEXPIREAT" "key unix-time-milliseconds [condition=NX | XX | GT | LT]@7.0.0"
         .summary("Lets a key expire at a Unix time in milliseconds.")
-        .since("2.6.0").keys(CHANGE_ONE).flags(WRITE_FAST).categories(KEYSPACE);
+        .since("2.6.0").keys(CHANGE_ONE).flags(WRITE_FAST).categories(KEYSPACE)
+        .history(&[("7.0.0", "The conditions NX, XX, GT and LT.")]);
 
     Persist = "PERSIST" "key"
         .summary("Takes the time to live away from a key.")
@@ -107,7 +121,8 @@ family! {
 
     Renamenx = "RENAMENX" "key newkey"
         .summary("Gives a key another name unless it is taken.")
-        .keys(MOVE_INTO).flags(WRITE_FAST).categories(KEYSPACE);
+        .keys(MOVE_INTO).flags(WRITE_FAST).categories(KEYSPACE)
+        .history(&[("3.2.0", "Both names may be the same.")]);
 
     Copy = "COPY" "source destination [DB destination-db] [REPLACE]"
         .summary("Copies a value and its time to live to another key or database.")
@@ -121,30 +136,45 @@ family! {
     Keys = "KEYS" "pattern"
         .summary("Lists the keys whose names match a pattern.")
         .cost("O(N), N the number of keys in the database.")
-        .every(Gather::Join).flags(READ).categories(KEYSPACE_DANGEROUS);
+        .every(Gather::Join).flags(READ).categories(KEYSPACE_DANGEROUS)
+        .tips(tips::SHARDS_ANY_ORDER);
 
-    Scan = "SCAN" "cursor [MATCH pattern] [COUNT count] [TYPE type]"
+    Scan = "SCAN" "cursor [MATCH pattern] [COUNT count] [TYPE type]@6.0.0"
         .summary("Goes through the keys of a database in steps.")
         .cost("O(1) a step, O(N) for all steps, N the number of keys in the database.")
-        .since("2.8.0").every(Gather::Cursor).flags(READ).categories(KEYSPACE);
+        .since("2.8.0").every(Gather::Cursor).flags(READ).categories(KEYSPACE)
+        .tips(tips::SHARD_BY_SHARD)
+        .history(&[("6.0.0", "The filter TYPE.")]);
 
     Randomkey = "RANDOMKEY" ""
         .summary("Returns some key of the database.")
-        .every(Gather::Any).flags(READ).categories(KEYSPACE);
+        .every(Gather::Any).flags(READ).categories(KEYSPACE)
+        .tips(tips::SHARDS_VARY);
 
     Dbsize = "DBSIZE" "" .group("server")
         .summary("Counts the keys of the database.")
-        .every(Gather::Sum).flags(READ_FAST).categories(KEYSPACE);
+        .every(Gather::Sum).flags(READ_FAST).categories(KEYSPACE)
+        .tips(tips::SHARDS_SUM);
 
-    Flushdb = "FLUSHDB" "[ASYNC | SYNC]" .group("server")
+    Flushdb = "FLUSHDB" "[async=ASYNC@4.0.0 | SYNC@6.2.0]" .group("server")
         .summary("Removes every key of the database.")
         .cost("O(N), N the number of keys in the database.")
-        .every(Gather::Agree).flags(WRITE).categories(KEYSPACE_DANGEROUS);
+        .every(Gather::Agree).flags(WRITE).categories(KEYSPACE_DANGEROUS)
+        .tips(tips::SHARDS_ALL)
+        .history(&[
+            ("4.0.0", "The word ASYNC."),
+            ("6.2.0", "The word SYNC."),
+        ]);
 
-    Flushall = "FLUSHALL" "[ASYNC | SYNC]" .group("server")
+    Flushall = "FLUSHALL" "[async=ASYNC@4.0.0 | SYNC@6.2.0]" .group("server")
         .summary("Removes every key of every database.")
         .cost("O(N), N the number of keys in all databases.")
-        .every(Gather::Agree).flags(WRITE).categories(KEYSPACE_DANGEROUS);
+        .every(Gather::Agree).flags(WRITE).categories(KEYSPACE_DANGEROUS)
+        .tips(tips::SHARDS_ALL)
+        .history(&[
+            ("4.0.0", "The word ASYNC."),
+            ("6.2.0", "The word SYNC."),
+        ]);
 
     Swapdb = "SWAPDB" "index1 index2" .group("server")
         .summary("Exchanges two databases for all clients at once.")
@@ -157,19 +187,23 @@ family! {
 
     ObjectEncoding = "OBJECT|ENCODING" "key"
         .summary("Names how the value of a key is kept in memory.")
-        .since("2.2.3").keys(READ_SECOND).flags(READ).categories(KEYSPACE);
+        .since("2.2.3").keys(READ_SECOND).flags(READ).categories(KEYSPACE)
+        .tips(tips::VARIES);
 
     ObjectFreq = "OBJECT|FREQ" "key"
         .summary("Returns the logarithmic access counter of a key.")
-        .since("4.0.0").keys(READ_SECOND).flags(READ).categories(KEYSPACE);
+        .since("4.0.0").keys(READ_SECOND).flags(READ).categories(KEYSPACE)
+        .tips(tips::VARIES);
 
     ObjectIdletime = "OBJECT|IDLETIME" "key"
         .summary("Returns the seconds since a key was used.")
-        .since("2.2.3").keys(READ_SECOND).flags(READ).categories(KEYSPACE);
+        .since("2.2.3").keys(READ_SECOND).flags(READ).categories(KEYSPACE)
+        .tips(tips::VARIES);
 
     ObjectRefcount = "OBJECT|REFCOUNT" "key"
         .summary("Returns how many references the value of a key has.")
-        .since("2.2.3").keys(READ_SECOND).flags(READ).categories(KEYSPACE);
+        .since("2.2.3").keys(READ_SECOND).flags(READ).categories(KEYSPACE)
+        .tips(tips::VARIES);
 
     ObjectHelp = "OBJECT|HELP" ""
         .summary("Explains the subcommands of OBJECT.")

@@ -38,6 +38,7 @@ mod keys;
 mod resolve;
 mod row;
 mod syntax;
+mod tips;
 
 pub mod bitmaps;
 pub mod connection;

@@ -2,6 +2,7 @@
 
 use super::family;
 use super::row::{Categories, Flags};
+use super::tips;
 
 const ANYTIME: Flags = Flags::LOADING.and(Flags::STALE);
 const ADMIN_READ: Flags = Flags::ADMIN.and(ANYTIME);
@@ -15,7 +16,8 @@ family! {
 
     Command = "COMMAND" ""
         .summary("Describes every command.").cost("O(N), N the number of commands.")
-        .container().arity(-1).since("2.8.13").flags(ANYTIME).categories(CONNECTION);
+        .container().arity(-1).since("2.8.13").flags(ANYTIME).categories(CONNECTION)
+        .tips(tips::ANY_ORDER);
 
     CommandCount = "COMMAND|COUNT" ""
         .summary("Counts the commands.")
@@ -23,7 +25,8 @@ family! {
 
     CommandDocs = "COMMAND|DOCS" "[command-name [command-name ...]]"
         .summary("Documents commands and their arguments.").cost("O(N), N the number of commands asked for.")
-        .since("7.0.0").flags(ANYTIME).categories(CONNECTION);
+        .since("7.0.0").flags(ANYTIME).categories(CONNECTION)
+        .tips(tips::ANY_ORDER);
 
     CommandGetkeys = "COMMAND|GETKEYS" "command [arg ...]"
         .summary("Finds the keys among the arguments of a command.").cost("O(N), N the number of arguments.")
@@ -36,11 +39,15 @@ family! {
 
     CommandInfo = "COMMAND|INFO" "[command-name [command-name ...]]"
         .summary("Describes some commands.").cost("O(N), N the number of commands asked for.")
-        .since("2.8.13").flags(ANYTIME).categories(CONNECTION);
+        .since("2.8.13").flags(ANYTIME).categories(CONNECTION)
+        .tips(tips::ANY_ORDER)
+        .history(&[("7.0.0", "Without names it describes every command.")]);
 
-    CommandList = "COMMAND|LIST" "[FILTERBY MODULE module-name | ACLCAT category | PATTERN pattern]"
+    CommandList = "COMMAND|LIST" "[FILTERBY <filterby=MODULE module-name | ACLCAT category | \
+        PATTERN pattern>]"
         .summary("Lists the names of commands.").cost("O(N), N the number of commands.")
-        .since("7.0.0").flags(ANYTIME).categories(CONNECTION);
+        .since("7.0.0").flags(ANYTIME).categories(CONNECTION)
+        .tips(tips::ANY_ORDER);
 
     CommandHelp = "COMMAND|HELP" ""
         .summary("Explains the subcommands of COMMAND.")
@@ -50,14 +57,17 @@ family! {
         .summary("Holds the commands on settings.").cost(DEPENDS)
         .container().since("2.0.0");
 
-    ConfigGet = "CONFIG|GET" "parameter [parameter ...]"
+    ConfigGet = "CONFIG|GET" "(parameter=parameter) ..."
         .summary("Shows the settings whose names match patterns.")
         .cost("O(N), N the number of settings and patterns.")
-        .since("2.0.0").flags(ADMIN);
+        .since("2.0.0").flags(ADMIN)
+        .history(&[("7.0.0", "Several patterns in one request.")]);
 
     ConfigSet = "CONFIG|SET" "parameter value [parameter value ...]"
         .summary("Changes settings, all of them or none.").cost("O(N), N the number of settings.")
-        .since("2.0.0").flags(ADMIN);
+        .since("2.0.0").flags(ADMIN)
+        .tips(tips::NODES_ALL)
+        .history(&[("7.0.0", "Several settings in one request.")]);
 
     ConfigResetstat = "CONFIG|RESETSTAT" ""
         .summary("Sets the statistics back to zero.")
@@ -73,7 +83,8 @@ family! {
 
     Debug = "DEBUG" ""
         .summary("Holds the commands for tests of the server.").cost(DEPENDS)
-        .container().flags(ADMIN);
+        .container().flags(ADMIN)
+        .system();
 
     DebugSleep = "DEBUG|SLEEP" "seconds"
         .summary("Holds the client, and no other, for some seconds.")
@@ -89,7 +100,9 @@ family! {
 
     Info = "INFO" "[section [section ...]]"
         .summary("Reports about the server, section by section.")
-        .flags(ANYTIME).categories(Categories::DANGEROUS);
+        .flags(ANYTIME).categories(Categories::DANGEROUS)
+        .tips(tips::SHARDS_SPECIAL)
+        .history(&[("7.0.0", "Several sections in one request.")]);
 
     Latency = "LATENCY" ""
         .summary("Holds the commands on the latency of commands and events.").cost(DEPENDS)
@@ -97,11 +110,13 @@ family! {
 
     LatencyDoctor = "LATENCY|DOCTOR" ""
         .summary("Explains in words what was slow.")
-        .since("2.8.13").flags(ADMIN);
+        .since("2.8.13").flags(ADMIN)
+        .tips(tips::NODES_SPECIAL);
 
     LatencyGraph = "LATENCY|GRAPH" "event"
         .summary("Draws the latest slow moments of an event.")
-        .since("2.8.13").flags(ADMIN);
+        .since("2.8.13").flags(ADMIN)
+        .tips(tips::NODES_SPECIAL);
 
     LatencyHelp = "LATENCY|HELP" ""
         .summary("Explains the subcommands of LATENCY.")
@@ -110,19 +125,23 @@ family! {
     LatencyHistogram = "LATENCY|HISTOGRAM" "[command [command ...]]"
         .summary("Returns how the times of commands are distributed.")
         .cost("O(N), N the number of commands with a histogram.")
-        .since("7.0.0").flags(ADMIN);
+        .since("7.0.0").flags(ADMIN)
+        .tips(tips::NODES_SPECIAL);
 
     LatencyHistory = "LATENCY|HISTORY" "event"
         .summary("Lists the latest slow moments of an event.")
-        .since("2.8.13").flags(ADMIN);
+        .since("2.8.13").flags(ADMIN)
+        .tips(tips::NODES_SPECIAL);
 
     LatencyLatest = "LATENCY|LATEST" ""
         .summary("Lists the latest and the worst slow moment of every event.")
-        .since("2.8.13").flags(ADMIN);
+        .since("2.8.13").flags(ADMIN)
+        .tips(tips::NODES_SPECIAL);
 
     LatencyReset = "LATENCY|RESET" "[event [event ...]]"
         .summary("Forgets the slow moments of some events or of all.")
-        .since("2.8.13").flags(ADMIN);
+        .since("2.8.13").flags(ADMIN)
+        .tips(tips::NODES_ALL);
 
     Lolwut = "LOLWUT" "[VERSION version]"
         .summary("Names the version under a small drawing.")
@@ -134,7 +153,8 @@ family! {
 
     MemoryDoctor = "MEMORY|DOCTOR" ""
         .summary("Explains in words what is unusual about memory.")
-        .since("4.0.0");
+        .since("4.0.0")
+        .tips(tips::SHARDS_SPECIAL);
 
     MemoryHelp = "MEMORY|HELP" ""
         .summary("Explains the subcommands of MEMORY.")
@@ -142,24 +162,28 @@ family! {
 
     MemoryMallocStats = "MEMORY|MALLOC-STATS" ""
         .summary("Returns the figures of the allocator.").cost("Depends on the memory in use.")
-        .since("4.0.0");
+        .since("4.0.0")
+        .tips(tips::SHARDS_SPECIAL);
 
     MemoryPurge = "MEMORY|PURGE" ""
         .summary("Asks the allocator to give unused pages back.").cost("Depends on the memory in use.")
-        .since("4.0.0");
+        .since("4.0.0")
+        .tips(tips::SHARDS_ALL);
 
     MemoryStats = "MEMORY|STATS" ""
         .summary("Returns what memory is used for.")
-        .since("4.0.0");
+        .since("4.0.0")
+        .tips(tips::SHARDS_SPECIAL);
 
     Role = "ROLE" ""
         .summary("Says whether this is a primary or a replica, and of whom.")
         .since("2.8.12").flags(ANYTIME.and(Flags::NOSCRIPT).and(Flags::FAST))
         .categories(Categories::ADMIN.and(Categories::DANGEROUS));
 
-    Shutdown = "SHUTDOWN" "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]"
+    Shutdown = "SHUTDOWN" "[NOSAVE | SAVE] [NOW]@7.0.0 [FORCE]@7.0.0 [ABORT]@7.0.0"
         .summary("Lets the server finish what it has begun and stop.")
-        .flags(ADMIN.and(Flags::NO_MULTI).and(Flags::ALLOW_BUSY));
+        .flags(ADMIN.and(Flags::NO_MULTI).and(Flags::ALLOW_BUSY))
+        .history(&[("7.0.0", "The words NOW, FORCE and ABORT.")]);
 
     Slowlog = "SLOWLOG" ""
         .summary("Holds the commands on the log of slow commands.").cost(DEPENDS)
@@ -167,7 +191,9 @@ family! {
 
     SlowlogGet = "SLOWLOG|GET" "[count]"
         .summary("Returns the latest slow commands.").cost("O(N), N the number of entries returned.")
-        .since("2.2.12").flags(ADMIN_READ);
+        .since("2.2.12").flags(ADMIN_READ)
+        .tips(tips::NODES_VARY)
+        .history(&[("4.0.0", "Address and name of the client.")]);
 
     SlowlogHelp = "SLOWLOG|HELP" ""
         .summary("Explains the subcommands of SLOWLOG.")
@@ -175,13 +201,16 @@ family! {
 
     SlowlogLen = "SLOWLOG|LEN" ""
         .summary("Counts the entries of the slow log.")
-        .since("2.2.12").flags(ADMIN_READ);
+        .since("2.2.12").flags(ADMIN_READ)
+        .tips(tips::NODES_SUM);
 
     SlowlogReset = "SLOWLOG|RESET" ""
         .summary("Empties the slow log.").cost("O(N), N the number of entries.")
-        .since("2.2.12").flags(ADMIN_READ);
+        .since("2.2.12").flags(ADMIN_READ)
+        .tips(tips::NODES_ALL);
 
     Time = "TIME" ""
         .summary("Returns the time of the server as Unix seconds and the microseconds within.")
-        .since("2.6.0").flags(ANYTIME.and(Flags::FAST));
+        .since("2.6.0").flags(ANYTIME.and(Flags::FAST))
+        .tips(tips::VARIES);
 }

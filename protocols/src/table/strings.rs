@@ -2,6 +2,8 @@
 
 use super::family;
 use super::row::{Access, Begin, Categories, Find, Flags, Gather, KeySpec};
+use super::tips;
+use crate::request::Args;
 
 /// Keys from the first argument to `last` after it, `step` apart.
 const fn keys(last: i16, step: u16, access: Access) -> [KeySpec; 1] {
@@ -25,6 +27,12 @@ const READS_FAST: Flags = READS.and(Flags::FAST);
 
 const STRING: Categories = Categories::STRING;
 
+/// `SET` reads the old value only if it is asked to return it. Source: Redis `db.c`, `setGetKeys`.
+fn access_of_set(args: &Args<'_>) -> Access {
+    let gets = args.from(3).iter().any(|option| option.eq_ignore_ascii_case(b"GET"));
+    if gets { READ_AND_WRITE } else { OVERWRITE }
+}
+
 family! {
     /// Commands on strings.
     Strings "string"
@@ -33,10 +41,19 @@ family! {
         .summary("Returns the string value of a key.")
         .keys(&one_key(READ)).flags(READS_FAST).categories(STRING);
 
-    Set = "SET" "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]"
+    Set = "SET" "key value [condition=NX | XX]@2.6.12 [GET]@6.2.0 [expiration=EX seconds@2.6.12 | \
+        PX milliseconds@2.6.12 | EXAT unix-time-seconds@6.2.0 | PXAT unix-time-milliseconds@6.2.0 | \
+        KEEPTTL@6.0.0]"
         .summary("Sets the string value of a key, whatever it held before, and its time to live.")
         .keys(&one_key(READ_AND_WRITE.and(Access::VARIABLE_FLAGS)))
-        .flags(WRITES).categories(STRING);
+        .flags(WRITES).categories(STRING)
+        .variable_access(access_of_set)
+        .history(&[
+            ("2.6.12", "The options EX, PX, NX and XX."),
+            ("6.0.0", "The option KEEPTTL."),
+            ("6.2.0", "The options GET, EXAT and PXAT."),
+            ("7.0.0", "NX and GET together."),
+        ]);
 
     Setnx = "SETNX" "key value"
         .summary("Sets the string value of a key that does not exist yet.")
@@ -52,14 +69,16 @@ family! {
 
     Getset = "GETSET" "key value"
         .summary("Sets the string value of a key and returns the one it had.")
-        .keys(&one_key(READ_AND_WRITE)).flags(WRITES_FAST).categories(STRING);
+        .keys(&one_key(READ_AND_WRITE)).flags(WRITES_FAST).categories(STRING)
+        .deprecated("6.2.0", "`SET` with the `GET` option");
 
     Getdel = "GETDEL" "key"
         .summary("Returns the string value of a key and deletes the key.")
         .keys(&one_key(Access::RW.and(Access::ACCESS).and(Access::DELETE)))
         .flags(Flags::WRITE.and(Flags::FAST)).categories(STRING).since("6.2.0");
 
-    Getex = "GETEX" "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]"
+    Getex = "GETEX" "key [expiration=EX seconds | PX milliseconds | EXAT unix-time-seconds | \
+        PXAT unix-time-milliseconds | PERSIST]"
         .summary("Returns the string value of a key and changes its time to live if asked to.")
         .keys(&one_key(READ_AND_WRITE))
         .flags(Flags::WRITE.and(Flags::FAST)).categories(STRING).since("6.2.0");
@@ -67,18 +86,21 @@ family! {
     Mget = "MGET" "key [key ...]"
         .summary("Returns the string values of several keys, null for those that hold none.")
         .cost("O(N) where N is the number of keys")
-        .keys(&keys(-1, 1, READ)).flags(READS_FAST).categories(STRING).split(Gather::ByKey);
+        .keys(&keys(-1, 1, READ)).flags(READS_FAST).categories(STRING).split(Gather::ByKey)
+        .tips(tips::SPLIT);
 
     Mset = "MSET" "key value [key value ...]"
         .summary("Sets the string values of several keys at once.")
         .cost("O(N) where N is the number of keys")
         .keys(&keys(-1, 2, OVERWRITE)).flags(WRITES).categories(STRING).since("1.0.1")
-        .split(Gather::Agree);
+        .split(Gather::Agree)
+        .tips(tips::SPLIT_ALL);
 
     Msetnx = "MSETNX" "key value [key value ...]"
         .summary("Sets the string values of several keys at once, if none of them exists.")
         .cost("O(N) where N is the number of keys")
-        .keys(&keys(-1, 2, CREATE)).flags(WRITES).categories(STRING).since("1.0.1");
+        .keys(&keys(-1, 2, CREATE)).flags(WRITES).categories(STRING).since("1.0.1")
+        .tips(tips::SPLIT_LEAST);
 
     Append = "APPEND" "key value"
         .summary("Adds bytes to the end of a string, creating it where there is none.")
@@ -98,7 +120,8 @@ family! {
     Substr = "SUBSTR" "key start end"
         .summary("Returns the bytes of a string from one index to another; an old name of GETRANGE.")
         .cost("O(N) where N is the number of bytes returned")
-        .keys(&one_key(READ)).flags(READS).categories(STRING);
+        .keys(&one_key(READ)).flags(READS).categories(STRING)
+        .deprecated("2.0.0", "`GETRANGE`");
 
     Setrange = "SETRANGE" "key offset value"
         .summary("Overwrites a string from an offset on, padding it with zero bytes up to there.")
@@ -121,7 +144,7 @@ family! {
         .summary("Takes a number from the integer a key holds; a missing key counts as 0.")
         .keys(&one_key(READ_AND_WRITE)).flags(WRITES_FAST).categories(STRING);
 
-    Incrbyfloat = "INCRBYFLOAT" "key increment"
+    Incrbyfloat = "INCRBYFLOAT" "key increment:double"
         .summary("Adds a decimal fraction to the number a key holds; a missing key counts as 0.")
         .keys(&one_key(READ_AND_WRITE)).flags(WRITES_FAST).categories(STRING).since("2.6.0");
 
