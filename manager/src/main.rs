@@ -1,8 +1,13 @@
 //! The one binary of Tidegate.
 #![forbid(unsafe_code)]
 
+mod admin;
+mod banner;
 mod file;
+mod listen;
+mod log;
 mod memcached;
+mod open_files;
 mod options;
 
 fn main() {

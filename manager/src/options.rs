@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use clap::builder::styling::Styles;
 use clap::error::ErrorKind;
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use tidegate_protocols::settings::{Change, Key, Kind, Settings};
 
 use crate::{file, memcached};
@@ -102,6 +102,14 @@ impl Start {
                 command.error(ErrorKind::Io, format!("configuration file {}: {reason}", path.display()))
             })?;
         }
+        for assignment in matches.get_many::<String>("set").into_iter().flatten() {
+            assign(assignment, &mut set).map_err(|reason| {
+                command.error(
+                    ErrorKind::ValueValidation,
+                    format!("invalid value '{assignment}' for '--set': {reason}"),
+                )
+            })?;
+        }
         for (key, text) in flags(&matches) {
             set(key, text).map_err(|reason| {
                 let text = format!("invalid value '{text}' for '--{}': {reason}", name(key));
@@ -125,6 +133,12 @@ pub(crate) fn named(name: &str) -> Option<Key> {
     Key::all().find(|&key| self::name(key) == name || key.row().name == name)
 }
 
+/// Gives the setting of `name=value` to `set`.
+fn assign(assignment: &str, set: impl FnOnce(Key, &str) -> Result<(), String>) -> Result<(), String> {
+    let (name, text) = assignment.split_once('=').ok_or("name=value is expected")?;
+    set(named(name).ok_or("there is no such setting")?, text)
+}
+
 /// The settings given as flags.
 fn flags(matches: &ArgMatches) -> impl Iterator<Item = (Key, &String)> {
     Key::all().filter_map(|key| Some((key, matches.get_one(name(key))?)))
@@ -142,6 +156,8 @@ fn command() -> Command {
     });
     let config = Arg::new("config").long("config").value_name("FILE").value_parser(value_parser!(PathBuf));
     let config = config.help("TOML file with the same names as these flags, which win over it");
+    let set = Arg::new("set").long("set").value_name("NAME=VALUE").action(ArgAction::Append);
+    let set = set.help("Any setting by its name, as often as needed; --help lists them");
     let memcached = Command::new("memcached")
         .about("Stand in for memcached, with its own flags and defaults (-h lists them)")
         .disable_help_flag(true)
@@ -164,7 +180,7 @@ fn command() -> Command {
         .disable_help_subcommand(true)
         .args_conflicts_with_subcommands(true)
         .args(main)
-        .arg(config.display_order(MAIN.len()))
+        .args([config.display_order(MAIN.len()), set.display_order(MAIN.len() + 1)])
         .args(others)
         .subcommand(memcached)
 }
@@ -235,6 +251,14 @@ mod tests {
     }
 
     #[test]
+    fn set_gives_any_setting_and_flags_win_over_it() {
+        let start = parse("tidegate --set hz=20 --set redis-port=1 --set memory=2kb --redis-port 2").unwrap();
+        assert_eq!(start.settings.number(Key::Hz), 20);
+        assert_eq!(start.settings.number(Key::MaxMemory), 2048);
+        assert_eq!(start.settings.number(Key::Port), 2);
+    }
+
+    #[test]
     fn only_a_memcached_only_start_without_a_policy_evicts() {
         let policy = |line| parse(line).unwrap().settings.show(Key::MaxMemoryPolicy);
         assert_eq!(policy("tidegate"), "noeviction");
@@ -249,7 +273,9 @@ mod tests {
         let error = parse("tidegate --redis-port 70000").unwrap_err().to_string();
         assert!(error.contains("invalid value '70000' for '--redis-port'"), "{error}");
         assert!(error.contains("between 0 and 65535"), "{error}");
-        assert!(parse("tidegate --threads many").is_err());
+        for line in ["--threads many", "--set threads=many", "--set threads", "--set no-such-setting=1"] {
+            assert!(parse(&format!("tidegate {line}")).is_err(), "{line}");
+        }
         assert!(parse("tidegate --no-such-flag").is_err());
     }
 

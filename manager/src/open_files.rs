@@ -1,0 +1,56 @@
+//! How many files, and so clients, the system lets this process have open.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tidegate_protocols::settings::{Key, Settings};
+
+/// Open files that are not clients: listeners, event queues, logs. Source: Redis `CONFIG_MIN_RESERVED_FDS`.
+const RESERVED: u64 = 32;
+
+/// Makes room for `maxclients`, or lowers `maxclients` to the room there is. Returns what to warn about.
+pub(crate) fn make_room(settings: &Settings) -> Option<String> {
+    let clients = settings.number(Key::MaxClients).unsigned_abs();
+    let allowed = raise(clients + RESERVED);
+    let room = allowed.saturating_sub(RESERVED).max(1);
+    if room >= clients {
+        return None;
+    }
+    settings.set(Key::MaxClients, &room.to_string()).expect("at least one client and fewer than asked for");
+    Some(format!(
+        "maxclients is lowered from {clients} to {room}: the system allows {allowed} open files \
+         (raise it with `ulimit -n {}` or LimitNOFILE= in systemd)",
+        clients + RESERVED
+    ))
+}
+
+/// Raises the limit to `wanted` as far as it can be; returns where it is then.
+fn raise(wanted: u64) -> u64 {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_none_or(|current| current >= wanted) {
+        return current.unwrap_or(u64::MAX);
+    }
+    // Raising the hard limit needs privileges; without them its value is the best there is.
+    let best = maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    for (current, maximum) in [(wanted, maximum.map(|maximum| maximum.max(wanted))), (best, maximum)] {
+        if setrlimit(Resource::Nofile, Rlimit { current: Some(current), maximum }).is_ok() {
+            return current;
+        }
+    }
+    current.unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_that_cannot_be_had_are_warned_about() {
+        let settings = Settings::default();
+        settings.set(Key::MaxClients, "10").unwrap();
+        assert_eq!(make_room(&settings), None);
+        assert_eq!(settings.number(Key::MaxClients), 10);
+        settings.set(Key::MaxClients, &u32::MAX.to_string()).unwrap();
+        let warning = make_room(&settings).expect("the kernel's own limit, fs.nr_open, is lower");
+        assert!(warning.starts_with("maxclients is lowered from 4294967295 to "), "{warning}");
+        assert!(settings.number(Key::MaxClients) < i64::from(u32::MAX));
+    }
+}
