@@ -1,4 +1,4 @@
-//! The binary protocol. Source: memcached's "BinaryProtocolRevamped" and the behaviour of 1.6.18.
+//! The binary protocol. Source: memcached's wiki, "Binary protocol", and the behaviour of 1.6.18.
 
 use nom::number::streaming::{be_u8, be_u16, be_u32, be_u64};
 use nom::{IResult, Parser as _};

@@ -5,6 +5,7 @@
 //! mix line by line. What is accepted, refused and how it is worded is that of memcached 1.6.18. A line
 //! that is wrong becomes a request too: [`MemcachedServer::Answer`] with the [`Status`] to give.
 
+pub mod answer;
 mod base64;
 mod binary;
 mod item;
@@ -15,6 +16,7 @@ mod status;
 mod tests;
 mod text;
 
+pub use answer::{Answer, Found};
 pub use item::{Item, Options};
 pub use status::Status;
 

@@ -31,11 +31,11 @@ pub(super) fn u64(token: &[u8]) -> Option<u64> {
     let value = digits
         .iter()
         .try_fold(0_u64, |value, digit| value.checked_mul(10)?.checked_add(u64::from(digit - b'0')))?;
-    match negative {
-        false => Some(value),
-        // `strtoull` negates; only what then looks negative is refused.
-        true => Some(value.wrapping_neg()).filter(|value| (*value as i64) >= 0),
+    if !negative {
+        return Some(value);
     }
+    // `strtoull` negates; only what then looks negative is refused.
+    Some(value.wrapping_neg()).filter(|value| (*value as i64) >= 0)
 }
 
 /// An unsigned 32-bit number: the low half of [`u64`].

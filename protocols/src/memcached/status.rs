@@ -54,6 +54,7 @@ statuses! {
     OutOfMemory = "SERVER_ERROR out of memory", "", 0x82 "Out of memory incrementing value";
     WrongType = "SERVER_ERROR the key holds a value that is not a string", "",
         0x84 "The key holds a value that is not a string";
+    Internal = "SERVER_ERROR internal error", "", 0x84 "Internal error.";
     // Meta commands.
     MetaNoop = "MN", "MN", 0 "";
     FlagDuplicate = "CLIENT_ERROR duplicate flag", "", 0x04 "Invalid arguments";

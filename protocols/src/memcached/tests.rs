@@ -258,7 +258,7 @@ fn keys_and_lines_have_their_limits() {
     assert_eq!(decode(b"mg k Oabcdefghijklmnopqrstuvwxyz012345\r\n"), ["answer OpaqueTooLong"]);
     assert_eq!(decode(&[b'x'; 2049]), ["close"]);
     assert!(decode(&[b"get ", &[b'x'; 3000][..]].concat()).is_empty());
-    assert_eq!(decode(&[b"get ", &[b'x'; 5 << 20][..]].concat()), ["close"]);
+    assert_eq!(decode(&[b"get ", &vec![b'x'; 5 << 20][..]].concat()), ["close"]);
 }
 
 #[test]

@@ -93,6 +93,8 @@ impl<'a, const N: usize> Words<'a, N> {
 struct Value {
     row: &'static Row,
     dialect: Dialect,
+    /// Which of the spans is the key.
+    key: usize,
     /// Bytes of the value, without its line end.
     bytes: usize,
     /// Bytes of the line with and without its end.
@@ -142,8 +144,16 @@ impl Decoder {
             }
             Ok(Asked::Value { row, bytes: value_bytes, flags_at }) => {
                 let line_end = line.len();
-                let value = Value { row, dialect, bytes: value_bytes, line_bytes: bytes, line_end, flags_at };
-                self.value(input, &value, rules, spans, begin, item)
+                let value = Value {
+                    row,
+                    dialect,
+                    key: begin + 1,
+                    bytes: value_bytes,
+                    line_bytes: bytes,
+                    line_end,
+                    flags_at,
+                };
+                self.value(input, &value, rules.item_bytes_max, spans, item)
             }
             Ok(Asked::Refused(status, refused)) => Parsed::Answer { status, dialect, bytes, refused },
             Err(status) => Parsed::Answer { status, dialect, bytes, refused: 0 },
@@ -190,16 +200,13 @@ impl Decoder {
         spans.push(key);
         item.exptime = i64::from(keys.exptime);
         item.options = keys.options;
-        let bytes = match next_word(words, key.end as usize) {
-            Some(next) => {
-                let bytes = next.start as usize;
-                self.keys = Some(Keys { bytes: (line.len() - bytes) as u32, ..keys });
-                bytes
-            }
-            None => {
-                item.options.add(Options::LAST);
-                line.len()
-            }
+        let bytes = if let Some(next) = next_word(words, key.end as usize) {
+            let bytes = next.start as usize;
+            self.keys = Some(Keys { bytes: (line.len() - bytes) as u32, ..keys });
+            bytes
+        } else {
+            item.options.add(Options::LAST);
+            line.len()
         };
         let verb = if keys.touch { Memcached::Gat } else { Memcached::Get };
         Parsed::Request(verb.row(), Dialect::MemcachedText, bytes)
@@ -211,24 +218,24 @@ impl Decoder {
         &mut self,
         input: &mut [u8],
         value: &Value,
-        rules: &Rules,
+        item_bytes_max: usize,
         spans: &mut Vec<Span>,
-        begin: usize,
         item: &Item,
     ) -> Parsed {
-        let &Value { row, dialect, bytes, line_bytes, line_end, flags_at } = value;
-        let key = spans[begin + 1];
-        let key_bytes = match item.has(Options::BASE64) {
-            true => base64::decoded_bytes(key.of(input)).unwrap_or(0),
-            false => key.len(),
+        let &Value { row, dialect, key: key_index, bytes, line_bytes, line_end, flags_at } = value;
+        let key = spans[key_index];
+        let key_bytes = if item.has(Options::BASE64) {
+            base64::decoded_bytes(key.of(input)).unwrap_or(0)
+        } else {
+            key.len()
         };
-        if item_bytes(key_bytes, item.flags, bytes) > rules.item_bytes_max {
+        if item_bytes(key_bytes, item.flags, bytes) > item_bytes_max {
             let refused = bytes + 2;
             if dialect == Dialect::MemcachedText && row.verb != Memcached::Set.row().verb {
                 return Parsed::Answer { status: Status::TooLarge, dialect, bytes: line_bytes, refused };
             }
             self.refused = refused;
-            decode_key(input, spans.get_mut(begin + 1), item);
+            decode_key(input, spans.get_mut(key_index), item);
             return Parsed::Request(Memcached::TooLarge.row(), dialect, line_bytes);
         }
         let whole = line_bytes + bytes + 2;
@@ -240,7 +247,7 @@ impl Decoder {
         }
         spans.push(Span::new(line_bytes, line_bytes + bytes));
         push_words(&input[..line_end], flags_at, spans);
-        decode_key(input, spans.get_mut(begin + 1), item);
+        decode_key(input, spans.get_mut(key_index), item);
         Parsed::Request(row, dialect, whole)
     }
 }
