@@ -1,7 +1,8 @@
 //! From a request to the function of its command.
 
 use tidegate_protocols::data::Outcome;
-use tidegate_protocols::{Error, Reply, Request, Verb};
+use tidegate_protocols::memcached::Answer;
+use tidegate_protocols::{Dialect, Error, Reply, Request, Verb};
 
 use crate::db::Db;
 use crate::{bitmaps, keyspace, memcached, strings};
@@ -13,7 +14,10 @@ pub(crate) fn execute(request: &Request<'_>, db: &mut Db<'_>, reply: &mut Reply<
         Ok(()) => Outcome::Done,
         Err(error) => {
             reply.rewind(mark);
-            reply.error(error);
+            match request.dialect {
+                Dialect::Resp2 | Dialect::Resp3 => reply.error(error),
+                _ => Answer::new(request, reply).error(&error),
+            }
             Outcome::Failed
         }
     }

@@ -10,7 +10,7 @@ mod base64;
 mod binary;
 mod item;
 mod meta;
-mod number;
+pub mod number;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -213,7 +213,7 @@ pub fn deadline_ms(exptime: i64, now_ms: u64) -> Option<u64> {
     const RELATIVE_MAX_S: i64 = 60 * 60 * 24 * 30;
     match exptime {
         0 => None,
-        ..0 => Some(0),
+        ..0 => Some(1),
         1..=RELATIVE_MAX_S => Some(now_ms + exptime as u64 * 1000),
         _ => Some(exptime as u64 * 1000),
     }

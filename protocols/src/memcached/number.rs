@@ -23,7 +23,7 @@ fn number(input: &[u8]) -> IResult<&[u8], (bool, &[u8])> {
 }
 
 /// An unsigned 64-bit number; `None` if it is none or too large.
-pub(super) fn u64(token: &[u8]) -> Option<u64> {
+pub fn u64(token: &[u8]) -> Option<u64> {
     let (rest, (negative, digits)) = number(token).ok()?;
     if rest.first().is_some_and(|byte| !is_space(*byte)) {
         return None;
@@ -39,12 +39,12 @@ pub(super) fn u64(token: &[u8]) -> Option<u64> {
 }
 
 /// An unsigned 32-bit number: the low half of [`u64`].
-pub(super) fn u32(token: &[u8]) -> Option<u32> {
+pub fn u32(token: &[u8]) -> Option<u32> {
     u64(token).map(|value| value as u32)
 }
 
 /// A signed 32-bit number: the low half of a signed 64-bit one.
-pub(super) fn i32(token: &[u8]) -> Option<i32> {
+pub fn i32(token: &[u8]) -> Option<i32> {
     let (rest, (negative, digits)) = number(token).ok()?;
     if rest.first().is_some_and(|byte| !is_space(*byte)) {
         return None;
