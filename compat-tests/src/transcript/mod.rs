@@ -4,8 +4,8 @@
 //! by `tests/transcripts.rs`. Write the requests, let the real server fill in the replies, review them:
 //!
 //! ```text
-//! cargo run -p tidegate-compat-tests --bin record -- compat-tests/scripts/redis/getdel.txt
-//! SCRIPT=redis/getdel cargo test -p tidegate-compat-tests --test transcripts
+//! cargo run -p tidegate-compat-tests --bin record -- compat-tests/scripts/redis/strings/getdel.txt
+//! SCRIPT=redis/strings/getdel cargo test -p tidegate-compat-tests --test transcripts
 //! ```
 //!
 //! Each script begins with empty databases. A recorded reply that still matches is kept as it stands, so patterns
