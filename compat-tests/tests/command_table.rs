@@ -196,7 +196,8 @@ impl Value {
         let mut line = String::new();
         input.read_line(&mut line).unwrap();
         let (mark, rest) = line.trim_end().split_at(1);
-        let mut values = |count: usize| -> Vec<Self> { (0..count).map(|_| Self::read(&mut *input)).collect() };
+        let mut values =
+            |count: usize| -> Vec<Self> { (0..count).map(|_| Self::read(&mut *input)).collect() };
         match mark {
             "_" => Self::Null,
             ":" => Self::Integer(rest.parse().unwrap()),

@@ -4,10 +4,12 @@
 mod commands;
 pub mod counters;
 pub mod latency;
+mod process;
+pub mod rates;
 pub mod registry;
 mod session;
 mod shared;
 pub mod slow_log;
 mod worker;
 
-pub use shared::Shared;
+pub use shared::{ConfigFile, Shared};

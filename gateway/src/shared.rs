@@ -1,8 +1,9 @@
 //! What the workers of one gateway have in common.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tidegate_protocols::data::{Data, Figures};
@@ -11,6 +12,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::counters::Counters;
 use crate::latency::LatencyMonitor;
+use crate::rates::Rates;
 use crate::registry::Registry;
 use crate::slow_log::SlowLog;
 
@@ -26,6 +28,12 @@ pub struct Shared {
     pub slow_log: SlowLog,
     /// The latency spikes.
     pub latency: LatencyMonitor,
+    /// How busy the server is.
+    pub rates: Rates,
+    /// The file the settings came from, if the manager has said so.
+    pub config_file: OnceLock<ConfigFile>,
+    /// Bytes in use when the gateway started.
+    pub startup_bytes: u64,
     /// When the gateway started, in Unix milliseconds.
     pub started_ms: u64,
     /// Forty hexadecimal digits that tell this process from any other.
@@ -41,10 +49,20 @@ pub struct Shared {
     store: Box<dyn Store>,
 }
 
+/// The file the settings came from.
+pub struct ConfigFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Writes the settings in use to it; the error is the reason alone.
+    pub rewrite: Box<dyn Fn(&Settings) -> Result<(), String> + Send + Sync>,
+}
+
 /// The part of [`Data`] that needs no worker.
 trait Store: Send + Sync {
     fn figures(&self) -> Figures;
     fn reset_figures(&self);
+    fn purge(&self);
+    fn allocator_report(&self) -> String;
 }
 
 struct StoreOf<D>(Arc<D>);
@@ -56,6 +74,14 @@ impl<D: Data> Store for StoreOf<D> {
 
     fn reset_figures(&self) {
         self.0.reset_figures();
+    }
+
+    fn purge(&self) {
+        self.0.purge();
+    }
+
+    fn allocator_report(&self) -> String {
+        self.0.allocator_report()
     }
 }
 
@@ -79,6 +105,9 @@ impl Shared {
             counters: Counters::new(workers),
             slow_log: SlowLog::default(),
             latency: LatencyMonitor::default(),
+            rates: Rates::default(),
+            config_file: OnceLock::new(),
+            startup_bytes: data.figures().allocated_bytes,
             started_ms: now_ms(),
             run_id: run_id(),
             workers,
@@ -93,6 +122,16 @@ impl Shared {
     /// The figures of the store.
     pub fn figures(&self) -> Figures {
         self.store.figures()
+    }
+
+    /// Gives memory that is not in use back to the system.
+    pub(crate) fn purge(&self) {
+        self.store.purge();
+    }
+
+    /// What the allocator says of itself, for people.
+    pub(crate) fn allocator_report(&self) -> String {
+        self.store.allocator_report()
     }
 
     /// Sets everything that counts events back to zero (`CONFIG RESETSTAT`).

@@ -22,6 +22,14 @@ pub trait Data: Send + Sync + 'static {
 
     /// Sets the figures that count events back to zero (`CONFIG RESETSTAT`, `stats reset`).
     fn reset_figures(&self);
+
+    /// Gives memory that is not in use back to the system (`MEMORY PURGE`), where that is possible.
+    fn purge(&self) {}
+
+    /// What the allocator says of itself, for people (`MEMORY MALLOC-STATS`).
+    fn allocator_report(&self) -> String {
+        "Stats not supported for the current allocator".into()
+    }
 }
 
 /// One worker's way to the data. Calls come in ticks: `begin`, then for each stretch of requests

@@ -155,6 +155,13 @@ impl<'a> Reply<'a> {
         self.out.extend_from_slice(if self.resp3() { b"_\r\n" } else { b"*-1\r\n" });
     }
 
+    /// A number with a fraction, in as few digits as tell it from any other: `,` in RESP3, a bulk string in
+    /// RESP2.
+    pub fn double(&mut self, value: f64) {
+        let text = value.to_string();
+        if self.resp3() { self.line(b',', text.as_bytes()) } else { self.bulk(text.as_bytes()) }
+    }
+
     /// A boolean: `#t` in RESP3, `:1` in RESP2.
     pub fn boolean(&mut self, value: bool) {
         let text: &[u8] = match (self.resp3(), value) {

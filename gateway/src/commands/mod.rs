@@ -1,10 +1,16 @@
 //! The commands the gateway answers itself: those on connections and on the server.
 
 mod client;
+mod config;
 mod connection;
 mod hello;
+mod info;
+mod latency;
 mod memcached;
+mod memory;
 mod server;
+mod slowlog;
+mod sparkline;
 
 use std::time::Duration;
 

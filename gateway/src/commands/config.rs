@@ -1,0 +1,147 @@
+//! CONFIG GET, SET and REWRITE.
+
+use tidegate_protocols::glob::{Case, matches};
+use tidegate_protocols::reply::Collection;
+use tidegate_protocols::settings::{Change, Key, Settings, Value};
+use tidegate_protocols::{Args, Error, Reply};
+
+use super::Scope;
+
+/// `CONFIG GET pattern …`: each setting once whose name matches one of the patterns.
+pub(super) fn get(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) {
+    let patterns = args.from(2);
+    let fits =
+        |key: &Key| patterns.iter().any(|pattern| matches(pattern, key.row().name.as_bytes(), Case::Ignored));
+    let (map, mut found) = (reply.deferred(Collection::Map), 0);
+    for key in Key::all().filter(fits) {
+        reply.bulk(key.row().name.as_bytes());
+        reply.bulk(scope.shared.settings.show(key).as_bytes());
+        found += 1;
+    }
+    reply.finish(map, found);
+}
+
+/// `CONFIG SET name value …`: all of them, or none and the reason.
+pub(super) fn set(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    for (key, value) in changes(&args.from(2), &scope.shared.settings)? {
+        scope.shared.settings.store(key, value);
+    }
+    reply.ok();
+    Ok(())
+}
+
+/// The values that pairs of names and texts give. As in Redis, names are looked at before values, and the
+/// first mistake is the one that is told.
+fn changes(pairs: &Args<'_>, settings: &Settings) -> Result<Vec<(Key, Value)>, Error> {
+    if !pairs.len().is_multiple_of(2) {
+        return Err(Error::Syntax);
+    }
+    let mut keys = Vec::with_capacity(pairs.len() / 2);
+    for index in (0..pairs.len()).step_by(2) {
+        let name = pairs.at(index);
+        let key = Key::named(name).ok_or_else(|| unknown(name))?;
+        if key.row().change == Change::Start {
+            return Err(refused(name, "can't set immutable config"));
+        }
+        if keys.contains(&key) {
+            return Err(refused(name, "duplicate parameter"));
+        }
+        keys.push(key);
+    }
+    let value = |(place, key): (usize, Key)| {
+        let name = key.row().name.as_bytes();
+        let text = std::str::from_utf8(pairs.at(2 * place + 1));
+        let text = text.map_err(|_| refused(name, "argument must be UTF-8 text"))?;
+        let value = settings.parse(key, text).map_err(|reason| match key.row().change {
+            Change::Fixed => refused(name, "can't set immutable config"),
+            Change::Live | Change::Start => refused(name, &reason),
+        })?;
+        Ok((key, value))
+    };
+    keys.into_iter().enumerate().map(value).collect()
+}
+
+fn unknown(name: &[u8]) -> Error {
+    let name = String::from_utf8_lossy(name);
+    Error::Composed(format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'").into())
+}
+
+fn refused(name: &[u8], reason: &str) -> Error {
+    let name = String::from_utf8_lossy(name);
+    Error::Composed(
+        format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}").into(),
+    )
+}
+
+/// `CONFIG REWRITE`.
+pub(super) fn rewrite(scope: &Scope<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    let file = scope.shared.config_file.get();
+    let file = file.ok_or(Error::Text("ERR The server is running without a config file"))?;
+    (file.rewrite)(&scope.shared.settings)
+        .map_err(|reason| Error::Composed(format!("ERR Rewriting config file: {reason}").into()))?;
+    reply.ok();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate_protocols::Span;
+
+    fn outcome(settings: &Settings, words: &[&str]) -> Result<Vec<Key>, String> {
+        let mut end = 0;
+        let spans = words.iter().map(|word| {
+            end += word.len();
+            Span::new(end - word.len(), end)
+        });
+        let (bytes, spans) = (words.concat().into_bytes(), spans.collect::<Vec<_>>());
+        let changes = changes(&Args::new(&bytes, &spans), settings).map_err(|error| error.to_string())?;
+        Ok(changes.into_iter().map(|(key, _)| key).collect())
+    }
+
+    #[test]
+    fn several_settings_change_together_or_not_at_all() {
+        let settings = Settings::default();
+        assert_eq!(
+            outcome(&settings, &["maxmemory", "1mb", "TIMEOUT", "5"]),
+            Ok(vec![Key::MaxMemory, Key::Timeout])
+        );
+        for (words, error) in [
+            (&["maxmemory", "1", "foo"][..], "ERR syntax error"),
+            (
+                &["maxmemory", "1", "foo", "bar"],
+                "ERR Unknown option or number of arguments for CONFIG SET - 'foo'",
+            ),
+            (
+                &["maxmemory", "x", "foo", "bar"],
+                "ERR Unknown option or number of arguments for CONFIG SET - 'foo'",
+            ),
+            (
+                &["maxmemory", "1", "MaxMemory", "2"],
+                "ERR CONFIG SET failed (possibly related to argument 'MaxMemory') - duplicate parameter",
+            ),
+            (
+                &["Databases", "16"],
+                "ERR CONFIG SET failed (possibly related to argument 'Databases') - can't set immutable config",
+            ),
+            (
+                &["timeout", "5", "MAXMEMORY-samples", "0"],
+                "ERR CONFIG SET failed (possibly related to argument 'maxmemory-samples') - argument must be between 1 and 2147483647 inclusive",
+            ),
+            (
+                &["appendonly", "yes"],
+                "ERR CONFIG SET failed (possibly related to argument 'appendonly') - can't set immutable config",
+            ),
+        ] {
+            assert_eq!(outcome(&settings, words), Err(error.to_owned()), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_change_may_be_set_to_what_it_is() {
+        assert_eq!(
+            outcome(&Settings::default(), &["save", "", "appendonly", "no"]),
+            Ok(vec![Key::Save, Key::AppendOnly])
+        );
+    }
+}
