@@ -46,11 +46,15 @@ struct Plan {
 impl Server {
     /// Tidegate with both protocols and the admin port, and further flags.
     pub fn tidegate(flags: &[String]) -> Result<Self, String> {
-        let program = tidegate_program()?;
+        Self::tidegate_at(&tidegate_program()?, flags)
+    }
+
+    /// The same, of this program.
+    pub fn tidegate_at(program: &str, flags: &[String]) -> Result<Self, String> {
         Self::start(|| {
             let [redis, memcached, admin] = [free_port(), free_port(), free_port()];
             let ports = [("--redis-port", redis), ("--memcached-port", memcached), ("--admin-port", admin)];
-            let mut command = vec![program.clone(), "--bind".to_owned(), "127.0.0.1".to_owned()];
+            let mut command = vec![program.to_owned(), "--bind".to_owned(), "127.0.0.1".to_owned()];
             command.extend(ports.iter().flat_map(|(flag, port)| [(*flag).to_owned(), port.to_string()]));
             command.extend_from_slice(flags);
             Plan { command, redis: Some(redis), memcached: Some(memcached), admin: Some(admin) }
@@ -65,11 +69,16 @@ impl Server {
 
     /// The installed redis-server, without persistence.
     pub fn real_redis(flags: &[String]) -> Result<Self, String> {
+        Self::redis_at("redis-server", flags)
+    }
+
+    /// The same, of this program, which takes redis-server's flags.
+    pub fn redis_at(program: &str, flags: &[String]) -> Result<Self, String> {
         Self::start(|| {
             let port = free_port();
             let fixed =
                 ["--save", "", "--appendonly", "no", "--bind", "127.0.0.1", "--enable-debug-command", "yes"];
-            let mut command = vec!["redis-server".to_owned(), "--port".to_owned(), port.to_string()];
+            let mut command = vec![program.to_owned(), "--port".to_owned(), port.to_string()];
             command.extend(fixed.iter().map(|flag| (*flag).to_owned()));
             command.extend_from_slice(flags);
             Plan { command, redis: Some(port), memcached: None, admin: None }
@@ -78,7 +87,12 @@ impl Server {
 
     /// The installed memcached.
     pub fn real_memcached(flags: &[String]) -> Result<Self, String> {
-        Self::start(|| memcached_plan(vec!["memcached".to_owned()], flags))
+        Self::memcached_at("memcached", flags)
+    }
+
+    /// The same, of this program, which takes memcached's flags.
+    pub fn memcached_at(program: &str, flags: &[String]) -> Result<Self, String> {
+        Self::start(|| memcached_plan(vec![program.to_owned()], flags))
     }
 
     /// The server a script asks for.

@@ -1,16 +1,17 @@
 //! The course of a contest: who runs, which cells are measured, in which order.
 
-use std::io;
-use std::path::Path;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tidegate_compat_tests::load::dialect::{Dialect, Operation};
 use tidegate_compat_tests::load::histogram::Histogram;
-use tidegate_compat_tests::load::{self, Extent, Figures, Load, process};
+use tidegate_compat_tests::load::process::{self, Process};
+use tidegate_compat_tests::load::{self, Extent, Figures, Load};
 
 use crate::Options;
+use crate::contender::{Contender, Maker};
 use crate::report::{Cell, Footprint, Report};
-use crate::server::{Contender, Maker, Server, build_tidegate};
+use tidegate_compat_tests::server::{Server, tidegate_program};
 
 const PIPELINES: [usize; 3] = [1, 16, 64];
 const VALUE_BYTES: [usize; 2] = [64, 1024];
@@ -26,14 +27,14 @@ const FOOTPRINT_VALUE_BYTES: usize = 32;
 const WARM: Duration = Duration::from_millis(200);
 
 /// Runs everything that `options` asks for and prints it as it comes.
-pub(crate) fn run(options: &Options) -> io::Result<()> {
-    let processors = process::processors()?;
+pub(crate) fn run(options: &Options) -> Result<(), String> {
+    let processors = process::processors().map_err(|error| error.to_string())?;
     let generator =
         if options.threads == 1 { vec![processors[processors.len() - 1]] } else { processors.clone() };
     let mut report = Report::new(options.csv);
     report.heading(options, &processors);
     let ours = contenders(options, &processors)?;
-    process::on(&generator, || -> io::Result<()> {
+    process::on(&generator, || -> Result<(), String> {
         for (family, dialects) in FAMILIES {
             let entrants: Vec<_> = ours.iter().filter(|one| one.speaks(family)).collect();
             if !options.wants_only_memory() {
@@ -46,33 +47,37 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
             }
         }
         Ok(())
-    })?
+    })
+    .map_err(|error| error.to_string())?
 }
 
 /// Tidegate first, then those it is compared with.
-fn contenders(options: &Options, processors: &[usize]) -> io::Result<Vec<Contender>> {
+fn contenders(options: &Options, processors: &[usize]) -> Result<Vec<Contender>, String> {
     let tidegate = match &options.tidegate {
-        Some(path) => path.clone(),
-        None => build_tidegate()?,
+        Some(program) => program.clone(),
+        None => tidegate_program()?,
     };
-    let threads = options.threads;
-    let entrant = |name: &str, maker, program: &Path, threads: u16| Contender {
-        name: if options.threads == 1 { name.into() } else { format!("{name} ×{threads}") },
+    let entrant = |maker, program: &str, threads: u16| Contender {
+        name: name(program, threads, options),
         maker,
-        program: program.to_path_buf(),
+        program: program.to_owned(),
         threads,
         processors: processors[..usize::from(threads).min(processors.len())].to_vec(),
     };
-    let mut all = vec![entrant("tidegate", Maker::Tidegate, &tidegate, threads)];
-    if threads > 1 {
-        all.push(entrant("tidegate", Maker::Tidegate, &tidegate, 1));
+    let mut all = vec![entrant(Maker::Tidegate, &tidegate, options.threads)];
+    if options.threads > 1 {
+        all.push(entrant(Maker::Tidegate, &tidegate, 1));
     }
-    for (maker, program) in [(Maker::Redis, &options.redis_server), (Maker::Memcached, &options.memcached)] {
-        let name = program.file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
-        all.push(entrant(&name, maker, program, threads));
-    }
-    all.retain(|one| one.program != Path::new("none"));
+    all.push(entrant(Maker::Redis, &options.redis_server, options.threads));
+    all.push(entrant(Maker::Memcached, &options.memcached, options.threads));
+    all.retain(|one| one.program != "none");
     Ok(all)
+}
+
+/// What the tables call a program.
+fn name(program: &str, threads: u16, options: &Options) -> String {
+    let file = program.rsplit('/').next().unwrap_or(program);
+    if options.threads == 1 { file.to_owned() } else { format!("{file} ×{threads}") }
 }
 
 /// All cells of one family and value size, every contender filled once.
@@ -82,7 +87,7 @@ fn measure_family(
     dialects: &[Dialect],
     value_bytes: usize,
     report: &mut Report,
-) -> io::Result<()> {
+) -> Result<(), String> {
     let mut cells = Vec::new();
     for &dialect in dialects {
         for pipeline in PIPELINES {
@@ -97,7 +102,7 @@ fn measure_family(
     if cells.is_empty() {
         return Ok(());
     }
-    let servers = entrants.iter().map(|one| one.start()).collect::<io::Result<Vec<_>>>()?;
+    let servers = entrants.iter().map(|one| one.start()).collect::<Result<Vec<_>, String>>()?;
     for server in &servers {
         fill(options, server, dialects[0], options.keys, value_bytes)?;
     }
@@ -115,9 +120,9 @@ fn measure_family(
     Ok(())
 }
 
-fn measure(options: &Options, server: &Server, cell: Cell) -> io::Result<Figures> {
+fn measure(options: &Options, server: &Server, cell: Cell) -> Result<Figures, String> {
     let load = Load {
-        address: server.address(cell.dialect),
+        address: address(server, cell.dialect),
         dialect: cell.dialect,
         operation: cell.operation,
         connections: options.connections,
@@ -126,7 +131,7 @@ fn measure(options: &Options, server: &Server, cell: Cell) -> io::Result<Figures
         value_bytes: cell.value_bytes,
         extent: Extent::Random { warm: WARM, counted: options.measured() },
     };
-    load::run(&load, server.process())
+    run_load(&load, server)
 }
 
 /// Resident bytes per item of every contender, each alone on the machine.
@@ -135,13 +140,13 @@ fn measure_memory(
     entrants: &[&Contender],
     dialect: Dialect,
     report: &mut Report,
-) -> io::Result<()> {
+) -> Result<(), String> {
     let mut footprints = Vec::new();
     for contender in entrants {
         let server = contender.start()?;
-        let empty_bytes = server.process().resident_bytes()?;
+        let empty_bytes = resident_bytes(&server)?;
         fill(options, &server, dialect, options.items, FOOTPRINT_VALUE_BYTES)?;
-        let full_bytes = server.process().resident_bytes()?;
+        let full_bytes = resident_bytes(&server)?;
         let items = options.items;
         footprints.push(Footprint { name: contender.name.clone(), items, empty_bytes, full_bytes });
     }
@@ -156,9 +161,9 @@ fn fill(
     dialect: Dialect,
     keys: u64,
     value_bytes: usize,
-) -> io::Result<()> {
+) -> Result<(), String> {
     let load = Load {
-        address: server.address(dialect),
+        address: address(server, dialect),
         dialect,
         operation: Operation::Set,
         connections: options.connections,
@@ -167,7 +172,24 @@ fn fill(
         value_bytes,
         extent: Extent::EachKeyOnce,
     };
-    load::run(&load, server.process()).map(drop)
+    run_load(&load, server).map(drop)
+}
+
+/// Where `server` speaks `dialect`.
+fn address(server: &Server, dialect: Dialect) -> SocketAddr {
+    if dialect == Dialect::Resp { server.redis() } else { server.memcached() }
+}
+
+fn process_of(server: &Server) -> Process {
+    Process { pid: server.process() }
+}
+
+fn run_load(load: &Load, server: &Server) -> Result<Figures, String> {
+    load::run(load, process_of(server)).map_err(|error| format!("{error}\n{}", server.log()))
+}
+
+fn resident_bytes(server: &Server) -> Result<u64, String> {
+    process_of(server).resident_bytes().map_err(|error| format!("{error}\n{}", server.log()))
 }
 
 /// The run with the median processor time, with the latencies of all.

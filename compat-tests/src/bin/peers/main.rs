@@ -2,11 +2,10 @@
 //!
 //! `cargo run --release -p tidegate-compat-tests --bin peers -- --quick`
 
+mod contender;
 mod contest;
 mod report;
-mod server;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -50,13 +49,13 @@ struct Options {
     csv: bool,
     /// Tidegate's binary, or `none`; without this it is built (release) and found beside this program
     #[arg(long, value_name = "PATH")]
-    tidegate: Option<PathBuf>,
+    tidegate: Option<String>,
     /// The Redis to compare with; `none` leaves it out
     #[arg(long, default_value = "redis-server", value_name = "PATH")]
-    redis_server: PathBuf,
+    redis_server: String,
     /// The Memcached to compare with; `none` leaves it out
     #[arg(long, default_value = "memcached", value_name = "PATH")]
-    memcached: PathBuf,
+    memcached: String,
 }
 
 const EXAMPLES: &str = "\
