@@ -11,7 +11,7 @@ use crate::limits;
 use crate::request::Span;
 
 /// `*<count>\r\n`: how many arguments follow; 0 for an empty or null array.
-#[inline]
+#[inline(always)]
 pub(super) fn header<'a>(
     input: &'a [u8],
     searched: usize,
@@ -31,7 +31,7 @@ pub(super) fn header<'a>(
 
 /// `$<bytes>\r\n<data>\r\n`: where the data lies, if `input` is at `position` of the request and no line end
 /// is before `searched` of it.
-#[inline]
+#[inline(always)]
 pub(super) fn bulk<'a>(
     input: &'a [u8],
     position: usize,
@@ -62,26 +62,21 @@ pub(super) fn bulk<'a>(
 
 /// One mark, a number and a line end. `None` is a line that is no number; `overlong` is the fault of a line
 /// without end.
-#[inline]
+#[inline(always)]
 fn length_line(input: &[u8], searched: usize, overlong: Fault) -> IResult<&[u8], Option<i64>, Fault> {
-    // Up to eight digits at once; everything else, valid or not, goes the slow way.
-    let mut value = 0;
-    for (index, &byte) in input.iter().enumerate().skip(1).take(9) {
-        let digit = byte.wrapping_sub(b'0');
-        if digit <= 9 {
-            value = value * 10 + i64::from(digit);
-            continue;
-        }
-        let canonical = byte == b'\r' && index > 1 && (input[1] != b'0' || index == 2);
-        if let (true, Some(rest)) = (canonical, input.get(index + 2..)) {
+    // Nearly every line is one of these two; the rest, valid or not, goes the slow way.
+    match input {
+        [_, digit @ b'0'..=b'9', b'\r', _, rest @ ..] => return Ok((rest, Some(i64::from(digit - b'0')))),
+        [_, tens @ b'1'..=b'9', ones @ b'0'..=b'9', b'\r', _, rest @ ..] => {
+            let value = i64::from(tens - b'0') * 10 + i64::from(ones - b'0');
             return Ok((rest, Some(value)));
         }
-        break;
+        _ => {}
     }
     any_length_line(input, searched, overlong)
 }
 
-#[cold]
+#[inline(never)]
 fn any_length_line(input: &[u8], searched: usize, overlong: Fault) -> IResult<&[u8], Option<i64>, Fault> {
     let window = &input[..input.len().min(limits::INLINE_BYTES_MAX + 1)];
     let searched = searched.min(window.len());

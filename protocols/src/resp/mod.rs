@@ -137,32 +137,29 @@ impl Progress {
     /// `*<count>\r\n` and so many bulk strings.
     #[inline]
     fn array(&mut self, input: &[u8], limits: &Limits, spans: &mut Vec<Span>) -> Result<Decoded, Fault> {
-        let mut left = match self.arguments_left {
-            Some(left) => left,
+        let (mut left, mut rest) = match self.arguments_left {
+            Some(left) => (left, &input[self.position..]),
             None => match array::header(input, self.searched, limits) {
                 Ok((rest, 0)) => return Ok(Decoded::Empty(input.len() - rest.len())),
-                Ok((rest, count)) => {
-                    self.position = input.len() - rest.len();
-                    count
-                }
+                Ok((rest, count)) => (count, rest),
                 Err(stop) => return self.stop(stop, input),
             },
         };
         while left > 0 {
-            let rest = &input[self.position..];
-            match array::bulk(rest, self.position, self.searched, limits) {
-                Ok((rest, bulk)) => {
-                    self.position = input.len() - rest.len();
-                    spans.push(bulk);
+            let position = input.len() - rest.len();
+            match array::bulk(rest, position, self.searched, limits) {
+                Ok((after, span)) => {
+                    spans.push(span);
+                    rest = after;
                     left -= 1;
                 }
                 Err(stop) => {
-                    self.arguments_left = Some(left);
+                    (self.position, self.arguments_left) = (position, Some(left));
                     return self.stop(stop, input);
                 }
             }
         }
-        Ok(Decoded::Request(self.position))
+        Ok(Decoded::Request(input.len() - rest.len()))
     }
 
     /// A line of words.

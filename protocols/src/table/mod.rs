@@ -33,6 +33,7 @@
 mod acl;
 mod docs;
 mod help;
+mod index;
 mod info;
 mod keys;
 mod resolve;
@@ -50,13 +51,12 @@ pub mod strings;
 
 pub use docs::{docs_of, docs_of_all};
 pub use help::help;
+pub use index::lookup;
 pub use info::{count, get_keys, get_keys_and_flags, info_of, info_of_all, list};
 pub use keys::{Key, KeyRange, Keys};
 pub use resolve::{Unresolved, resolve};
 pub use row::{Access, Begin, Categories, Deprecated, Find, Flags, Gather, KeySpec, Route, Row};
 pub use syntax::{Argument, Kind};
-
-use std::sync::LazyLock;
 
 /// What a request asks for: the family and the verb within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -109,52 +109,4 @@ pub fn rows() -> impl Iterator<Item = &'static Row> + Clone {
     ]
     .into_iter()
     .flatten()
-}
-
-/// The row of a command by the name a RESP client sends, in any case. Rows of subcommands are found by
-/// their full name, `config|get`; Memcached's rows are not found at all.
-#[inline]
-pub fn lookup(name: &[u8]) -> Option<&'static Row> {
-    INDEX.find(name)
-}
-
-static INDEX: LazyLock<Index> = LazyLock::new(Index::new);
-
-/// Names to rows: open addressing over folded bytes, at most half full.
-struct Index {
-    places: Vec<Option<&'static Row>>,
-}
-
-impl Index {
-    fn new() -> Self {
-        let mut index = Self { places: vec![None; (rows().count() * 2).next_power_of_two()] };
-        for row in rows().filter(|row| row.is_redis()) {
-            let mut at = index.home(row.name.as_bytes());
-            while index.places[at].is_some() {
-                at = (at + 1) & (index.places.len() - 1);
-            }
-            index.places[at] = Some(row);
-        }
-        index
-    }
-
-    #[inline]
-    fn home(&self, name: &[u8]) -> usize {
-        let hash = name.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte | 0x20)).wrapping_mul(0x100_0000_01b3)
-        });
-        (hash ^ (hash >> 32)) as usize & (self.places.len() - 1)
-    }
-
-    #[inline]
-    fn find(&self, name: &[u8]) -> Option<&'static Row> {
-        let mut at = self.home(name);
-        while let Some(row) = self.places[at] {
-            if row.name.as_bytes().eq_ignore_ascii_case(name) {
-                return Some(row);
-            }
-            at = (at + 1) & (self.places.len() - 1);
-        }
-        None
-    }
 }
