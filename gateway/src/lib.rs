@@ -1,15 +1,29 @@
 //! Who listens to clients: connections, the worker's tick and the connection commands of Tidegate.
+//!
+//! [`Gateway::start`] is the way in: it listens, and serves any [`tidegate_protocols::data::Data`].
 #![forbid(unsafe_code)]
 
+mod acceptor;
+mod backlog;
+mod batch;
 mod commands;
+mod connection;
 pub mod counters;
+mod gateway;
+mod inbox;
+mod intake;
 pub mod latency;
+mod limits;
 mod process;
 pub mod rates;
 pub mod registry;
 mod session;
 mod shared;
 pub mod slow_log;
+mod tick;
+mod timing;
+mod wake;
 mod worker;
 
+pub use gateway::{Config, Gateway, Running, StartError};
 pub use shared::{ConfigFile, Shared};

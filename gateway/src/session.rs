@@ -31,8 +31,10 @@ pub(crate) enum Attention {
     Skip = 8,
     /// It is closed as soon as its output is written; what it has sent after that is not looked at.
     Closing = 16,
-    /// It waits (for the end of a pause, or to take its output); its requests wait with it.
+    /// Its replies and further requests are held back until a certain time.
     Held = 32,
+    /// Requests of it wait in its backlog; later ones wait behind them.
+    Parked = 64,
 }
 
 impl Session {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -44,6 +44,10 @@ pub struct Shared {
     pub redis: Option<SocketAddr>,
     /// Where Memcached clients are listened to.
     pub memcached: Option<SocketAddr>,
+    /// Connections of each worker, counted from when they are handed to it.
+    pub(crate) load: Box<[AtomicUsize]>,
+    /// Connections that were not done when their worker had to end.
+    pub(crate) cut_off: AtomicUsize,
     pub(crate) pause: Pause,
     shutdown: watch::Sender<bool>,
     store: Box<dyn Store>,
@@ -113,6 +117,8 @@ impl Shared {
             workers,
             redis,
             memcached,
+            load: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
+            cut_off: AtomicUsize::new(0),
             pause: Pause::default(),
             shutdown: watch::Sender::new(false),
             store: Box::new(StoreOf(data)),

@@ -1,8 +1,137 @@
-//! A worker.
+//! A worker: a thread with its own runtime, its own connections and its own tick.
+
+use std::net::TcpStream as StdStream;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tidegate_protocols::data::Data;
+use tidegate_protocols::settings::Key;
+use tokio::net::TcpStream;
+use tokio::runtime::Builder;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::{LocalSet, spawn_local};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::connection::{Connection, serve};
+use crate::inbox::Family;
+use crate::intake::Intake;
+use crate::session::Session;
+use crate::shared::{Shared, now_ms};
+use crate::tick::Tick;
+
+/// Tasks the runtime runs between two looks at its sockets. Source: measured, see `ARCHITECTURE.md`.
+const EVENT_INTERVAL: u32 = 256;
 
 /// What a worker is told by other threads.
 #[derive(Debug)]
 pub(crate) enum Message {
+    /// A client has connected.
+    Admit(StdStream, Family),
     /// A client has to be closed.
     Kill(u64),
+    /// Answer what has arrived, then end; at the latest after this time.
+    End(Duration),
+}
+
+/// The life of worker `index`.
+pub(crate) fn run<D: Data>(
+    index: usize,
+    data: &D,
+    shared: &Arc<Shared>,
+    mut messages: UnboundedReceiver<Message>,
+) {
+    let runtime = Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .event_interval(EVENT_INTERVAL)
+        .build()
+        .expect("a runtime needs a few descriptors, and the process has just begun");
+    let worker = data.worker(index, shared.workers);
+    let intake = Rc::new(Intake::new(Arc::clone(shared), index));
+    LocalSet::new().block_on(&runtime, async move {
+        spawn_local(Tick::new(Rc::clone(&intake), worker).run());
+        spawn_local(keep_time(Rc::clone(&intake)));
+        let mut limit = Duration::ZERO;
+        while let Some(message) = messages.recv().await {
+            match message {
+                Message::Admit(stream, family) => admit(&intake, stream, family),
+                Message::Kill(id) => {
+                    if let Some(connection) = intake.get(id) {
+                        connection.end();
+                    }
+                }
+                Message::End(within) => {
+                    limit = within;
+                    break;
+                }
+            }
+        }
+        drain(&intake, limit).await;
+    });
+}
+
+/// Makes a connection of a socket.
+fn admit(intake: &Rc<Intake>, stream: StdStream, family: Family) {
+    if let Err(error) = try_admit(intake, stream, family) {
+        tracing::debug!(%error, "a client was gone before it was served");
+        intake.shared.load[intake.index].fetch_sub(1, Relaxed);
+    }
+}
+
+fn try_admit(intake: &Rc<Intake>, stream: StdStream, family: Family) -> std::io::Result<()> {
+    let shared = &intake.shared;
+    let addresses = [stream.peer_addr()?, stream.local_addr()?];
+    let keepalive_s = shared.settings.number(Key::TcpKeepalive) as u64;
+    if keepalive_s > 0 {
+        // Source: Redis `anetKeepAlive`: three probes, a third of the time apart.
+        let keepalive = TcpKeepalive::new()
+            .with_time(Duration::from_secs(keepalive_s))
+            .with_interval(Duration::from_secs((keepalive_s / 3).max(1)))
+            .with_retries(3);
+        SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+    }
+    stream.set_nodelay(true)?;
+    let descriptor = std::os::fd::AsRawFd::as_raw_fd(&stream);
+    let (reader, writer) = TcpStream::from_std(stream)?.into_split();
+    let client = shared.registry.add(intake.index, descriptor, addresses, family.dialect(), now_ms());
+    let anonymous = !shared.settings.text(Key::RequirePass).is_empty();
+    let session = Session::new(client, family.dialect(), anonymous);
+    let connection = Rc::new(Connection::new(session, Rc::clone(intake), family, writer));
+    intake.add(&connection);
+    spawn_local(serve(connection, reader));
+    Ok(())
+}
+
+/// Background work and idle clients, `hz` times a second.
+async fn keep_time(intake: Rc<Intake>) {
+    loop {
+        let settings = &intake.shared.settings;
+        sleep(Duration::from_secs(1) / settings.number(Key::Hz).max(1) as u32).await;
+        intake.maintenance_due.set(true);
+        intake.work.wake();
+        let shared = &intake.shared;
+        if intake.index == 0 && shared.rates.is_due(now_ms()) {
+            shared.rates.sample(now_ms(), &shared.counters.totals());
+        }
+        let idle_ms = settings.number(Key::Timeout) as u64 * 1000;
+        if idle_ms > 0 {
+            let since = now_ms().saturating_sub(idle_ms);
+            let idle =
+                intake.all().into_iter().filter(|connection| connection.session.client.last_ms() < since);
+            idle.for_each(|connection| connection.end());
+        }
+    }
+}
+
+/// Answers what has arrived, then ends; at the latest after `limit`.
+async fn drain(intake: &Intake, limit: Duration) {
+    let deadline = Instant::now() + limit;
+    for connection in intake.all() {
+        connection.end_input();
+    }
+    while intake.alive() > 0 && timeout_at(deadline, intake.gone.woken()).await.is_ok() {}
+    intake.shared.cut_off.fetch_add(intake.alive(), Relaxed);
 }

@@ -8,7 +8,7 @@ use super::{Scope, client};
 use crate::session::Attention;
 
 /// The version of Redis whose behaviour clients may expect.
-pub const REDIS_VERSION: &str = "7.2.4";
+pub(crate) const REDIS_VERSION: &str = "7.2.4";
 
 const WRONG_PASSWORD: Error = Error::Text("WRONGPASS invalid username-password pair or user is disabled.");
 

@@ -1,0 +1,112 @@
+//! The acceptor: takes connections in and hands each to the worker with the fewest.
+
+use std::io::Write as _;
+use std::net::{TcpListener as StdListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use tidegate_protocols::settings::Key;
+use tokio::net::TcpListener;
+use tokio::runtime::Builder;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::inbox::Family;
+use crate::limits::ACCEPT_REST;
+use crate::shared::Shared;
+use crate::worker::Message;
+
+/// What a client beyond `maxclients` is told, by port. Source: Redis `acceptCommonHandler`; memcached
+/// `maxconns_fast`.
+const TOO_MANY: [&[u8]; 2] =
+    [b"-ERR max number of clients reached\r\n", b"ERROR Too many open connections\r\n"];
+
+/// What a client from another machine is told while there is no password. Source: Redis
+/// `acceptCommonHandler`.
+const PROTECTED: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is enabled \
+and no password is set for the default user. In this mode connections are only accepted from the loopback \
+interface. If you want to connect from external computers to Redis you may adopt one of the following \
+solutions: 1) Just disable protected mode sending the command 'CONFIG SET protected-mode no' from the loopback \
+interface by connecting to Redis from the same host the server is running, however MAKE SURE Redis is not \
+publicly accessible from internet if you do so. Use CONFIG REWRITE to make this change permanent. 2) \
+Alternatively you can just disable the protected mode by editing the Redis configuration file, and setting the \
+protected mode option to 'no', and then restarting the server. 3) If you started the server manually just for \
+testing, restart it with the '--protected-mode no' option. 4) Setup a an authentication password for the \
+default user. NOTE: You only need to do one of the above things in order for the server to start accepting \
+connections from the outside.\r\n";
+
+/// Takes connections in.
+pub(crate) struct Acceptor {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) workers: Vec<UnboundedSender<Message>>,
+}
+
+impl Acceptor {
+    /// Runs until `end` becomes true, then closes the listeners.
+    pub(crate) fn run(&self, listeners: Vec<(StdListener, Family)>, mut end: watch::Receiver<bool>) {
+        let runtime = Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()
+            .expect("a runtime needs a few descriptors, and the process has just begun");
+        runtime.block_on(async {
+            let mut listeners = listeners.into_iter();
+            let first = listeners.next();
+            let second = listeners.next();
+            debug_assert!(listeners.next().is_none(), "there are two families");
+            tokio::select! {
+                () = self.listen(first) => {}
+                () = self.listen(second) => {}
+                _ = end.wait_for(|end| *end) => {}
+            }
+        });
+    }
+
+    async fn listen(&self, listener: Option<(StdListener, Family)>) {
+        let Some((listener, family)) = listener else { return std::future::pending().await };
+        let listener =
+            TcpListener::from_std(listener).expect("a listener that does not block can be waited for");
+        loop {
+            match listener.accept().await.and_then(|(stream, _)| stream.into_std()) {
+                Ok(stream) => self.take_in(stream, family),
+                Err(error) => {
+                    // A client that gave up, or no descriptors: those that are left serve the others.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    sleep(ACCEPT_REST).await;
+                }
+            }
+        }
+    }
+
+    fn take_in(&self, stream: TcpStream, family: Family) {
+        if let Some(refusal) = self.refusal(&stream, family) {
+            self.shared.counters.refuse();
+            // Whether the client still hears it is its own affair.
+            let _ = (&stream).write(refusal);
+            return;
+        }
+        self.shared.counters.accept();
+        let loads = self.shared.load.iter().map(|load| load.load(Relaxed)).enumerate();
+        let (worker, _) = loads.min_by_key(|(_, load)| *load).expect("there is a worker");
+        self.shared.load[worker].fetch_add(1, Relaxed);
+        // A worker that is gone is one that has been told to end, as we have.
+        let _ = self.workers[worker].send(Message::Admit(stream, family));
+    }
+
+    fn refusal(&self, stream: &TcpStream, family: Family) -> Option<&'static [u8]> {
+        let settings = &self.shared.settings;
+        let clients: usize = self.shared.load.iter().map(|load| load.load(Relaxed)).sum();
+        if clients >= settings.number(Key::MaxClients) as usize {
+            return Some(TOO_MANY[usize::from(family == Family::Memcached)]);
+        }
+        let protected = family == Family::Redis
+            && settings.number(Key::ProtectedMode) == 1
+            && settings.text(Key::RequirePass).is_empty();
+        if !protected {
+            return None;
+        }
+        let near = stream.peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback());
+        (!near).then_some(PROTECTED)
+    }
+}

@@ -1,0 +1,167 @@
+//! What could not be written to a client, or not be executed for it, yet.
+//!
+//! Output waits for a client that does not take it; requests wait behind that output, or for the end of a
+//! pause. While there is a backlog nothing more is read from the client, so what it costs is bounded.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use crate::batch::Batch;
+use crate::connection::Connection;
+use crate::limits::{OUTPUT_BYTES_MAX, OUTPUT_BYTES_SOFT, OUTPUT_STALL};
+use crate::session::Attention;
+use crate::shared::now_ms;
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Backlog {
+    /// Output, of which `written` bytes are gone.
+    output: Vec<u8>,
+    written: usize,
+    /// Requests to execute after that.
+    parked: Option<Batch>,
+    /// Whether [`relieve`] runs.
+    relieving: bool,
+}
+
+impl Connection {
+    /// Writes `output`, or has it wait behind what waits already.
+    pub(crate) fn send(self: &Rc<Self>, output: &[u8]) {
+        if output.is_empty() {
+            return;
+        }
+        let waits = self.backlog.borrow().is_some() || self.session.has(Attention::Held);
+        let written = if waits { Some(0) } else { self.write(output) };
+        match written {
+            Some(bytes) if bytes == output.len() => {}
+            Some(bytes) => self.wait_with(&output[bytes..]),
+            None => self.end(),
+        }
+    }
+
+    /// Whether so much output waits that nothing more should be executed for this client.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.backlog.borrow().as_ref().is_some_and(|backlog| backlog.output_bytes() > OUTPUT_BYTES_SOFT)
+    }
+
+    /// Has requests of `batch` wait until the backlog is gone.
+    pub(crate) fn park(self: &Rc<Self>, batch: &mut Batch, requests: std::ops::Range<usize>) {
+        let mut backlog = self.backlog.borrow_mut();
+        let backlog = backlog.get_or_insert_default();
+        batch.take(requests, self, backlog.parked.get_or_insert_with(Batch::parked));
+        self.session.put(Attention::Parked, true);
+    }
+
+    fn wait_with(self: &Rc<Self>, output: &[u8]) {
+        let mut backlog = self.backlog.borrow_mut();
+        let waiting = backlog.get_or_insert_default();
+        waiting.output.extend_from_slice(output);
+        let bytes = waiting.output_bytes();
+        self.session.client.set_pending_bytes(bytes);
+        if bytes > OUTPUT_BYTES_MAX {
+            drop(backlog);
+            self.intake.counters().output_limit_disconnections.add(1);
+            tracing::warn!(client = self.session.client.id, bytes, "closed: takes its output too slowly");
+            self.end();
+        }
+    }
+
+    /// Starts the task that works the backlog off, if there is one and it does not run yet. A connection
+    /// that is to be closed and has none is closed.
+    pub(crate) fn settle(self: &Rc<Self>) {
+        let start = match self.backlog.borrow_mut().as_mut() {
+            Some(backlog) => !std::mem::replace(&mut backlog.relieving, true),
+            None => false,
+        };
+        if start {
+            tokio::task::spawn_local(relieve(Rc::clone(self)));
+        } else if self.session.has(Attention::Closing) && self.backlog.borrow().is_none() {
+            self.end();
+        }
+    }
+}
+
+impl Backlog {
+    fn output_bytes(&self) -> usize {
+        self.output.len() - self.written
+    }
+}
+
+/// Works a backlog off: waits out what holds the client, writes what waits, gives the parked requests back
+/// to the batch.
+async fn relieve(connection: Rc<Connection>) {
+    loop {
+        wait_out(&connection).await;
+        if !drain(&connection).await {
+            return connection.end();
+        }
+        let intake = &connection.intake;
+        if connection.session.has(Attention::Parked) {
+            intake.shared.pause.over().await;
+            intake.has_room().await;
+            if intake.is_busy_with(&connection) {
+                // What is on its way came later: it has to park behind, before this is given back.
+                tokio::task::yield_now().await;
+                continue;
+            }
+        }
+        // Nothing runs between this look and the batch, so the order of requests stays.
+        let Some(backlog) = connection.backlog.borrow_mut().take() else { return };
+        if backlog.output_bytes() > 0 || connection.session.has(Attention::Held) {
+            *connection.backlog.borrow_mut() = Some(backlog);
+            continue;
+        }
+        if let Some(mut parked) = backlog.parked {
+            let all = 0..parked.len();
+            connection.session.put(Attention::Parked, false);
+            parked.take(all, &connection, &mut intake.filling.borrow_mut());
+            intake.work.wake();
+        }
+        connection.session.client.set_pending_bytes(0);
+        connection.settle();
+        return connection.relieved();
+    }
+}
+
+/// Waits until the client is not held any more (`DEBUG SLEEP`).
+async fn wait_out(connection: &Connection) {
+    let session = &connection.session;
+    if session.has(Attention::Held) {
+        sleep(Duration::from_millis(session.held_until_ms().saturating_sub(now_ms()))).await;
+        session.put(Attention::Held, false);
+    }
+}
+
+/// Writes all output that waits. `false` if the client is gone, or takes none for too long.
+async fn drain(connection: &Rc<Connection>) -> bool {
+    loop {
+        let written = {
+            let mut backlog = connection.backlog.borrow_mut();
+            let Some(backlog) = backlog.as_mut() else { return true };
+            if backlog.output_bytes() == 0 {
+                backlog.output = Vec::new();
+                backlog.written = 0;
+                return true;
+            }
+            let written = connection.write(&backlog.output[backlog.written..]);
+            backlog.written += written.unwrap_or(0);
+            connection.session.client.set_pending_bytes(backlog.output_bytes());
+            written
+        };
+        match written {
+            None => return false,
+            Some(0) => match timeout(OUTPUT_STALL, connection.socket().writable()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return false,
+                Err(_) => {
+                    connection.intake.counters().output_limit_disconnections.add(1);
+                    tracing::warn!(client = connection.session.client.id, "closed: takes no output");
+                    return false;
+                }
+            },
+            Some(_) => tokio::task::yield_now().await,
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! What the connections of a worker have decoded since the last tick.
+
+use std::ops::Range;
+use std::rc::Rc;
+
+use tidegate_protocols::memcached::Item;
+use tidegate_protocols::table::Unresolved;
+use tidegate_protocols::{Args, Dialect, Fault, Request, Row, Span};
+
+use crate::connection::Connection;
+use crate::limits::{ARENA_BYTES, KEPT_BYTES, LARGE_BYTES, READ_BYTES};
+
+/// Requests in the order they arrived, and the bytes they lie in.
+pub(crate) struct Batch {
+    /// What was read; decoded up to `used`.
+    pub(crate) arena: Vec<u8>,
+    pub(crate) used: usize,
+    /// Arguments of all requests, relative to where each request begins.
+    pub(crate) spans: Vec<Span>,
+    /// Buffers of requests too large for the arena.
+    large: Vec<Vec<u8>>,
+    items: Vec<Item>,
+    requests: Vec<Decoded>,
+    sources: Vec<Source>,
+}
+
+/// One request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Decoded {
+    pub(crate) ask: Ask,
+    /// For RESP the version is the session's at the time of the reply.
+    pub(crate) dialect: Dialect,
+    /// Its buffer: the arena, or one of `large`.
+    large: Option<u32>,
+    /// Where in its buffer it begins.
+    begin: u32,
+    spans: (u32, u32),
+    item: u32,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ask {
+    /// The function of this row.
+    Row(&'static Row),
+    /// Something that is not there; the answer is an error.
+    Unresolved(Unresolved),
+    /// Whatever its words say; a request in the batch has been resolved to one of the others.
+    Words,
+    /// Nothing: these bytes are not the protocol. The answer is an error, and the end.
+    Fault(Fault),
+    /// Nothing, and the end without an answer.
+    Close,
+}
+
+/// Consecutive requests of one connection.
+pub(crate) struct Source {
+    pub(crate) connection: Rc<Connection>,
+    /// One past its last request.
+    pub(crate) end: usize,
+}
+
+/// Where the next request lies.
+#[derive(Clone, Copy)]
+pub(crate) enum Place {
+    /// In the arena, from here.
+    Arena(usize),
+    /// In the buffer that was last moved in.
+    Large,
+}
+
+/// The item of a request that says nothing there.
+const NO_ITEM: u32 = 0;
+
+impl Batch {
+    /// An empty batch with an arena of `arena_bytes`.
+    fn with_arena(arena_bytes: usize) -> Self {
+        Self {
+            arena: vec![0; arena_bytes],
+            used: 0,
+            spans: Vec::new(),
+            large: Vec::new(),
+            items: vec![Item::NONE],
+            requests: Vec::new(),
+            sources: Vec::new(),
+        }
+    }
+
+    /// An empty batch of a worker.
+    pub(crate) fn new() -> Self {
+        Self::with_arena(ARENA_BYTES)
+    }
+
+    /// Whether another connection may read and decode into it.
+    #[inline]
+    pub(crate) fn has_room(&self) -> bool {
+        self.arena.len() - self.used >= LARGE_BYTES + READ_BYTES
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    /// How many requests there are.
+    pub(crate) fn len(&self) -> usize {
+        self.requests.len()
+    }
+
+    pub(crate) fn has_any_of(&self, connection: &Rc<Connection>) -> bool {
+        self.sources.iter().any(|source| Rc::ptr_eq(&source.connection, connection))
+    }
+
+    pub(crate) fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
+    #[inline]
+    pub(crate) fn decoded(&self, index: usize) -> &Decoded {
+        &self.requests[index]
+    }
+
+    /// The requests of a range, each with its connection; the first is one of `source` or a later one.
+    #[inline]
+    pub(crate) fn of_sources(
+        &self,
+        range: Range<usize>,
+        mut source: usize,
+    ) -> impl Iterator<Item = (&Decoded, &Rc<Connection>)> {
+        let begin = range.start;
+        self.requests[range].iter().enumerate().map(move |(index, decoded)| {
+            while begin + index >= self.sources[source].end {
+                source += 1;
+            }
+            (decoded, &self.sources[source].connection)
+        })
+    }
+
+    /// Adds the request whose arguments are the spans from `first_span` on.
+    #[inline]
+    pub(crate) fn push(
+        &mut self,
+        connection: &Rc<Connection>,
+        (ask, dialect): (Ask, Dialect),
+        place: Place,
+        first_span: usize,
+        item: Option<&Item>,
+    ) {
+        let item = item.map_or(NO_ITEM, |item| {
+            self.items.push(*item);
+            self.items.len() as u32 - 1
+        });
+        let (large, begin) = match place {
+            Place::Arena(begin) => (None, begin as u32),
+            Place::Large => (Some(self.large.len() as u32 - 1), 0),
+        };
+        let spans = (first_span as u32, self.spans.len() as u32);
+        self.requests.push(Decoded { ask, dialect, large, begin, spans, item });
+        let end = self.requests.len();
+        match self.sources.last_mut() {
+            Some(source) if Rc::ptr_eq(&source.connection, connection) => source.end = end,
+            _ => self.sources.push(Source { connection: Rc::clone(connection), end }),
+        }
+    }
+
+    /// Moves a buffer in that holds one request, which is pushed next with [`Place::Large`].
+    pub(crate) fn take_large(&mut self, buffer: Vec<u8>) {
+        self.large.push(buffer);
+    }
+
+    /// The arguments of a request.
+    #[inline]
+    pub(crate) fn args(&self, decoded: &Decoded) -> Args<'_> {
+        let spans = &self.spans[decoded.spans.0 as usize..decoded.spans.1 as usize];
+        match decoded.large {
+            None => Args::new(&self.arena[decoded.begin as usize..], spans),
+            Some(index) => Args::new(&self.large[index as usize], spans),
+        }
+    }
+
+    /// A request as it is executed.
+    #[inline]
+    pub(crate) fn request(&self, decoded: &Decoded, row: &'static Row, dialect: Dialect) -> Request<'_> {
+        Request { row, dialect, args: self.args(decoded), item: &self.items[decoded.item as usize] }
+    }
+
+    /// Takes requests out that cannot be executed now, in order; they keep nothing else alive.
+    pub(crate) fn take(&mut self, range: Range<usize>, connection: &Rc<Connection>, into: &mut Self) {
+        for index in range {
+            let decoded = self.requests[index];
+            let first_span = into.spans.len();
+            let place = match decoded.large {
+                Some(large) => {
+                    into.take_large(std::mem::take(&mut self.large[large as usize]));
+                    let spans = &self.spans[decoded.spans.0 as usize..decoded.spans.1 as usize];
+                    into.spans.extend_from_slice(spans);
+                    Place::Large
+                }
+                None => {
+                    let begin = into.used;
+                    for arg in self.args(&decoded).iter() {
+                        let at = into.used - begin;
+                        into.write(arg);
+                        into.spans.push(Span::new(at, at + arg.len()));
+                    }
+                    Place::Arena(begin)
+                }
+            };
+            let item = self.items[decoded.item as usize];
+            into.push(connection, (decoded.ask, decoded.dialect), place, first_span, Some(&item));
+        }
+    }
+
+    /// An empty batch to [`Batch::take`] into; its arena grows with what it is given.
+    pub(crate) fn parked() -> Self {
+        Self::with_arena(0)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        let end = self.used + bytes.len();
+        if end > self.arena.len() {
+            self.arena.resize(end, 0);
+        }
+        self.arena[self.used..end].copy_from_slice(bytes);
+        self.used = end;
+    }
+
+    /// Forgets everything; keeps the memory a tick ordinarily needs.
+    pub(crate) fn clear(&mut self) {
+        self.used = 0;
+        self.spans.clear();
+        self.large.clear();
+        self.items.truncate(1);
+        self.requests.clear();
+        self.sources.clear();
+        self.arena.truncate(ARENA_BYTES);
+        self.arena.shrink_to(ARENA_BYTES);
+        self.spans.shrink_to(KEPT_BYTES / size_of::<Span>());
+    }
+}

@@ -1,0 +1,146 @@
+//! One client's connection: its reading task, and the writing of its output.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Poll, Waker};
+
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+
+use crate::backlog::Backlog;
+use crate::counters::Protocol;
+use crate::inbox::{Family, Inbox, Reading};
+use crate::intake::Intake;
+use crate::limits::READ_BYTES;
+use crate::session::{Attention, Session};
+
+/// A connection, as its worker's tasks share it.
+pub(crate) struct Connection {
+    pub(crate) session: Session,
+    pub(crate) intake: Rc<Intake>,
+    pub(crate) family: Family,
+    writer: OwnedWriteHalf,
+    /// What could not be written or executed yet; none in the ordinary case.
+    pub(crate) backlog: RefCell<Option<Box<Backlog>>>,
+    /// The reading task, while it waits for the backlog to go.
+    waiting: Cell<Option<Waker>>,
+}
+
+impl Connection {
+    pub(crate) fn new(session: Session, intake: Rc<Intake>, family: Family, writer: OwnedWriteHalf) -> Self {
+        let counters = intake.counters();
+        counters.protocols[Protocol::from(session.dialect()) as usize].connections.add(1);
+        Self { session, intake, family, writer, backlog: RefCell::new(None), waiting: Cell::new(None) }
+    }
+
+    pub(crate) fn socket(&self) -> &TcpStream {
+        self.writer.as_ref()
+    }
+
+    /// Writes what the socket takes of `output`. Returns how much that was; `None` if the connection is
+    /// broken.
+    pub(crate) fn write(&self, output: &[u8]) -> Option<usize> {
+        match self.writer.try_write(output) {
+            Ok(bytes) => {
+                let counters = self.intake.counters();
+                counters.writes.add(1);
+                let protocol = Protocol::from(self.session.dialect());
+                counters.protocols[protocol as usize].bytes_out.add(bytes as u64);
+                Some(bytes)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Some(0),
+            Err(_) => None,
+        }
+    }
+
+    /// Ends the connection: nothing more is executed for it, its reading task finds the end.
+    pub(crate) fn end(&self) {
+        self.session.put(Attention::Closing, true);
+        *self.backlog.borrow_mut() = None;
+        self.shut(std::net::Shutdown::Both);
+        self.relieved();
+    }
+
+    /// Has the reading task find the end of its input after what has arrived.
+    pub(crate) fn end_input(&self) {
+        self.shut(std::net::Shutdown::Read);
+    }
+
+    fn shut(&self, how: std::net::Shutdown) {
+        // An error means that the other end was faster.
+        let _ = SockRef::from(self.socket()).shutdown(how);
+    }
+
+    /// The backlog is gone: the reading task may go on.
+    pub(crate) fn relieved(&self) {
+        if let Some(waker) = self.waiting.take() {
+            waker.wake();
+        }
+    }
+
+    /// Waits until nothing of this client is waiting to be written or executed.
+    async fn without_backlog(&self) {
+        poll_fn(|context| {
+            if self.backlog.borrow().is_none() {
+                return Poll::Ready(());
+            }
+            self.waiting.set(Some(context.waker().clone()));
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let counters = self.intake.counters();
+        counters.protocols[Protocol::from(self.session.dialect()) as usize].connections.sub(1);
+        self.intake.shared.load[self.intake.index].fetch_sub(1, Relaxed);
+        self.intake.shared.registry.remove(self.session.client.id);
+        self.intake.bury(self.session.client.id);
+    }
+}
+
+/// Reads and decodes until the client or the gateway ends it.
+pub(crate) async fn serve(connection: Rc<Connection>, mut reader: OwnedReadHalf) {
+    let intake = Rc::clone(&connection.intake);
+    let mut inbox = Inbox::new(connection.family);
+    loop {
+        connection.without_backlog().await;
+        if connection.session.has(Attention::Closing) {
+            break;
+        }
+        let large = inbox.is_large();
+        let read = if large {
+            intake.has_room().await;
+            inbox.read_large(&mut reader).await
+        } else {
+            poll_fn(|context| inbox.poll_read(context, &mut reader, &intake)).await
+        };
+        let bytes = match read {
+            Ok(0) | Err(_) => break,
+            Ok(_) if connection.session.has(Attention::Closing) => break,
+            Ok(bytes) => bytes,
+        };
+        let counters = intake.counters();
+        counters.reads.add(1);
+        counters.protocols[Protocol::from(connection.session.dialect()) as usize].bytes_in.add(bytes as u64);
+        let reading = if large {
+            intake.has_room().await;
+            inbox.decode_large(&connection)
+        } else {
+            inbox.decode(&connection, bytes)
+        };
+        intake.work.wake();
+        if reading == Reading::Ends {
+            break;
+        }
+        if bytes >= READ_BYTES {
+            // There may be more: let the others read first.
+            tokio::task::yield_now().await;
+        }
+    }
+}

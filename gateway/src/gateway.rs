@@ -1,0 +1,174 @@
+//! Starting a gateway, and ending it.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use thiserror::Error;
+use tidegate_protocols::data::Data;
+use tidegate_protocols::settings::Settings;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
+
+use crate::acceptor::Acceptor;
+use crate::inbox::Family;
+use crate::limits::LISTEN_BACKLOG;
+use crate::registry::Registry;
+use crate::shared::Shared;
+use crate::worker::{self, Message};
+
+/// Where a gateway listens and how many threads it has.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where Redis clients are listened to; `None` is nowhere, port 0 lets the system choose.
+    pub redis: Option<SocketAddr>,
+    /// Where Memcached clients are listened to; see `redis`.
+    pub memcached: Option<SocketAddr>,
+    /// Worker threads; at least 1.
+    pub workers: usize,
+}
+
+/// Why a gateway could not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// An address cannot be listened to.
+    #[error("cannot listen for {family} clients on {address}: {source}; choose another port with {option}")]
+    Listen {
+        /// `Redis` or `Memcached`.
+        family: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+        /// The flag that changes it.
+        option: &'static str,
+    },
+    /// The system gives no more threads.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+}
+
+/// Makes gateways.
+pub struct Gateway;
+
+/// A gateway that runs. Dropping it leaves it running; [`Running::shutdown`] ends it.
+#[derive(Debug)]
+pub struct Running {
+    shared: Arc<Shared>,
+    acceptor: JoinHandle<()>,
+    workers: Vec<JoinHandle<()>>,
+    messages: Vec<UnboundedSender<Message>>,
+    end: watch::Sender<bool>,
+}
+
+impl Gateway {
+    /// Listens, and serves `data` to whoever comes.
+    ///
+    /// # Errors
+    /// [`StartError`], in words for the person who starts the server.
+    pub fn start<D: Data>(
+        config: &Config,
+        data: Arc<D>,
+        settings: Arc<Settings>,
+    ) -> Result<Running, StartError> {
+        let redis = listen(config.redis, "Redis", "--redis-port")?;
+        let memcached = listen(config.memcached, "Memcached", "--memcached-port")?;
+        let addresses = [&redis, &memcached].map(|listener| listener.as_ref().map(|(_, address)| *address));
+        let workers = config.workers.max(1);
+        let (messages, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| unbounded_channel()).unzip();
+        let registry = Registry::new(messages.clone());
+        let shared = Arc::new(Shared::new(Arc::clone(&data), settings, registry, workers, addresses));
+        let workers = receivers
+            .into_iter()
+            .enumerate()
+            .map(|(index, receiver)| {
+                let (data, shared) = (Arc::clone(&data), Arc::clone(&shared));
+                spawn(&format!("worker-{index}"), move || worker::run(index, &*data, &shared, receiver))
+            })
+            .collect::<Result<_, _>>()?;
+        let (end, ended) = watch::channel(false);
+        let families = [(redis, Family::Redis), (memcached, Family::Memcached)];
+        let listeners = families
+            .into_iter()
+            .filter_map(|(listener, family)| listener.map(|(listener, _)| (listener, family)))
+            .collect();
+        let acceptor = Acceptor { shared: Arc::clone(&shared), workers: messages.clone() };
+        let acceptor = spawn("acceptor", move || acceptor.run(listeners, ended))?;
+        Ok(Running { shared, acceptor, workers, messages, end })
+    }
+}
+
+impl Running {
+    /// What the gateway knows and has counted.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Where Redis clients are listened to.
+    pub fn redis(&self) -> Option<SocketAddr> {
+        self.shared.redis
+    }
+
+    /// Where Memcached clients are listened to.
+    pub fn memcached(&self) -> Option<SocketAddr> {
+        self.shared.memcached
+    }
+
+    /// Becomes true when a client has asked for the end (`SHUTDOWN`).
+    pub fn shutdown_requested(&self) -> watch::Receiver<bool> {
+        self.shared.shutdown_requested()
+    }
+
+    /// Accepts no more connections, answers what has arrived, closes all clients, and returns when that is
+    /// done or `limit` has passed. Returns how many clients had to be cut off.
+    pub fn shutdown(self, limit: Duration) -> usize {
+        let deadline = Instant::now() + limit;
+        self.end.send_replace(true);
+        // A thread that panicked has said so already.
+        let _ = self.acceptor.join();
+        for worker in &self.messages {
+            let _ = worker.send(Message::End(deadline.saturating_duration_since(Instant::now())));
+        }
+        for worker in self.workers {
+            let _ = worker.join();
+        }
+        self.shared.cut_off.load(Relaxed)
+    }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
+    thread::Builder::new().name(name.to_owned()).spawn(body).map_err(StartError::Thread)
+}
+
+fn listen(
+    address: Option<SocketAddr>,
+    family: &'static str,
+    option: &'static str,
+) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {
+    let Some(address) = address else { return Ok(None) };
+    let listener = bind(address).and_then(|listener| {
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    });
+    match listener {
+        Ok(listener) => Ok(Some(listener)),
+        Err(source) => Err(StartError::Listen { family, address, source, option }),
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A server that restarts finds its port in TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(LISTEN_BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}

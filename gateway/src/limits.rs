@@ -1,0 +1,44 @@
+//! Every limit of the gateway that is not a setting and not of the wire.
+
+use std::time::Duration;
+
+/// Bytes read from a socket at once.
+pub(crate) const READ_BYTES: usize = 64 * 1024;
+
+/// Bytes of half-received input from which a request leaves the arena for a buffer of its own.
+pub(crate) const LARGE_BYTES: usize = 64 * 1024;
+
+/// Bytes of a worker's arena: what all its connections may have decoded before one tick. Connections that
+/// find less than `LARGE_BYTES + READ_BYTES` free wait for the tick.
+pub(crate) const ARENA_BYTES: usize = 1024 * 1024;
+
+/// Requests that are prepared, fetched and executed together.
+pub(crate) const STRETCH: usize = 64;
+
+/// Bytes of output in a worker's buffer from which it is written before the tick has ended.
+pub(crate) const OUTPUT_FLUSH_BYTES: usize = 1024 * 1024;
+
+/// Bytes of output waiting for one client from which nothing more of it is read or executed.
+pub(crate) const OUTPUT_BYTES_SOFT: usize = 1024 * 1024;
+
+/// Bytes of output waiting for one client from which it is closed. Above the largest single value, so only
+/// the reply to one command of many keys gets here.
+pub(crate) const OUTPUT_BYTES_MAX: usize = 1024 * 1024 * 1024;
+
+/// How long a client may take nothing of the output that waits for it.
+pub(crate) const OUTPUT_STALL: Duration = Duration::from_secs(60);
+
+/// Bytes of capacity that buffers of a worker keep from one tick to the next.
+pub(crate) const KEPT_BYTES: usize = 4 * 1024 * 1024;
+
+/// Connections the kernel may hold for us before they are accepted. Source: Redis `tcp-backlog`.
+pub(crate) const LISTEN_BACKLOG: i32 = 511;
+
+/// How long the acceptor rests when the process has no descriptors left.
+pub(crate) const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// Most of one round of background work before other tasks run.
+pub(crate) const MAINTAIN_SLICE: Duration = Duration::from_millis(1);
+
+/// Part of a worker's time that background work may take when there is more than enough of it.
+pub(crate) const MAINTAIN_SHARE: u32 = 4;

@@ -1,0 +1,395 @@
+//! The tick: executes what all connections have decoded and writes every output once.
+//!
+//! Connection tasks decode whatever has arrived into the worker's batch and wake this task. Being woken by
+//! the first of them, it runs after all that were ready. It takes the batch and goes through it in
+//! stretches: every request is prepared, then fetched, then executed, so that the cache misses of one
+//! stretch overlap. Requests of one connection are executed in the order they arrived.
+
+use std::ops::Range;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use tidegate_protocols::data::{Outcome, Prepared, Worker};
+use tidegate_protocols::settings::Key;
+use tidegate_protocols::table::{Flags, Route};
+use tidegate_protocols::{Error, Fault, Reply, Row};
+
+use crate::batch::{Ask, Batch, Decoded};
+use crate::commands::{self, Scope};
+use crate::connection::Connection;
+use crate::inbox::Family;
+use crate::intake::Intake;
+use crate::limits::{KEPT_BYTES, MAINTAIN_SHARE, MAINTAIN_SLICE, OUTPUT_FLUSH_BYTES, STRETCH};
+use crate::session::Attention;
+use crate::shared::{PauseKind, now_ms};
+use crate::timing::Stopwatch;
+
+/// The tick of one worker.
+pub(crate) struct Tick<W> {
+    intake: Rc<Intake>,
+    data: W,
+    batch: Batch,
+    /// What was found out about the requests of this stretch.
+    prepared: Vec<Prepared>,
+    /// Replies, in the order of the requests.
+    output: Vec<u8>,
+    /// Which connection gets which part of `output`.
+    parts: Vec<Part>,
+    at: Position,
+    now_ms: u64,
+    pause: Option<PauseKind>,
+    watch: Stopwatch,
+    maintenance_left: Duration,
+}
+
+/// Output of the connection of a source: what follows the previous part, up to `end`.
+struct Part {
+    source: usize,
+    end: usize,
+}
+
+/// How far the batch has been executed.
+#[derive(Clone, Copy, Default)]
+struct Position {
+    request: usize,
+    source: usize,
+}
+
+/// Whether the tick can go on at once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    GoesOn,
+    /// What the next request needs is held by another worker.
+    Waits,
+}
+
+/// What is to be done with a request of a client that needs attention.
+enum Verdict {
+    Execute(&'static Row),
+    /// It is answered with an error.
+    Refuse,
+    /// It waits, with all that follow it.
+    Park,
+    /// The client is being closed.
+    Drop,
+}
+
+impl<W: Worker> Tick<W> {
+    pub(crate) fn new(intake: Rc<Intake>, data: W) -> Self {
+        Self {
+            intake,
+            data,
+            batch: Batch::new(),
+            prepared: Vec::new(),
+            output: Vec::new(),
+            parts: Vec::new(),
+            at: Position::default(),
+            now_ms: 0,
+            pause: None,
+            watch: Stopwatch::new(),
+            maintenance_left: Duration::ZERO,
+        }
+    }
+
+    /// Runs for as long as the worker does.
+    pub(crate) async fn run(mut self) {
+        loop {
+            self.intake.work.woken().await;
+            std::mem::swap(&mut self.batch, &mut self.intake.filling.borrow_mut());
+            self.intake.room.wake();
+            if !self.batch.is_empty() {
+                self.execute_batch().await;
+            }
+            self.maintain().await;
+        }
+    }
+
+    async fn execute_batch(&mut self) {
+        self.intake.ticking.set(true);
+        self.begin();
+        while self.at.request < self.batch.len() {
+            if self.stretch() == Pace::Waits {
+                self.data.finish();
+                self.flush();
+                tokio::task::yield_now().await;
+                self.begin();
+            }
+        }
+        self.data.finish();
+        self.flush();
+        self.batch.clear();
+        self.at = Position::default();
+        self.output.shrink_to(KEPT_BYTES);
+        self.intake.counters().ticks.add(1);
+        self.intake.ticking.set(false);
+    }
+
+    fn begin(&mut self) {
+        self.now_ms = now_ms();
+        self.look_at_pause();
+        self.data.begin(self.now_ms);
+    }
+
+    fn look_at_pause(&mut self) {
+        self.pause = self.intake.shared.pause.now(self.now_ms).map(|(kind, _)| kind);
+    }
+
+    /// Executes the next stretch of requests.
+    fn stretch(&mut self) -> Pace {
+        let begin = self.at.request;
+        let end = self.batch.len().min(begin + STRETCH);
+        self.prepare(begin..end);
+        self.watch.start(&self.intake.shared.settings);
+        let mut pace = Pace::GoesOn;
+        while self.at.request < end && pace == Pace::GoesOn {
+            while self.at.request >= self.batch.sources()[self.at.source].end {
+                self.end_part();
+                self.at.source += 1;
+            }
+            let decoded = *self.batch.decoded(self.at.request);
+            let prepared = self.prepared[self.at.request - begin];
+            let plain = self.connection().session.is_plain() && self.pause.is_none();
+            pace = match decoded.ask {
+                Ask::Row(row) if plain => self.execute(row, &decoded, prepared),
+                _ => self.attend(&decoded, prepared),
+            };
+            if self.output.len() > OUTPUT_FLUSH_BYTES {
+                self.flush_early();
+            }
+        }
+        self.watch.stop(self.intake.counters());
+        pace
+    }
+
+    /// Starts what requests will touch on its way into the cache. Should one of them select another database
+    /// before the next, that one's data is merely not there yet.
+    fn prepare(&mut self, requests: Range<usize>) {
+        let Self { batch, data, prepared, at, .. } = self;
+        prepared.clear();
+        for (decoded, connection) in batch.of_sources(requests.clone(), at.source) {
+            prepared.push(match decoded.ask {
+                Ask::Row(row) if row.route != Route::Gateway => {
+                    let request = batch.request(decoded, row, decoded.dialect);
+                    data.prepare(&request, &connection.session.context())
+                }
+                _ => Prepared::default(),
+            });
+        }
+        for ((_, connection), &prepared) in batch.of_sources(requests, at.source).zip(&*prepared) {
+            if prepared.keyed {
+                data.fetch(prepared, &connection.session.context());
+            }
+        }
+    }
+
+    fn connection(&self) -> &Rc<Connection> {
+        &self.batch.sources()[self.at.source].connection
+    }
+
+    /// Executes one request and goes on to the next.
+    #[inline]
+    fn execute(&mut self, row: &'static Row, decoded: &Decoded, prepared: Prepared) -> Pace {
+        let connection = &self.batch.sources()[self.at.source].connection;
+        let session = &connection.session;
+        let dialect = match connection.family {
+            Family::Redis => session.dialect(),
+            Family::Memcached => {
+                session.set_dialect(decoded.dialect);
+                decoded.dialect
+            }
+        };
+        let request = self.batch.request(decoded, row, dialect);
+        let mark = self.output.len();
+        let mut reply = Reply::new(&mut self.output, dialect);
+        let began = self.watch.begin(row);
+        let outcome = if row.route == Route::Gateway {
+            let scope = Scope { session, shared: &self.intake.shared, now_ms: self.now_ms };
+            commands::execute(&request, &scope, &mut reply)
+        } else {
+            self.data.execute(&request, prepared, &session.context(), &mut reply)
+        };
+        let counters = self.intake.counters();
+        match outcome {
+            Outcome::Busy => return Pace::Waits,
+            Outcome::Failed => {
+                counters.command(row.verb).failed.add(1);
+                self.intake.shared.counters.error(&self.output[mark..]);
+            }
+            Outcome::Done => {}
+        }
+        session.client.heard_of(self.now_ms, row);
+        match began {
+            None => self.watch.share(row),
+            Some(began) => {
+                let shared = &self.intake.shared;
+                self.watch.record(began, &request, &session.client, self.now_ms, shared, counters);
+            }
+        }
+        self.at.request += 1;
+        if row.route == Route::Gateway {
+            self.look_at_pause();
+        }
+        Pace::GoesOn
+    }
+
+    /// Executes, refuses, parks or drops a request of which it is not clear that it may be executed.
+    #[cold]
+    fn attend(&mut self, decoded: &Decoded, prepared: Prepared) -> Pace {
+        let connection = Rc::clone(self.connection());
+        let session = &connection.session;
+        let mark = self.output.len();
+        let verdict = self.verdict(&connection, decoded);
+        if matches!(verdict, Verdict::Execute(_) | Verdict::Refuse) && session.has(Attention::SkipNext) {
+            session.put(Attention::SkipNext, false);
+            session.put(Attention::Skip, true);
+        }
+        match verdict {
+            Verdict::Execute(row) => {
+                if self.execute(row, decoded, prepared) == Pace::Waits {
+                    // The next try finds it as this one did.
+                    session.put(Attention::SkipNext, session.has(Attention::Skip));
+                    return Pace::Waits;
+                }
+            }
+            Verdict::Refuse => {
+                self.refuse(&connection, decoded);
+                self.at.request += 1;
+            }
+            Verdict::Park => {
+                self.park_rest();
+                return Pace::GoesOn;
+            }
+            Verdict::Drop => {
+                self.at.request += 1;
+                return Pace::GoesOn;
+            }
+        }
+        if session.has(Attention::Silent) || session.has(Attention::Skip) {
+            self.output.truncate(mark);
+        }
+        session.put(Attention::Skip, false);
+        Pace::GoesOn
+    }
+
+    fn verdict(&self, connection: &Connection, decoded: &Decoded) -> Verdict {
+        let session = &connection.session;
+        if session.has(Attention::Closing) {
+            return Verdict::Drop;
+        }
+        if session.has(Attention::Held) || session.has(Attention::Parked) {
+            return Verdict::Park;
+        }
+        let row = match decoded.ask {
+            Ask::Row(row) => Some(row),
+            Ask::Unresolved(_) | Ask::Words | Ask::Fault(_) | Ask::Close => None,
+        };
+        let writes = row.is_some_and(|row| row.flags.0 & (Flags::WRITE.and(Flags::MAY_REPLICATE)).0 != 0);
+        match self.pause {
+            Some(PauseKind::All) => return Verdict::Park,
+            Some(PauseKind::Writes) if writes => return Verdict::Park,
+            _ => {}
+        }
+        match row {
+            Some(row) if !self.lacks_password(connection) || row.flags.has(Flags::NO_AUTH) => {
+                Verdict::Execute(row)
+            }
+            _ => Verdict::Refuse,
+        }
+    }
+
+    /// Whether a Redis client has to log in first. The decoder sees to Memcached clients.
+    fn lacks_password(&self, connection: &Connection) -> bool {
+        connection.family == Family::Redis
+            && connection.session.has(Attention::Anonymous)
+            && !self.intake.shared.settings.text(Key::RequirePass).is_empty()
+    }
+
+    /// Answers what cannot be executed.
+    fn refuse(&mut self, connection: &Connection, decoded: &Decoded) {
+        let mark = self.output.len();
+        let mut reply = Reply::new(&mut self.output, connection.session.dialect());
+        let args = self.batch.args(decoded);
+        match decoded.ask {
+            Ask::Row(row) => {
+                reply.error(Error::NoAuth);
+                self.intake.counters().command(row.verb).rejected.add(1);
+            }
+            Ask::Unresolved(unresolved) => {
+                unresolved.answer(&args, &mut reply);
+                if let tidegate_protocols::table::Unresolved::Arity(row) = unresolved {
+                    self.intake.counters().command(row.verb).rejected.add(1);
+                }
+            }
+            Ask::Fault(fault) => {
+                // Source: Redis closes without a word when a query buffer is full.
+                if fault != Fault::RequestTooLong {
+                    reply.error(fault);
+                }
+                tracing::debug!(client = connection.session.client.id, %fault, "closed");
+                connection.session.put(Attention::Closing, true);
+            }
+            Ask::Close | Ask::Words => connection.session.put(Attention::Closing, true),
+        }
+        if self.output.len() > mark {
+            self.intake.shared.counters.error(&self.output[mark..]);
+        }
+    }
+
+    /// Has the rest of this source's requests wait.
+    fn park_rest(&mut self) {
+        let connection = Rc::clone(self.connection());
+        let end = self.batch.sources()[self.at.source].end;
+        connection.park(&mut self.batch, self.at.request..end);
+        self.at.request = end;
+    }
+
+    fn end_part(&mut self) {
+        self.parts.push(Part { source: self.at.source, end: self.output.len() });
+    }
+
+    /// Writes all output there is.
+    fn flush(&mut self) {
+        if !self.batch.is_empty() {
+            self.end_part();
+        }
+        let mut begin = 0;
+        for Part { source, end } in self.parts.drain(..) {
+            let connection = &self.batch.sources()[source].connection;
+            connection.send(&self.output[begin..end]);
+            connection.settle();
+            begin = end;
+        }
+        self.output.clear();
+    }
+
+    /// Writes before the tick has ended, so that its buffer stays small. A client that does not take what it
+    /// asked for is not served further until it does.
+    fn flush_early(&mut self) {
+        self.flush();
+        if self.connection().is_slow() {
+            self.park_rest();
+        }
+        self.output.shrink_to(KEPT_BYTES);
+    }
+
+    /// A slice of background work, if it is due; more slices follow as long as there is work for them.
+    async fn maintain(&mut self) {
+        if self.intake.maintenance_due.take() {
+            let hz = self.intake.shared.settings.number(Key::Hz).max(1) as u32;
+            self.maintenance_left = Duration::from_secs(1) / hz / MAINTAIN_SHARE;
+        }
+        if self.maintenance_left.is_zero() {
+            return;
+        }
+        let began = Instant::now();
+        self.data.maintain(now_ms(), MAINTAIN_SLICE);
+        let spent = began.elapsed();
+        if spent < MAINTAIN_SLICE {
+            self.maintenance_left = Duration::ZERO;
+            return;
+        }
+        self.maintenance_left = self.maintenance_left.saturating_sub(spent);
+        self.intake.work.wake();
+        tokio::task::yield_now().await;
+    }
+}

@@ -1,0 +1,208 @@
+//! A gateway over a store that is a hash map, and a client that says exactly what it is told.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+
+use std::collections::HashMap;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tidegate_gateway::{Config, Gateway, Running};
+use tidegate_protocols::data::{Context, Data, Figures, Outcome, Prepared, Worker};
+use tidegate_protocols::settings::{Key, Settings};
+use tidegate_protocols::table::strings::Strings;
+use tidegate_protocols::{Reply, Request, Verb};
+
+/// How long a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Strings in one map per process; GET and SET, and what a test wants to go wrong.
+#[derive(Default)]
+pub struct Fake {
+    values: Mutex<HashMap<Vec<u8>, Vec<u8>>>,
+    /// How many times requests for the key `busy` find another worker holding it.
+    pub busy: AtomicUsize,
+}
+
+pub struct FakeWorker(Arc<Fake>);
+
+/// The shared handle, as a store.
+pub struct Handle(pub Arc<Fake>);
+
+impl Data for Handle {
+    type Worker = FakeWorker;
+
+    fn worker(&self, _index: usize, _count: usize) -> FakeWorker {
+        FakeWorker(Arc::clone(&self.0))
+    }
+
+    fn figures(&self) -> Figures {
+        Figures::default()
+    }
+
+    fn reset_figures(&self) {}
+}
+
+impl Worker for FakeWorker {
+    fn begin(&mut self, _now_ms: u64) {}
+
+    fn prepare(&mut self, request: &Request<'_>, _context: &Context) -> Prepared {
+        Prepared { hash: request.args.len() as u64, slot: 0, keyed: true }
+    }
+
+    fn fetch(&mut self, _prepared: Prepared, _context: &Context) {}
+
+    fn execute(
+        &mut self,
+        request: &Request<'_>,
+        prepared: Prepared,
+        context: &Context,
+        reply: &mut Reply<'_>,
+    ) -> Outcome {
+        assert_eq!(prepared.hash, request.args.len() as u64, "prepared for another request");
+        let mut key = context.database.to_string().into_bytes();
+        key.extend_from_slice(request.args.at(1));
+        if request.args.at(1) == b"busy"
+            && self.0.busy.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok()
+        {
+            return Outcome::Busy;
+        }
+        let mut values = self.0.values.lock().unwrap();
+        match request.row.verb {
+            Verb::Strings(Strings::Get) => match values.get(&key) {
+                Some(value) => reply.bulk(value),
+                None => reply.null(),
+            },
+            Verb::Strings(Strings::Set) => {
+                values.insert(key, request.args.at(2).to_vec());
+                reply.ok();
+            }
+            _ => {
+                reply.error("ERR not by the fake");
+                return Outcome::Failed;
+            }
+        }
+        Outcome::Done
+    }
+
+    fn finish(&mut self) {}
+
+    fn maintain(&mut self, _now_ms: u64, _budget: Duration) {}
+}
+
+/// A running gateway that listens for Redis clients on loopback.
+pub struct Server {
+    pub running: Running,
+    pub fake: Arc<Fake>,
+    pub settings: Arc<Settings>,
+}
+
+impl Server {
+    pub fn start(workers: usize) -> Self {
+        Self::start_with(workers, &[])
+    }
+
+    pub fn start_with(workers: usize, settings: &[(Key, &str)]) -> Self {
+        let fake = Arc::new(Fake::default());
+        let all = Arc::new(Settings::default());
+        for (key, value) in settings {
+            all.set(*key, value).unwrap();
+        }
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let config = Config { redis: Some(any), memcached: Some(any), workers };
+        let running = Gateway::start(&config, Arc::new(Handle(Arc::clone(&fake))), Arc::clone(&all)).unwrap();
+        Self { running, fake, settings: all }
+    }
+
+    pub fn client(&self) -> Client {
+        Client::connect(self.running.redis().unwrap())
+    }
+}
+
+/// A connection that waits for exactly what it expects.
+pub struct Client(pub TcpStream);
+
+impl Client {
+    pub fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self(stream)
+    }
+
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).unwrap();
+    }
+
+    #[track_caller]
+    pub fn expect(&mut self, reply: &[u8]) {
+        let mut got = vec![0; reply.len()];
+        let mut have = 0;
+        while have < got.len() {
+            match self.0.read(&mut got[have..]) {
+                Ok(0) => break,
+                Ok(bytes) => have += bytes,
+                Err(error) => panic!("{error} after {}", got[..have].escape_ascii()),
+            }
+            if got[..have] != reply[..have] {
+                break;
+            }
+        }
+        got.truncate(have);
+        assert!(got == reply, "got {} instead of {}", short(&got), short(reply));
+    }
+
+    #[track_caller]
+    pub fn ask(&mut self, request: &[u8], reply: &[u8]) {
+        self.send(request);
+        self.expect(reply);
+    }
+
+    /// A line of reply, without its end.
+    pub fn line(&mut self) -> String {
+        let mut line = Vec::new();
+        let mut byte = [0];
+        while !line.ends_with(b"\r\n") {
+            assert_eq!(self.0.read(&mut byte).unwrap(), 1, "the end after {}", line.escape_ascii());
+            line.push(byte[0]);
+        }
+        line.truncate(line.len() - 2);
+        String::from_utf8(line).unwrap()
+    }
+
+    /// A bulk string.
+    pub fn bulk(&mut self) -> String {
+        let header = self.line();
+        let bytes: usize = header.strip_prefix('$').unwrap_or_else(|| panic!("{header}")).parse().unwrap();
+        let mut text = vec![0; bytes + 2];
+        self.0.read_exact(&mut text).unwrap();
+        text.truncate(bytes);
+        String::from_utf8(text).unwrap()
+    }
+
+    #[track_caller]
+    pub fn expect_end(&mut self) {
+        let mut rest = Vec::new();
+        match self.0.read_to_end(&mut rest) {
+            Ok(_) => assert!(rest.is_empty(), "got {} instead of the end", short(&rest)),
+            // Closed while it had sent more.
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+        }
+    }
+}
+
+fn short(bytes: &[u8]) -> String {
+    format!("{}…({} bytes)", bytes[..bytes.len().min(200)].escape_ascii(), bytes.len())
+}
+
+/// An array of bulk strings.
+pub fn array(words: &[&[u8]]) -> Vec<u8> {
+    let mut wire = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        wire.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+        wire.extend_from_slice(word);
+        wire.extend_from_slice(b"\r\n");
+    }
+    wire
+}
