@@ -40,6 +40,15 @@ impl Type {
         if self.signed { raw << unused >> unused } else { ((raw as u128) << unused >> unused) as i128 }
     }
 
+    /// What `SET` means by `value`. Redis compares in 64 bits, so that some numbers far below the range count
+    /// as very large ones: negative ones for unsigned integers, and those for which `max - value` overflows.
+    fn number_to_set(self, value: i64) -> i128 {
+        let value = i128::from(value);
+        let overflows =
+            if self.signed { self.bits < 64 && self.max() - value > i64::MAX.into() } else { value < 0 };
+        if overflows { value + (1 << 64) } else { value }
+    }
+
     /// The number to store for `value`; `None` is to store nothing.
     fn fit(self, value: i128, overflow: Overflow) -> Option<i128> {
         match overflow {
@@ -166,9 +175,8 @@ impl Operation {
         match self.action {
             Action::Get => Some(old),
             Action::Set(value, overflow) => {
-                // A negative number for an unsigned integer counts as a very large one, as in Redis.
-                let value = if self.kind.signed { i128::from(value) } else { i128::from(value as u64) };
-                self.write(string, self.kind.fit(value, overflow)?);
+                let value = self.kind.fit(self.kind.number_to_set(value), overflow)?;
+                self.write(string, value);
                 Some(old)
             }
             Action::Increment(by, overflow) => {
