@@ -89,7 +89,7 @@ fn introduce(scope: &Scope<'_>, reply: &mut Reply<'_>) {
     reply.array(0);
 }
 
-fn log_in(user: &[u8], password: &[u8], scope: &Scope<'_>) -> Result<(), Error> {
+pub(super) fn log_in(user: &[u8], password: &[u8], scope: &Scope<'_>) -> Result<(), Error> {
     let expected = scope.shared.settings.text(Key::RequirePass);
     let known = user == b"default" && (expected.is_empty() || same(expected.as_bytes(), password));
     if !known {

@@ -1,15 +1,91 @@
 //! Commands of Memcached clients that the gateway answers itself.
+//!
+//! With a password configured, clients have to authenticate as Redis's user `default`: binary ones by SASL PLAIN,
+//! text ones by a `set` whose value is user and password (memcached's `-Y`). memcached itself offers only one
+//! of the two on a port; here the first byte decides, as it does for the protocol.
 
+use tidegate_protocols::memcached::{Answer, Options, Status, VERSION};
+use tidegate_protocols::settings::Key;
 use tidegate_protocols::table::memcached_server::MemcachedServer;
-use tidegate_protocols::{Error, Reply, Request};
+use tidegate_protocols::{Dialect, Error, Reply, Request};
 
-use super::Scope;
+use super::{Scope, hello, memcached_stats};
+
+/// The one mechanism of SASL that is offered.
+const MECHANISM: &str = "PLAIN";
+/// Opcode of the further steps of a mechanism; PLAIN has none.
+const SASL_STEP: u8 = 0x22;
+
+const BYTES_PER_MEGABYTE: u64 = 1024 * 1024;
 
 pub(super) fn execute(
-    _verb: MemcachedServer,
+    verb: MemcachedServer,
     request: &Request<'_>,
-    _scope: &Scope<'_>,
-    _reply: &mut Reply<'_>,
+    scope: &Scope<'_>,
+    reply: &mut Reply<'_>,
 ) -> Result<(), Error> {
-    Err(Error::Composed(format!("ERR '{}' is not served", request.row.name).into()))
+    let mut answer = Answer::new(request, reply);
+    match verb {
+        MemcachedServer::Answer => answer.status(request.item.status, 0),
+        MemcachedServer::Noop => answer.status(Status::MetaNoop, 0),
+        MemcachedServer::Version => version(request, &mut answer),
+        MemcachedServer::Verbosity => answer.status(Status::Ok, 0),
+        MemcachedServer::Stats => memcached_stats::stats(request, scope, &mut answer),
+        MemcachedServer::CacheMemlimit => cache_memlimit(request, scope, &mut answer),
+        MemcachedServer::Quit if request.dialect == Dialect::MemcachedBinary => answer.status(Status::Ok, 0),
+        MemcachedServer::Quit => {}
+        MemcachedServer::SaslMechanisms => answer.text(MECHANISM),
+        MemcachedServer::SaslAuthenticate => sasl_authenticate(request, scope, &mut answer),
+        MemcachedServer::Authenticate => authenticate(request, scope, &mut answer),
+    }
+    if request.item.has(Options::CLOSE) {
+        scope.close();
+    }
+    Ok(())
+}
+
+fn version(request: &Request<'_>, answer: &mut Answer<'_, '_>) {
+    if request.dialect == Dialect::MemcachedBinary {
+        answer.text(VERSION);
+    } else {
+        answer.text(&format!("VERSION {VERSION}"));
+    }
+}
+
+/// `cache_memlimit <megabytes>`: `maxmemory`, which counts all that is allocated.
+fn cache_memlimit(request: &Request<'_>, scope: &Scope<'_>, answer: &mut Answer<'_, '_>) {
+    let bytes = request.item.delta * BYTES_PER_MEGABYTE;
+    let set = scope.shared.settings.set(Key::MaxMemory, &bytes.to_string());
+    answer.status(if set.is_ok() { Status::Ok } else { Status::MemlimitNotBytes }, 0);
+}
+
+/// PLAIN: whom to act as, who it is and the password, separated by zero bytes. Source: RFC 4616.
+fn sasl_authenticate(request: &Request<'_>, scope: &Scope<'_>, answer: &mut Answer<'_, '_>) {
+    let mut parts = request.args.at(2).split(|byte| *byte == 0).skip(1);
+    let known = request.item.opcode != SASL_STEP
+        && request.args.at(1) == MECHANISM.as_bytes()
+        && match (parts.next(), parts.next(), parts.next()) {
+            (Some(user), Some(password), None) => hello::log_in(user, password, scope).is_ok(),
+            _ => false,
+        };
+    if known {
+        answer.text("Authenticated");
+    } else {
+        answer.status(Status::AuthenticationFailure, 0);
+    }
+}
+
+/// The value of the first `set` of a text client: user and password with blanks between.
+fn authenticate(request: &Request<'_>, scope: &Scope<'_>, answer: &mut Answer<'_, '_>) {
+    let mut words = request.args.at(1).split(|byte| *byte == b' ').filter(|word| !word.is_empty());
+    answer.status(
+        match (words.next(), words.next()) {
+            (Some(user), Some(password)) => match hello::log_in(user, password, scope) {
+                Ok(()) => Status::Stored,
+                Err(_) => Status::AuthenticationFailure,
+            },
+            _ => Status::AuthenticationFormat,
+        },
+        0,
+    );
 }

@@ -8,6 +8,7 @@ mod info;
 mod latency;
 mod memcached;
 mod memory;
+mod memcached_stats;
 mod server;
 mod slowlog;
 mod sparkline;
@@ -15,7 +16,8 @@ mod sparkline;
 use std::time::Duration;
 
 use tidegate_protocols::data::Outcome;
-use tidegate_protocols::{Error, Reply, Request, Verb};
+use tidegate_protocols::memcached::Answer;
+use tidegate_protocols::{Dialect, Error, Reply, Request, Verb};
 
 use crate::registry::Client;
 use crate::session::{Attention, Session};
@@ -63,7 +65,10 @@ pub(crate) fn execute(request: &Request<'_>, scope: &Scope<'_>, reply: &mut Repl
         Ok(()) => Outcome::Done,
         Err(error) => {
             reply.rewind(begin);
-            reply.error(error);
+            match request.dialect {
+                Dialect::Resp2 | Dialect::Resp3 => reply.error(error),
+                _ => Answer::new(request, reply).error(&error),
+            }
             Outcome::Failed
         }
     }
