@@ -80,6 +80,9 @@ impl List<'_, '_, '_> {
         self.put("version", VERSION);
         self.put("tidegate_version", env!("CARGO_PKG_VERSION"));
         self.put("pointer_size", usize::BITS);
+        let cpu = crate::process::cpu();
+        self.put("rusage_user", format_args!("{:.6}", cpu.user));
+        self.put("rusage_system", format_args!("{:.6}", cpu.system));
         self.put("max_connections", shared.settings.number(Key::MaxClients));
         self.put("curr_connections", shared.registry.len());
         self.put("total_connections", totals.accepted);
