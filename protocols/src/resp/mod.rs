@@ -174,6 +174,7 @@ impl Progress {
     }
 
     #[cold]
+    #[expect(clippy::needless_pass_by_value, reason = "it comes out of a result that is over")]
     fn stop(&mut self, stop: nom::Err<Fault>, input: &[u8]) -> Result<Decoded, Fault> {
         match stop {
             nom::Err::Incomplete(nom::Needed::Size(bytes)) => Ok(Decoded::More(bytes.get())),

@@ -31,11 +31,14 @@
 //! last specification finds all the rest.
 
 mod acl;
+pub mod differences;
 mod docs;
+mod document;
 mod help;
 mod index;
 mod info;
 mod keys;
+mod redis_commands;
 mod resolve;
 mod row;
 mod syntax;
@@ -50,6 +53,7 @@ pub mod server;
 pub mod strings;
 
 pub use docs::{docs_of, docs_of_all};
+pub use document::commands_md;
 pub use help::help;
 pub use index::lookup;
 pub use info::{count, get_keys, get_keys_and_flags, info_of, info_of_all, list};

@@ -337,12 +337,12 @@ impl Display for Argument {
             Some(token) if !self.multiple_token => bare[token.len()..].trim_start(),
             _ => &bare,
         };
-        match (self.optional, self.multiple) {
-            (false, false) => f.write_str(&bare),
-            (false, true) => write!(f, "{bare} [{again} ...]"),
-            (true, false) => write!(f, "[{bare}]"),
-            (true, true) => write!(f, "[{bare} [{again} ...]]"),
-        }
+        let again = match (self.multiple, &self.kind) {
+            (false, _) => String::new(),
+            (true, Kind::OneOf(_)) => " ...".to_owned(),
+            (true, _) => format!(" [{again} ...]"),
+        };
+        if self.optional { write!(f, "[{bare}{again}]") } else { write!(f, "{bare}{again}") }
     }
 }
 
