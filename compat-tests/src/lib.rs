@@ -8,4 +8,3 @@ pub mod install;
 pub mod load;
 pub mod server;
 pub mod transcript;
-pub mod wire;

@@ -3,185 +3,34 @@
 //! Keys whose time has come are never seen here: each access removes them first.
 
 use tidegate_protocols::Error;
-use tidegate_protocols::data::{Context, MemcachedFigures};
-use tidegate_protocols::limits::{BULK_BYTES_MAX, DATABASES};
+use tidegate_protocols::data::{Context, MemcachedFigures, Prepared};
+use tidegate_protocols::limits::BULK_BYTES_MAX;
+use tidegate_protocols::number::integer;
 use tidegate_protocols::settings::Settings;
 
-use crate::store::{Counts, Inner};
-use crate::table::Item;
+use crate::entry::Entry;
+pub use crate::entry::{Encoding, Kind, Metadata};
+use crate::held::Held;
+use crate::partition::{DatabaseId, Spot};
+pub use crate::view::{EntryRef, Text};
+use crate::word::Word;
+use crate::worker::Local;
 
-/// The type of a value, as `TYPE` names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A string.
-    String,
-}
-
-impl Kind {
-    /// The name `TYPE` gives it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::String => "string",
-        }
-    }
-}
-
-/// How a value is kept, as `OBJECT ENCODING` names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    /// A 64-bit integer.
-    Int,
-    /// A string of up to 44 bytes.
-    Embstr,
-    /// A longer string, or one that was changed in place.
-    Raw,
-}
-
-impl Encoding {
-    /// The name `OBJECT ENCODING` gives it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Int => "int",
-            Self::Embstr => "embstr",
-            Self::Raw => "raw",
-        }
-    }
-}
-
-/// A string value.
-pub enum Text<'a> {
-    /// Kept as an integer; its digits are made when [`Text::bytes`] asks for them.
-    Int(i64, itoa::Buffer),
-    /// Kept as bytes.
-    Bytes(&'a [u8]),
-}
-
-impl<'a> Text<'a> {
-    pub(crate) fn int(value: i64) -> Self {
-        Self::Int(value, itoa::Buffer::new())
-    }
-
-    /// The string as clients see it.
-    #[inline]
-    pub fn bytes(&mut self) -> &[u8] {
-        match self {
-            Self::Int(value, digits) => digits.format(*value).as_bytes(),
-            Self::Bytes(bytes) => bytes,
-        }
-    }
-
-    /// The value, if it is kept as an integer.
-    pub fn as_int(&self) -> Option<i64> {
-        match self {
-            Self::Int(value, _) => Some(*value),
-            Self::Bytes(_) => None,
-        }
-    }
-
-    /// Bytes of the string as clients see it.
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Int(value, _) => itoa::Buffer::new().format(*value).len(),
-            Self::Bytes(bytes) => bytes.len(),
-        }
-    }
-
-    /// Whether the string is empty.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
+/// Bytes of the longest string shown as `embstr`. Source: Redis `OBJ_ENCODING_EMBSTR_SIZE_LIMIT`.
+const EMBSTR_BYTES_MAX: usize = 44;
+/// Digits and sign of the longest 64-bit integer.
+const INTEGER_BYTES_MAX: usize = 20;
 
 /// What becomes of a key's expiry when its value is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
     /// It has none from now on.
     Clear,
-    /// It keeps what it had. The write counts as a change of the same item: Memcached flags stay.
+    /// It keeps what it had. The write counts as a change of the same item: Memcached flags stay, and a
+    /// CAS value becomes the next one.
     Keep,
     /// It expires at this Unix time in milliseconds.
     At(u64),
-}
-
-/// What Memcached clients know of an item besides its value.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Metadata {
-    /// When it expires, in Unix milliseconds; `None` is never.
-    pub expire_at: Option<u64>,
-    /// Client flags.
-    pub flags: u32,
-    /// CAS value to store; 0 takes the next one. Below 2^62.
-    pub cas: u64,
-    /// Marked stale (`md … I`).
-    pub stale: bool,
-    /// Some client has been told that it won the right to recache it.
-    pub won: bool,
-}
-
-/// One key and its value, as they were found.
-pub struct EntryRef<'a> {
-    key: &'a [u8],
-    item: &'a Item,
-    now_ms: u64,
-}
-
-impl<'a> EntryRef<'a> {
-    /// The key.
-    pub fn key(&self) -> &'a [u8] {
-        self.key
-    }
-
-    /// The type of the value.
-    pub fn kind(&self) -> Kind {
-        Kind::String
-    }
-
-    /// How the value is kept.
-    pub fn encoding(&self) -> Encoding {
-        self.item.encoding
-    }
-
-    /// The value.
-    ///
-    /// # Errors
-    /// [`Error::WrongType`] unless it is a string.
-    #[inline]
-    pub fn text(&self) -> Result<Text<'a>, Error> {
-        Ok(match self.item.encoding {
-            Encoding::Int => Text::int(self.item.int),
-            _ => Text::Bytes(&self.item.bytes),
-        })
-    }
-
-    /// When it expires, in Unix milliseconds; `None` is never.
-    pub fn expire_at(&self) -> Option<u64> {
-        self.item.meta.expire_at
-    }
-
-    /// What Memcached clients know of it; `cas` is 0 if it has none yet (see [`Db::cas`]).
-    pub fn metadata(&self) -> Metadata {
-        self.item.meta
-    }
-
-    /// Whether it had been read before this access, since it was stored.
-    pub fn fetched(&self) -> bool {
-        self.item.fetched
-    }
-
-    /// Whole seconds since the access before this one; 0 under an LFU policy.
-    pub fn idle_s(&self) -> u64 {
-        (self.now_ms - self.item.accessed_ms.min(self.now_ms)) / 1000
-    }
-
-    /// The LFU counter, 0 to 255; meaningful under an LFU policy.
-    pub fn frequency(&self) -> u8 {
-        0
-    }
-
-    /// Bytes it takes with key, value and its share of the table.
-    pub fn memory_bytes(&self) -> usize {
-        72 + self.key.len() + self.item.bytes.len()
-    }
 }
 
 /// How a key is looked up.
@@ -195,26 +44,56 @@ enum Look {
     Peek,
 }
 
-/// One logical database with the keys of one request locked.
-pub struct Db<'a> {
-    pub(crate) inner: &'a mut Inner,
-    pub(crate) counts: &'a mut Counts,
-    pub(crate) settings: &'a Settings,
-    pub(crate) context: &'a Context,
-    pub(crate) now_ms: u64,
+/// The first key of a request, for which `prepare` has found out where it belongs.
+#[derive(Clone, Copy)]
+pub(crate) struct FirstKey {
+    start: *const u8,
+    len: usize,
+    spot: Spot,
 }
 
-impl Db<'_> {
+impl FirstKey {
+    /// No key.
+    pub(crate) const NONE: Self = Self { start: std::ptr::null(), len: 0, spot: Spot { hash: 0, slot: 0 } };
+
+    /// `key`, prepared.
+    #[inline]
+    pub(crate) fn new(key: &[u8], prepared: Prepared) -> Self {
+        let spot = Spot { hash: prepared.hash, slot: prepared.slot };
+        Self { start: key.as_ptr(), len: key.len(), spot }
+    }
+}
+
+/// One logical database with the keys of one request locked.
+pub struct Db<'a> {
+    pub(crate) held: &'a mut Held,
+    pub(crate) local: &'a mut Local,
+    context: &'a Context,
+    first: FirstKey,
+}
+
+impl<'a> Db<'a> {
+    /// For one request of `context`, whose keys are `held`.
+    #[inline]
+    pub(crate) fn new(
+        held: &'a mut Held,
+        local: &'a mut Local,
+        context: &'a Context,
+        first: FirstKey,
+    ) -> Self {
+        Self { held, local, context, first }
+    }
+
     /// The time of this tick, in Unix milliseconds.
     #[inline]
     pub fn now_ms(&self) -> u64 {
-        self.now_ms
+        self.local.now_ms
     }
 
     /// The settings.
     #[inline]
     pub fn settings(&self) -> &Settings {
-        self.settings
+        &self.local.shared.settings
     }
 
     /// The client that asks.
@@ -232,7 +111,7 @@ impl Db<'_> {
     /// Memcached's counters, to be added to.
     #[inline]
     pub fn memcached(&mut self) -> &mut MemcachedFigures {
-        &mut self.counts.memcached
+        &mut self.local.counts.memcached
     }
 
     /// Finds a key for a command that returns its value: counts a hit or a miss and an access.
@@ -281,54 +160,114 @@ impl Db<'_> {
         self.change(key).map(|entry| entry.text()).transpose()
     }
 
+    #[inline]
+    fn spot(&self, key: &[u8]) -> Spot {
+        if std::ptr::eq(key.as_ptr(), self.first.start) && key.len() == self.first.len {
+            return self.first.spot;
+        }
+        self.held.keyspace().spot(key)
+    }
+
+    #[inline]
+    fn stored(&self, database: u8) -> DatabaseId {
+        self.held.keyspace().database(database)
+    }
+
+    #[inline]
     fn look(&mut self, database: u8, key: &[u8], look: Look) -> Option<EntryRef<'_>> {
-        let now_ms = self.now_ms;
-        let database = &mut self.inner.databases[usize::from(database)];
-        if database.get(key).is_some_and(|item| item.expired(now_ms)) {
-            database.remove(key);
-            self.counts.expired += 1;
-        }
-        let found = database.get_key_value(key);
+        let (spot, database) = (self.spot(key), self.stored(database));
+        let local = &mut *self.local;
+        let (found, expired) = self.held.at(spot.slot).find(database, spot, key, local.now_ms);
+        local.counts.expired += u64::from(expired);
         if look == Look::Read {
-            *(if found.is_some() { &mut self.counts.hits } else { &mut self.counts.misses }) += 1;
+            *(if found.is_some() { &mut local.counts.hits } else { &mut local.counts.misses }) += 1;
         }
-        found.map(|(key, item)| EntryRef { key, item, now_ms })
+        let mut found = found?;
+        let seen = EntryRef::new(&found, local.clock);
+        if look != Look::Peek && !self.context.no_touch {
+            let access = local.clock.accessed(found.word, &mut local.random);
+            let fetched = look == Look::Read || found.word.fetched();
+            found.set_word(found.word.with_access(access).with_fetched(fetched));
+        }
+        Some(seen)
     }
 
     /// Sets `key` to a string, whatever it held. Kept as an integer if it is one exactly as Redis writes
     /// it. A new item for Memcached (flags 0, no CAS value yet) unless `expiry` is [`Expiry::Keep`].
     #[inline]
     pub fn set_string(&mut self, key: &[u8], value: &[u8], expiry: Expiry) {
-        self.put(key, Item::of(value), expiry);
+        match encoded(value) {
+            (Encoding::Int, number) => self.set(key, Encoding::Int, &number, expiry),
+            (encoding, _) => self.set(key, encoding, value, expiry),
+        }
     }
 
     /// Sets `key` to an integer, as [`Db::set_string`] sets it to a string.
     pub fn set_integer(&mut self, key: &[u8], value: i64, expiry: Expiry) {
-        self.put(key, Item::of_int(value), expiry);
+        self.set(key, Encoding::Int, &value.to_ne_bytes(), expiry);
     }
 
     /// Sets `key` to a string that is kept as bytes even if it is an integer (`INCRBYFLOAT`); otherwise as
     /// [`Db::set_string`].
     pub fn set_text(&mut self, key: &[u8], value: &[u8], expiry: Expiry) {
-        self.put(key, Item::of_bytes(value), expiry);
+        self.set(key, text_encoding(value.len()), value, expiry);
     }
 
-    fn put(&mut self, key: &[u8], mut item: Item, expiry: Expiry) {
-        let cas = self.inner.next_cas();
-        let database = &mut self.inner.databases[usize::from(self.context.database)];
-        let old = database.get(key).filter(|old| !old.expired(self.now_ms));
-        item.accessed_ms = self.now_ms;
-        match expiry {
-            Expiry::Clear => {}
-            Expiry::At(at) => item.meta.expire_at = Some(at),
-            Expiry::Keep => {
-                if let Some(old) = old {
-                    item.meta = old.meta;
-                    item.meta.cas = if old.meta.cas == 0 { 0 } else { cas };
-                }
-            }
+    #[inline]
+    fn set(&mut self, key: &[u8], encoding: Encoding, value: &[u8], expiry: Expiry) {
+        let metadata = match expiry {
+            Expiry::Clear => Metadata::default(),
+            Expiry::At(at) => Metadata { expire_at: Some(at), ..Metadata::default() },
+            Expiry::Keep => self.kept(key),
+        };
+        self.put(key, encoding, value, &metadata);
+    }
+
+    /// The metadata that a change of the item at `key` leaves it.
+    fn kept(&mut self, key: &[u8]) -> Metadata {
+        let Some(mut metadata) = self.peek(key).map(|entry| entry.metadata()) else {
+            return Metadata::default();
+        };
+        if metadata.cas != 0 {
+            metadata.cas = self.held.at(self.spot(key).slot).partition.next_cas();
         }
-        database.insert(key.into(), item);
+        metadata
+    }
+
+    /// Stores an item whatever the key held, in place if it has the same shape.
+    #[inline]
+    fn put(&mut self, key: &[u8], encoding: Encoding, value: &[u8], metadata: &Metadata) {
+        let (spot, database) = (self.spot(key), self.stored(self.context.database));
+        let local = &mut *self.local;
+        let mut expired = false;
+        let changed = self.held.at(spot.slot).change(database, spot, key, |mut entry, word| {
+            if word.expires() {
+                expired = entry.view().expire_at().is_some_and(|at| local.now_ms > at);
+            }
+            if !entry.overwrite(encoding, metadata, value) {
+                entry = Entry::new(encoding, metadata, key, value);
+            }
+            let access = local.clock.accessed(word, &mut local.random);
+            (entry, word.with_access(access).with_fetched(false))
+        });
+        if changed.is_none() {
+            let entry = Entry::new(encoding, metadata, key, value);
+            self.held.at(spot.slot).insert(database, spot, entry, local.clock.fresh());
+        }
+        local.counts.expired += u64::from(expired);
+    }
+
+    /// Changes the entry at `key`, which is there and has not expired, leaving its value as clients see it.
+    fn modify<T>(&mut self, key: &[u8], modify: impl FnOnce(Entry) -> (Entry, T)) -> Option<T> {
+        self.peek(key)?;
+        let (spot, database) = (self.spot(key), self.stored(self.context.database));
+        let mut result = None;
+        self.held.at(spot.slot).change(database, spot, key, |entry, word: Word| {
+            let (entry, value) = modify(entry);
+            result = Some(value);
+            (entry, word)
+        });
+        result
     }
 
     /// The string at `key` to be changed in place, at least `len` bytes long: created or grown with zeros
@@ -341,147 +280,140 @@ impl Db<'_> {
         if len > BULK_BYTES_MAX {
             return Err(Error::StringTooLong);
         }
-        drop(self.look(self.context.database, key, Look::Change));
-        let cas = self.inner.next_cas();
-        let database = &mut self.inner.databases[usize::from(self.context.database)];
-        let item = database.entry(key.into()).or_insert_with(|| Item::of(b""));
-        item.make_raw();
-        if item.meta.cas != 0 {
-            item.meta.cas = cas;
+        let is_there = self.string_to_change(key)?.is_some();
+        let (spot, database) = (self.spot(key), self.stored(self.context.database));
+        if is_there {
+            let cas = self.held.at(spot.slot).partition.next_cas();
+            self.modify(key, |entry| (raw(entry, cas, len), ()));
+        } else {
+            let entry = Entry::zeroed(Encoding::Raw, &Metadata::default(), key, len);
+            self.held.at(spot.slot).insert(database, spot, entry, self.local.clock.fresh());
         }
-        if item.bytes.len() < len {
-            item.bytes.resize(len, 0);
-        }
-        Ok(&mut item.bytes)
+        let value = self.held.at(spot.slot).value_mut(database, spot, key);
+        Ok(value.expect("it was found or made above, under the same lock"))
     }
 
     /// Sets or takes away the expiry of `key`. Returns whether the key is there.
     pub fn set_expire_at(&mut self, key: &[u8], at: Option<u64>) -> bool {
-        self.with(key, |item| item.meta.expire_at = at).is_some()
+        self.modify_metadata(key, |metadata| metadata.expire_at = at).is_some()
     }
 
     /// Marks an item for Memcached clients. Returns whether the key is there.
     pub fn set_marks(&mut self, key: &[u8], stale: bool, won: bool) -> bool {
-        self.cas(key);
-        self.with(key, |item| (item.meta.stale, item.meta.won) = (stale, won)).is_some()
+        self.modify_metadata(key, |metadata| (metadata.stale, metadata.won) = (stale, won)).is_some()
     }
 
-    /// Stores an item as Memcached does: value, flags, expiry and CAS value. Returns the CAS value.
-    pub fn store(&mut self, key: &[u8], value: &[u8], metadata: Metadata) -> u64 {
-        let cas = if metadata.cas == 0 { self.inner.next_cas() } else { metadata.cas };
-        let mut item = Item::of(value);
-        item.meta = Metadata { cas, ..metadata };
-        item.accessed_ms = self.now_ms;
-        self.inner.databases[usize::from(self.context.database)].insert(key.into(), item);
-        cas
+    /// Stores an item as Memcached does: value, flags, expiry and CAS value, the next one if that is 0.
+    /// Returns the CAS value.
+    pub fn store(&mut self, key: &[u8], value: &[u8], mut metadata: Metadata) -> u64 {
+        if metadata.cas == 0 {
+            metadata.cas = self.held.at(self.spot(key).slot).partition.next_cas();
+        }
+        match encoded(value) {
+            (Encoding::Int, number) => self.put(key, Encoding::Int, &number, &metadata),
+            (encoding, _) => self.put(key, encoding, value, &metadata),
+        }
+        metadata.cas
     }
 
     /// The CAS value of the item at `key`; it is given one if it has none. Leaves no other trace.
     pub fn cas(&mut self, key: &[u8]) -> Option<u64> {
-        let next = self.inner.next_cas();
-        self.with(key, |item| {
-            if item.meta.cas == 0 {
-                item.meta.cas = next;
-            }
-            item.meta.cas
-        })
+        let metadata = self.peek(key)?.metadata();
+        if metadata.cas != 0 {
+            return Some(metadata.cas);
+        }
+        let cas = self.held.at(self.spot(key).slot).partition.next_cas();
+        self.modify_metadata(key, |metadata| metadata.cas = cas).map(|()| cas)
     }
 
-    fn with<T>(&mut self, key: &[u8], change: impl FnOnce(&mut Item) -> T) -> Option<T> {
-        self.peek(key)?;
-        self.inner.databases[usize::from(self.context.database)].get_mut(key).map(change)
+    fn modify_metadata(&mut self, key: &[u8], modify: impl FnOnce(&mut Metadata)) -> Option<()> {
+        self.modify(key, |entry| {
+            let mut metadata = entry.view().metadata();
+            modify(&mut metadata);
+            (entry.with_metadata(&metadata), ())
+        })
     }
 
     /// Removes `key`. Returns whether it was there.
     pub fn remove(&mut self, key: &[u8]) -> bool {
-        self.peek(key).is_some()
-            && self.inner.databases[usize::from(self.context.database)].remove(key).is_some()
+        self.take(key).is_some()
+    }
+
+    fn take(&mut self, key: &[u8]) -> Option<Entry> {
+        let (spot, database) = (self.spot(key), self.stored(self.context.database));
+        let entry = self.held.at(spot.slot).remove(database, spot, key)?;
+        let expired = entry.view().expire_at().is_some_and(|at| self.local.now_ms > at);
+        self.local.counts.expired += u64::from(expired);
+        (!expired).then_some(entry)
     }
 
     /// Gives the value of `from`, its expiry with it, the key `to`, over whatever that held. Returns
     /// whether `from` is there. The same key twice changes nothing.
     pub fn rename(&mut self, from: &[u8], to: &[u8]) -> bool {
-        if self.peek(from).is_none() {
-            return false;
+        if from == to {
+            return self.exists(from);
         }
-        let database = &mut self.inner.databases[usize::from(self.context.database)];
-        if let Some(item) = database.remove(from) {
-            database.insert(to.into(), item);
-        }
+        let Some(entry) = self.take(from) else { return false };
+        self.place(self.context.database, to, &entry);
         true
     }
 
     /// Copies the value of `from`, its expiry with it, to the key `to` of `database`, over whatever that
     /// held. Returns whether `from` is there.
     pub fn copy(&mut self, from: &[u8], database: u8, to: &[u8]) -> bool {
-        if self.peek(from).is_none() {
-            return false;
-        }
-        if let Some(item) = self.inner.databases[usize::from(self.context.database)].get(from).cloned() {
-            self.inner.databases[usize::from(database)].insert(to.into(), item);
-        }
+        let Some(entry) = self.peek(from).map(|found| found.copied()) else { return false };
+        self.place(database, to, &entry);
         true
     }
 
     /// Moves `key` to another database, over whatever that held. Returns whether it is there.
     pub fn move_to(&mut self, key: &[u8], database: u8) -> bool {
-        self.copy(key, database, key) && (database == self.database() || self.remove(key))
-    }
-
-    /// Visits keys from `cursor` on until at least `count` were visited, and returns the cursor to go on
-    /// with, 0 at the end. Every key that is there from the first to the last call of an iteration is
-    /// visited, whatever happens to others.
-    pub fn scan(&mut self, cursor: u64, count: usize, mut each: impl FnMut(&EntryRef<'_>)) -> u64 {
-        let now_ms = self.now_ms;
-        let database = &self.inner.databases[usize::from(self.context.database)];
-        let live = database.iter().filter(|(_, item)| !item.expired(now_ms));
-        let mut next = cursor;
-        for (key, item) in live.skip(cursor as usize).take(count.max(1)) {
-            each(&EntryRef { key, item, now_ms });
-            next += 1;
+        if database == self.database() {
+            return self.exists(key);
         }
-        if next >= database.len() as u64 { 0 } else { next }
+        let Some(entry) = self.take(key) else { return false };
+        self.place(database, key, &entry);
+        true
     }
 
-    /// Visits every key.
-    pub fn for_each(&mut self, each: impl FnMut(&EntryRef<'_>)) {
-        self.scan(0, usize::MAX, each);
+    /// Puts a copy of `entry` at the key `to` of `database`.
+    fn place(&mut self, database: u8, to: &[u8], entry: &Entry) {
+        let (spot, database) = (self.spot(to), self.stored(database));
+        let view = entry.view();
+        let entry = Entry::new(view.encoding(), &view.metadata(), to, view.value());
+        let mut locked = self.held.at(spot.slot);
+        drop(locked.remove(database, spot, to));
+        locked.insert(database, spot, entry, self.local.clock.fresh());
     }
+}
 
-    /// A key by chance.
-    pub fn random_key(&mut self) -> Option<EntryRef<'_>> {
-        let now_ms = self.now_ms;
-        let mut live = self.inner.databases[usize::from(self.context.database)].iter();
-        live.find(|(_, item)| !item.expired(now_ms)).map(|(key, item)| EntryRef { key, item, now_ms })
+/// An entry with its value raw, at least `len` bytes long, and a CAS value it had replaced by `cas`.
+fn raw(entry: Entry, cas: u64, len: usize) -> Entry {
+    let view = entry.view();
+    let mut metadata = view.metadata();
+    if metadata.cas != 0 {
+        metadata.cas = cas;
     }
+    if let Some(number) = view.int() {
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(number).as_bytes();
+        return Entry::new(Encoding::Raw, &metadata, view.key(), digits).grown(len.max(digits.len()));
+    }
+    let len = len.max(view.value().len());
+    entry.with_metadata(&metadata).grown(len)
+}
 
-    /// Keys in the selected database, those counted whose time has come but that nobody asked for.
-    pub fn len(&mut self) -> u64 {
-        self.inner.databases[usize::from(self.context.database)].len() as u64
+/// How Redis would keep this string; an integer comes with the bytes it is kept in.
+#[inline]
+fn encoded(value: &[u8]) -> (Encoding, [u8; 8]) {
+    if value.len() <= INTEGER_BYTES_MAX
+        && let Some(number) = integer(value)
+    {
+        return (Encoding::Int, number.to_ne_bytes());
     }
+    (text_encoding(value.len()), [0; 8])
+}
 
-    /// Whether the selected database has no key.
-    pub fn is_empty(&mut self) -> bool {
-        self.len() == 0
-    }
-
-    /// Removes every key of one database, or of all.
-    pub fn flush(&mut self, database: Option<u8>) {
-        for index in 0..DATABASES {
-            if database.is_none_or(|only| usize::from(only) == index) {
-                self.inner.databases[index].clear();
-            }
-        }
-    }
-
-    /// From `at_ms` (Unix milliseconds) on, every database is empty of what was stored before; `None`
-    /// takes an earlier call back (Memcached's `flush_all` with a delay).
-    pub fn flush_at(&mut self, at_ms: Option<u64>) {
-        self.inner.flush_at = at_ms;
-    }
-
-    /// Exchanges the contents of two databases.
-    pub fn swap(&mut self, one: u8, other: u8) {
-        self.inner.databases.swap(usize::from(one), usize::from(other));
-    }
+fn text_encoding(len: usize) -> Encoding {
+    if len <= EMBSTR_BYTES_MAX { Encoding::Embstr } else { Encoding::Raw }
 }

@@ -8,21 +8,28 @@ use crate::db::Db;
 use crate::{bitmaps, keyspace, memcached, strings};
 
 /// Executes `request` and writes its reply; an error takes back what the command had written.
+#[inline]
 pub(crate) fn execute(request: &Request<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> Outcome {
     let mark = reply.mark();
     match answer(request, db, reply) {
         Ok(()) => Outcome::Done,
         Err(error) => {
             reply.rewind(mark);
-            match request.dialect {
-                Dialect::Resp2 | Dialect::Resp3 => reply.error(error),
-                _ => Answer::new(request, reply).error(&error),
-            }
-            Outcome::Failed
+            refuse(request, error, reply)
         }
     }
 }
 
+/// Answers a request with an error, in the client's language.
+pub(crate) fn refuse(request: &Request<'_>, error: Error, reply: &mut Reply<'_>) -> Outcome {
+    match request.dialect {
+        Dialect::Resp2 | Dialect::Resp3 => reply.error(error),
+        _ => Answer::new(request, reply).error(&error),
+    }
+    Outcome::Failed
+}
+
+#[inline]
 fn answer(request: &Request<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     match request.row.verb {
         Verb::Strings(verb) => strings::execute(verb, request, db, reply),

@@ -1,20 +1,38 @@
 //! Who holds the data: the partitioned in-memory store of Tidegate.
 //!
-//! A request arrives through [`Worker`], its keys are locked by [`execute`], and the function of its
-//! command works on a [`Db`]. What a command may do to data is exactly what [`Db`] offers.
+//! A request arrives through [`StoreWorker`](worker::StoreWorker), which locks its keys; the function of
+//! its command works on a [`Db`]. What a command may do to data is exactly what [`Db`] offers. Beneath it,
+//! from the largest to the smallest: [`store`], [`partition`], [`table`], [`segment`], [`entry`].
 #![deny(unsafe_code)]
 
+pub mod allocator;
 mod bitmaps;
+mod counts;
 mod db;
+mod entry;
+mod evict;
 mod execute;
+mod hash;
+mod held;
 mod integer;
 mod keyspace;
 mod memcached;
+mod memory;
+mod partition;
+mod sample;
+mod segment;
 mod store;
 mod strings;
+mod sweep;
 mod table;
 #[cfg(test)]
 mod testing;
+mod view;
+mod walk;
+mod word;
+mod worker;
 
+pub use allocator::Allocator;
 pub use db::{Db, Encoding, EntryRef, Expiry, Kind, Metadata, Text};
-pub use store::{Store, StoreWorker};
+pub use store::Store;
+pub use worker::StoreWorker;

@@ -1,46 +1,53 @@
-//! The store and a worker's way to it.
+//! The store of a process: what its workers share.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU8, AtomicU64};
 
-use parking_lot::Mutex;
-use tidegate_protocols::data::{Context, Data, Figures, MemcachedFigures, Outcome, Prepared, Worker};
+use tidegate_protocols::data::{Data, DatabaseFigures, Figures};
 use tidegate_protocols::limits::DATABASES;
 use tidegate_protocols::settings::Settings;
-use tidegate_protocols::{Reply, Request};
 
-use crate::db::Db;
-use crate::execute::execute;
-use crate::table::Item;
+use crate::counts::Ledger;
+use crate::memory::Memory;
+use crate::partition::Keyspace;
+use crate::table::Table;
+use crate::worker::StoreWorker;
 
-/// Everything that is stored.
-pub(crate) struct Inner {
-    pub(crate) databases: Vec<HashMap<Box<[u8]>, Item>>,
-    pub(crate) cas: u64,
-    pub(crate) flush_at: Option<u64>,
+/// What all workers share.
+pub(crate) struct Shared {
+    pub(crate) keyspace: Arc<Keyspace>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) memory: Memory,
+    pub(crate) ledger: Ledger,
+    pub(crate) flush: DelayedFlush,
 }
 
-impl Inner {
-    pub(crate) fn next_cas(&mut self) -> u64 {
-        self.cas += 1;
-        self.cas
+/// A flush that was asked for at a later time; the last one asked for counts.
+pub(crate) struct DelayedFlush {
+    due_ms: AtomicU64,
+    database: AtomicU8,
+}
+
+impl DelayedFlush {
+    const NEVER: u64 = u64::MAX;
+
+    /// Asks for `database` (the number clients use) to be emptied at `due_ms`, or for nothing.
+    pub(crate) fn set(&self, database: u8, due_ms: Option<u64>) {
+        self.database.store(database, Relaxed);
+        self.due_ms.store(due_ms.unwrap_or(Self::NEVER), Relaxed);
     }
-}
 
-/// What a worker counts.
-#[derive(Clone, Default)]
-pub(crate) struct Counts {
-    pub(crate) hits: u64,
-    pub(crate) misses: u64,
-    pub(crate) expired: u64,
-    pub(crate) memcached: MemcachedFigures,
-}
-
-struct Shared {
-    inner: Mutex<Inner>,
-    counts: Mutex<Counts>,
-    settings: Arc<Settings>,
+    /// The database to be emptied now, if it is time. Told to one worker.
+    #[inline]
+    pub(crate) fn take(&self, now_ms: u64) -> Option<u8> {
+        let due_ms = self.due_ms.load(Relaxed);
+        if now_ms < due_ms {
+            return None;
+        }
+        let taken = self.due_ms.compare_exchange(due_ms, Self::NEVER, Relaxed, Relaxed);
+        taken.is_ok().then(|| self.database.load(Relaxed))
+    }
 }
 
 /// The store of one process.
@@ -50,73 +57,72 @@ pub struct Store {
 
 impl Store {
     /// An empty store for `workers` workers.
-    pub fn new(settings: Arc<Settings>, _workers: usize) -> Self {
-        let databases = (0..DATABASES).map(|_| HashMap::new()).collect();
-        let inner = Mutex::new(Inner { databases, cas: 0, flush_at: None });
-        Self { shared: Arc::new(Shared { inner, counts: Mutex::default(), settings }) }
+    ///
+    /// # Panics
+    /// If the allocator was not built as entries need it (see [`crate::allocator::check`]).
+    pub fn new(settings: Arc<Settings>, workers: usize) -> Self {
+        crate::allocator::check();
+        let shared = Shared {
+            keyspace: Arc::new(Keyspace::new(workers)),
+            settings,
+            memory: Memory::new(workers),
+            ledger: Ledger::default(),
+            flush: DelayedFlush { due_ms: AtomicU64::new(DelayedFlush::NEVER), database: AtomicU8::new(0) },
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Adds up what the partitions count, each locked for a moment.
+    fn databases(&self) -> [DatabaseFigures; DATABASES] {
+        let keyspace = &self.shared.keyspace;
+        let mut figures = [DatabaseFigures::default(); DATABASES];
+        for partition in 0..keyspace.partitions() {
+            let partition = keyspace.lock_of(partition).lock();
+            for (number, figures) in figures.iter_mut().enumerate() {
+                let tally = partition.tally(keyspace.database(number as u8));
+                figures.keys += tally.keys;
+                figures.expires += tally.expires;
+                figures.ttl_ms_mean = figures.ttl_ms_mean.max(tally.ttl_ms_mean);
+            }
+        }
+        figures
+    }
+
+    /// Bytes of all tables without their entries.
+    fn table_bytes(&self) -> u64 {
+        let keyspace = &self.shared.keyspace;
+        let epoch = crossbeam_epoch::pin();
+        let databases = (0..DATABASES).filter_map(|number| keyspace.roots(keyspace.database(number as u8)));
+        databases.flatten().map(|root| Table::bytes(root, &epoch) as u64 + size_of_val(root) as u64).sum()
     }
 }
 
 impl Data for Store {
     type Worker = StoreWorker;
 
-    fn worker(&self, _index: usize, _count: usize) -> StoreWorker {
-        StoreWorker { shared: Arc::clone(&self.shared), now_ms: 0 }
+    fn worker(&self, index: usize, count: usize) -> StoreWorker {
+        StoreWorker::new(Arc::clone(&self.shared), index, count)
     }
 
     fn figures(&self) -> Figures {
-        let mut figures = Figures::default();
-        let counts = self.shared.counts.lock().clone();
-        for (figures, database) in figures.databases.iter_mut().zip(&self.shared.inner.lock().databases) {
-            figures.keys = database.len() as u64;
-            figures.expires = database.values().filter(|item| item.meta.expire_at.is_some()).count() as u64;
-        }
+        let memory = self.shared.memory.refresh();
+        let counts = self.shared.ledger.sum();
         Figures {
+            databases: self.databases(),
+            allocated_bytes: memory.allocated,
+            active_bytes: memory.active,
+            resident_bytes: memory.resident,
+            allocated_bytes_peak: self.shared.memory.peak(),
+            table_bytes: self.table_bytes(),
             hits: counts.hits,
             misses: counts.misses,
             expired: counts.expired,
+            evicted: counts.evicted,
             memcached: counts.memcached,
-            ..figures
         }
     }
 
     fn reset_figures(&self) {
-        *self.shared.counts.lock() = Counts::default();
+        self.shared.ledger.reset();
     }
-}
-
-/// One worker's way to the store.
-pub struct StoreWorker {
-    shared: Arc<Shared>,
-    now_ms: u64,
-}
-
-impl Worker for StoreWorker {
-    fn begin(&mut self, now_ms: u64) {
-        self.now_ms = now_ms;
-    }
-
-    fn prepare(&mut self, _request: &Request<'_>, _context: &Context) -> Prepared {
-        Prepared::default()
-    }
-
-    fn fetch(&mut self, _prepared: Prepared, _context: &Context) {}
-
-    fn execute(
-        &mut self,
-        request: &Request<'_>,
-        _prepared: Prepared,
-        context: &Context,
-        reply: &mut Reply<'_>,
-    ) -> Outcome {
-        let mut inner = self.shared.inner.lock();
-        let mut counts = self.shared.counts.lock();
-        let settings = &self.shared.settings;
-        let mut db = Db { inner: &mut inner, counts: &mut counts, settings, context, now_ms: self.now_ms };
-        execute(request, &mut db, reply)
-    }
-
-    fn finish(&mut self) {}
-
-    fn maintain(&mut self, _now_ms: u64, _budget: Duration) {}
 }

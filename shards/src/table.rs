@@ -1,52 +1,707 @@
-//! One item of the first, simple table.
+//! The table of one slot of one database: extendible hashing over [segments](crate::segment).
+//!
+//! The root is one word: nothing, a segment, or a directory of segments found by the leading bits of the
+//! hash. A table starts with a segment of two lines and grows one segment at a time, so no insert ever
+//! moves more than one segment's entries. Everything is in the order of hashes, so a scan needs to remember
+//! nothing but the hash it has reached.
+//!
+//! A [`Table`] is used with the lock of its partition held. [`prefetch`] is called without it: segments and
+//! directories that are replaced are freed only when no thread that could be in a prefetch still is
+//! ([`crossbeam_epoch`]).
+#![allow(unsafe_code)]
 
-use crate::db::{Encoding, Metadata};
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::ptr::NonNull;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-/// A value with everything that is kept beside it.
-#[derive(Clone, Debug)]
-pub(crate) struct Item {
-    pub(crate) encoding: Encoding,
-    pub(crate) int: i64,
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) meta: Metadata,
-    pub(crate) fetched: bool,
-    pub(crate) accessed_ms: u64,
+use crossbeam_epoch::Guard;
+
+use crate::entry::{Entry, EntryPtr};
+use crate::hash::KeyHasher;
+use crate::segment::{Class, Line, Place, Segment, home_of};
+use crate::word::Word;
+
+/// Leading hash bits a scan's cursor keeps.
+pub(crate) const PREFIX_BITS: u32 = 39;
+
+/// Directories have at most 2 to this power entries: room for 10^11 keys of one slot.
+const DEPTH_MAX: u32 = 28;
+
+/// Two segments with no more entries than this become one.
+const MERGE_MAX: usize = 200;
+
+/// The root of a table: 0, or what [`Node`] says.
+pub(crate) type Root = AtomicU64;
+
+/// A pointer to a segment or to a directory: address (64-aligned, below 2^56), in the low bits the class
+/// of a segment, in the top byte the number of leading hash bits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Node(u64);
+
+const CLASS: u64 = 0x0f;
+const DIRECTORY: u64 = 0x20;
+const ADDRESS: u64 = 0x00ff_ffff_ffff_ffc0;
+const DEPTH_SHIFT: u32 = 56;
+
+impl Node {
+    #[inline]
+    fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    #[inline]
+    fn is_directory(self) -> bool {
+        self.0 & DIRECTORY != 0
+    }
+
+    #[inline]
+    fn depth(self) -> u32 {
+        (self.0 >> DEPTH_SHIFT) as u32
+    }
+
+    #[inline]
+    fn class(self) -> Class {
+        Class((self.0 & CLASS) as u8)
+    }
+
+    #[inline]
+    fn lines(self) -> *const Line {
+        std::ptr::with_exposed_provenance((self.0 & ADDRESS) as usize)
+    }
+
+    /// # Safety
+    /// This is a directory, not freed during `'a`.
+    #[inline]
+    unsafe fn directory<'a>(self) -> &'a [AtomicU64] {
+        let at = std::ptr::with_exposed_provenance((self.0 & ADDRESS) as usize);
+        // SAFETY: a directory of depth d is 2^d words, zeroed or written when it was made.
+        unsafe { std::slice::from_raw_parts(at, 1 << self.depth()) }
+    }
+
+    /// # Safety
+    /// This is a segment, not freed during `'a`.
+    #[inline]
+    unsafe fn segment<'a>(self) -> Segment<'a> {
+        // SAFETY: a segment of a class is that many lines, zeroed when it was made.
+        let lines = unsafe { std::slice::from_raw_parts(self.lines(), self.class().lines()) };
+        Segment::new(lines, self.class(), self.depth())
+    }
+
+    fn layout(self) -> Layout {
+        let size = if self.is_directory() { 8 << self.depth() } else { self.class().lines() * 64 };
+        Layout::from_size_align(size, 64).expect("a directory has at most 2^28 words")
+    }
+
+    fn bytes(self) -> usize {
+        self.layout().size()
+    }
+
+    /// New zeroed memory for a node with these tags.
+    fn allocate(tags: u64) -> Self {
+        let layout = Self(tags).layout();
+        // SAFETY: no layout of a node is empty.
+        let Some(at) = NonNull::new(unsafe { alloc_zeroed(layout) }) else { handle_alloc_error(layout) };
+        Self(at.expose_provenance().get() as u64 | tags)
+    }
+
+    fn new_segment(class: Class, depth: u32) -> Self {
+        Self::allocate(u64::from(class.0) | u64::from(depth) << DEPTH_SHIFT)
+    }
+
+    fn new_directory(depth: u32) -> Self {
+        assert!(depth <= DEPTH_MAX, "the hash spreads keys evenly");
+        Self::allocate(DIRECTORY | u64::from(depth) << DEPTH_SHIFT)
+    }
+
+    /// Frees the memory when no prefetch can be looking at it.
+    ///
+    /// # Safety
+    /// The node can no longer be reached from a root, and is retired once.
+    unsafe fn retire(self, guard: &Guard) {
+        // SAFETY: by the caller's promise only threads pinned now can still look at it.
+        unsafe { guard.defer_unchecked(move || self.free()) };
+    }
+
+    /// # Safety
+    /// Nobody can look at the node any more, and it is freed once.
+    unsafe fn free(self) {
+        let at: *mut u8 = std::ptr::with_exposed_provenance_mut((self.0 & ADDRESS) as usize);
+        // SAFETY: allocated with this layout; the rest is the caller's promise.
+        unsafe { dealloc(at, self.layout()) };
+    }
 }
 
-impl Item {
-    pub(crate) fn of(value: &[u8]) -> Self {
-        if let Some(int) = std::str::from_utf8(value).ok().and_then(|text| text.parse::<i64>().ok())
-            && itoa::Buffer::new().format(int).as_bytes() == value
-        {
-            return Self::of_int(int);
-        }
-        Self::of_bytes(value)
-    }
+/// The index in a directory of `depth`.
+#[inline]
+fn index_of(hash: u64, depth: u32) -> usize {
+    (hash >> (64 - depth)) as usize
+}
 
-    pub(crate) fn of_bytes(value: &[u8]) -> Self {
-        let encoding = if value.len() <= 44 { Encoding::Embstr } else { Encoding::Raw };
-        Self { encoding, bytes: value.to_vec(), ..Self::of_int(0) }
+/// Starts the lines of a bucket on their way into the cache. Needs no lock.
+#[inline]
+pub(crate) fn prefetch_bucket(root: &Root, hash: u64, _guard: &Guard) {
+    let mut node = Node(root.load(Acquire));
+    if node.is_directory() {
+        // SAFETY: the guard was pinned before the load, so what was reachable then is not freed yet.
+        node = Node(unsafe { node.directory() }[index_of(hash, node.depth())].load(Acquire));
     }
-
-    pub(crate) fn of_int(int: i64) -> Self {
-        Self {
-            encoding: Encoding::Int,
-            int,
-            bytes: Vec::new(),
-            meta: Metadata::default(),
-            fetched: false,
-            accessed_ms: 0,
-        }
-    }
-
-    pub(crate) fn make_raw(&mut self) {
-        if self.encoding == Encoding::Int {
-            self.bytes = self.int.to_string().into_bytes();
-        }
-        self.encoding = Encoding::Raw;
-    }
-
-    pub(crate) fn expired(&self, now_ms: u64) -> bool {
-        self.meta.expire_at.is_some_and(|at| now_ms > at)
+    if !node.is_empty() {
+        let lines = Segment::lines_of(node.lines(), node.class(), node.depth(), hash);
+        lines.into_iter().for_each(prefetch);
     }
 }
+
+/// Starts the entries that may have this hash on their way into the cache. Needs no lock.
+#[inline]
+pub(crate) fn prefetch_entry(root: &Root, hash: u64, _guard: &Guard) {
+    let mut node = Node(root.load(Acquire));
+    if node.is_directory() {
+        // SAFETY: as in `prefetch_bucket`.
+        node = Node(unsafe { node.directory() }[index_of(hash, node.depth())].load(Acquire));
+    }
+    if !node.is_empty() {
+        // SAFETY: as above. The entries' addresses are prefetched, never read.
+        for word in unsafe { node.segment() }.candidates(hash) {
+            prefetch(std::ptr::without_provenance::<u8>(word.address() as usize));
+        }
+    }
+}
+
+/// Starts a cache line on its way. Any address will do.
+#[inline]
+fn prefetch<T>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint that never faults; SSE is part of the architecture.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast());
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: a hint that never faults and changes nothing.
+    unsafe {
+        std::arch::asm!("prfm pldl1keep, [{0}]", in(reg) at, options(nostack, readonly, preserves_flags));
+    }
+}
+
+/// Whether an entry of a table has this key. For words of a table whose lock is held.
+#[inline]
+fn has_key(key: &[u8]) -> impl Fn(Word) -> bool {
+    // SAFETY: words of a table are entries that live as long as they are in it.
+    move |word| unsafe { EntryPtr::from_bits(word.address()) }.key() == key
+}
+
+/// Where an entry was found. Good until the table changes.
+#[derive(Clone, Copy)]
+pub(crate) struct Found<'a> {
+    segment: Segment<'a>,
+    place: Place,
+    /// What the table says of it.
+    pub(crate) word: Word,
+}
+
+impl<'a> Found<'a> {
+    /// What lies at a place of one of the segments of `_table`.
+    pub(crate) fn at(_table: &'a Table<'_>, segment: Segment<'a>, place: Place, word: Word) -> Self {
+        Self { segment, place, word }
+    }
+
+    /// The entry.
+    #[inline]
+    pub(crate) fn entry(&self) -> EntryPtr<'a> {
+        // SAFETY: found in a table whose lock is held for `'a`, which is borrowed as long.
+        unsafe { EntryPtr::from_bits(self.word.address()) }
+    }
+
+    /// Which of its bucket's ways it takes.
+    pub(crate) fn way(&self) -> usize {
+        self.place.way()
+    }
+
+    /// Changes what the table says of the same entry.
+    #[inline]
+    pub(crate) fn set_word(&mut self, word: Word) {
+        debug_assert_eq!(word.address(), self.word.address());
+        if word != self.word {
+            self.word = word;
+            self.segment.set_word(self.place, word);
+        }
+    }
+}
+
+/// The table at one root, with the lock of its partition held.
+pub(crate) struct Table<'a> {
+    root: &'a Root,
+    guard: &'a Guard,
+    hasher: KeyHasher,
+}
+
+impl<'a> Table<'a> {
+    /// The table at `root`.
+    ///
+    /// # Safety
+    /// For `'a` nobody else has a `Table` at this root.
+    #[inline]
+    pub(crate) unsafe fn new(root: &'a Root, guard: &'a Guard, hasher: KeyHasher) -> Self {
+        Self { root, guard, hasher }
+    }
+
+    #[inline]
+    fn root(&self) -> Node {
+        Node(self.root.load(Relaxed))
+    }
+
+    #[inline]
+    fn node_at(&self, hash: u64) -> Node {
+        let root = self.root();
+        if !root.is_directory() {
+            return root;
+        }
+        // SAFETY: reachable from the root, and only the holder of the lock retires.
+        Node(unsafe { root.directory() }[index_of(hash, root.depth())].load(Relaxed))
+    }
+
+    #[inline]
+    fn segment_at(&self, hash: u64) -> Option<Segment<'a>> {
+        let node = self.node_at(hash);
+        // SAFETY: reachable from the root; retired only by this table, and freed only after the guard.
+        (!node.is_empty()).then(|| unsafe { node.segment() })
+    }
+
+    #[inline]
+    fn hash_of(&self, word: Word) -> u64 {
+        // SAFETY: words of the table are entries that live as long as they are in it.
+        self.hasher.hash(unsafe { EntryPtr::from_bits(word.address()) }.key())
+    }
+
+    /// Whether there is nothing in it.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.root().is_empty()
+    }
+
+    /// Looks for a key; what is found lasts as long as the lock.
+    #[inline]
+    pub(crate) fn into_found(self, hash: u64, key: &[u8]) -> Option<Found<'a>> {
+        let segment = self.segment_at(hash)?;
+        let place = segment.find(hash, has_key(key))?;
+        Some(Found { segment, place, word: segment.word(place) })
+    }
+
+    /// Looks for a key.
+    #[inline]
+    pub(crate) fn find<'t>(&'t self, hash: u64, key: &[u8]) -> Option<Found<'t>> {
+        let segment = self.segment_at(hash)?;
+        let place = segment.find(hash, has_key(key))?;
+        Some(Found { segment, place, word: segment.word(place) })
+    }
+
+    /// Puts in an entry whose key is not there.
+    pub(crate) fn insert(&mut self, hash: u64, entry: Entry, access: u64) {
+        let expire_at = entry.view().expire_at();
+        let word = Word::new(entry.into_bits(), expire_at.is_some(), access);
+        loop {
+            if let Some(segment) = self.segment_at(hash)
+                && segment.insert(hash, word, |word| self.hash_of(word)).is_some()
+            {
+                if let Some(at) = expire_at {
+                    segment.expires_by(at);
+                }
+                return;
+            }
+            self.grow(hash);
+        }
+    }
+
+    /// Changes the entry with this key into what `change` makes of it; its key stays the same. Returns
+    /// where it is now.
+    #[inline]
+    pub(crate) fn into_changed(
+        self,
+        hash: u64,
+        key: &[u8],
+        change: impl FnOnce(Entry, Word) -> (Entry, Word),
+    ) -> Option<Found<'a>> {
+        let segment = self.segment_at(hash)?;
+        let place = segment.find(hash, has_key(key))?;
+        let word = segment.word(place);
+        // SAFETY: the table owned the entry; the word below replaces the address taken.
+        let (entry, word) = change(unsafe { Entry::from_bits(word.address()) }, word);
+        let expire_at = entry.view().expire_at();
+        let word = word.with_entry(entry.into_bits(), expire_at.is_some());
+        segment.set_word(place, word);
+        if let Some(at) = expire_at {
+            segment.expires_by(at);
+        }
+        Some(Found { segment, place, word })
+    }
+
+    /// The value of an entry that was found, to be changed in place.
+    pub(crate) fn into_value_mut(self, hash: u64, key: &[u8]) -> Option<&'a mut [u8]> {
+        let found = self.find(hash, key)?;
+        // SAFETY: the table owns the entry, and this, the only way to it, ends here.
+        Some(unsafe { Entry::value_at(found.word.address()) })
+    }
+
+    /// Takes out the entry with this key.
+    pub(crate) fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
+        let segment = self.segment_at(hash)?;
+        let place = segment.find(hash, has_key(key))?;
+        Some(self.take(segment, place, hash))
+    }
+
+    /// Takes out the entry at an address, if it is still there.
+    pub(crate) fn remove_address(&mut self, hash: u64, address: u64) -> Option<Entry> {
+        let segment = self.segment_at(hash)?;
+        let place = segment.find(hash, |word| word.address() == address)?;
+        Some(self.take(segment, place, hash))
+    }
+
+    fn take(&mut self, segment: Segment<'_>, place: Place, hash: u64) -> Entry {
+        let word = segment.remove(place, hash);
+        if segment.len().is_multiple_of(8) {
+            self.shrink(hash);
+        }
+        // SAFETY: the table owned the entry and no longer has it.
+        unsafe { Entry::from_bits(word.address()) }
+    }
+
+    /// Makes room at `hash`: the first segment, a larger one, or two.
+    #[cold]
+    fn grow(&mut self, hash: u64) {
+        let node = self.node_at(hash);
+        if node.is_empty() {
+            self.root.store(Node::new_segment(Class::MIN, 0).0, Release);
+            return;
+        }
+        // SAFETY: reachable from the root, retired by `replace` below and not before.
+        let segment = unsafe { node.segment() };
+        let entries = self.hashed(segment);
+        let mut class = segment.class().next();
+        while let Some(larger) = class {
+            if let Some(new) = self.built(larger, node.depth(), &entries, segment.min_expire()) {
+                return self.replace(hash, node.depth(), new, &[node]);
+            }
+            class = larger.next();
+        }
+        self.split(hash, node, &entries, segment.min_expire());
+    }
+
+    /// Replaces a full segment by two, each for one value of the next bit of the hash.
+    fn split(&mut self, hash: u64, node: Node, entries: &[(u64, Word)], min_expire: u64) {
+        let depth = node.depth() + 1;
+        let bit = 1 << (64 - depth);
+        if self.root().depth() < depth {
+            self.double();
+        }
+        let halves = [false, true].map(|upper| {
+            let half: Vec<_> = entries.iter().filter(|(h, _)| (h & bit != 0) == upper).copied().collect();
+            self.built_to_fit(depth, &half, min_expire)
+        });
+        let [lower, upper] = halves;
+        self.replace(hash & !bit, depth, lower, &[]);
+        self.replace(hash | bit, depth, upper, &[node]);
+    }
+
+    /// The smallest segment with some room left that holds these entries.
+    fn built_to_fit(&self, depth: u32, entries: &[(u64, Word)], min_expire: u64) -> Node {
+        let mut class = Class::fit(entries.len());
+        loop {
+            if let Some(node) = self.built(class, depth, entries, min_expire) {
+                return node;
+            }
+            class = class.next().expect("the largest segment holds what came out of one");
+        }
+    }
+
+    /// A new segment with these entries, if they go in.
+    fn built(&self, class: Class, depth: u32, entries: &[(u64, Word)], min_expire: u64) -> Option<Node> {
+        let node = Node::new_segment(class, depth);
+        // SAFETY: just allocated.
+        let segment = unsafe { node.segment() };
+        segment.set_min_expire(min_expire);
+        // An entry in the way has its hash computed anew: rare, and simpler than remembering it.
+        let fits = entries
+            .iter()
+            .all(|&(hash, word)| segment.insert(hash, word, |other| self.hash_of(other)).is_some());
+        if !fits {
+            // SAFETY: nobody has seen it.
+            unsafe { node.free() };
+        }
+        fits.then_some(node)
+    }
+
+    /// The entries of a segment with their hashes. All are on their way into the cache before the first is
+    /// read.
+    fn hashed(&self, segment: Segment<'_>) -> Vec<(u64, Word)> {
+        let mut entries = Vec::with_capacity(segment.len());
+        for (_, word) in segment.entries() {
+            prefetch(std::ptr::without_provenance::<u8>(word.address() as usize));
+            entries.push((0, word));
+        }
+        for (hash, word) in &mut entries {
+            *hash = self.hash_of(*word);
+        }
+        entries
+    }
+
+    /// Puts `new` in the place of all that begins with the first `depth` bits of `hash`, and retires `old`.
+    fn replace(&mut self, hash: u64, depth: u32, new: Node, old: &[Node]) {
+        let root = self.root();
+        if root.is_directory() {
+            let spread = root.depth() - depth;
+            let first = if depth == 0 { 0 } else { index_of(hash, depth) << spread };
+            // SAFETY: reachable from the root, and only this table retires it.
+            for entry in &unsafe { root.directory() }[first..first + (1 << spread)] {
+                entry.store(new.0, Release);
+            }
+        } else {
+            self.root.store(new.0, Release);
+        }
+        for node in old {
+            // SAFETY: the stores above have taken it out of every place that leads to it.
+            unsafe { node.retire(self.guard) };
+        }
+    }
+
+    /// Makes the directory twice as large, or makes one.
+    fn double(&mut self) {
+        let root = self.root();
+        let new = Node::new_directory(if root.is_directory() { root.depth() + 1 } else { 1 });
+        // SAFETY: just allocated.
+        let words = unsafe { new.directory() };
+        for (index, word) in words.iter().enumerate() {
+            let from = if root.is_directory() {
+                // SAFETY: reachable from the root.
+                let words = unsafe { root.directory() };
+                words[index / 2].load(Relaxed)
+            } else {
+                root.0
+            };
+            word.store(from, Relaxed);
+        }
+        self.root.store(new.0, Release);
+        if root.is_directory() {
+            // SAFETY: the root leads to the new one now.
+            unsafe { root.retire(self.guard) };
+        }
+    }
+
+    /// Gives memory back after removals: one segment for two, a smaller directory, a smaller segment,
+    /// nothing.
+    #[cold]
+    fn shrink(&mut self, hash: u64) {
+        while self.merge(hash) {}
+        self.halve();
+        let node = self.node_at(hash);
+        // SAFETY: reachable from the root.
+        let segment = unsafe { node.segment() };
+        if segment.len() == 0 && node == self.root() {
+            self.root.store(0, Release);
+            // SAFETY: the root no longer leads to it.
+            unsafe { node.retire(self.guard) };
+        } else if Class::fit(segment.len()).0 + 2 <= node.class().0 {
+            let entries = self.hashed(segment);
+            let new = self.built_to_fit(node.depth(), &entries, segment.min_expire());
+            self.replace(hash, node.depth(), new, &[node]);
+        }
+    }
+
+    /// Makes one segment of this one and the one it was split from, if both are rather empty.
+    fn merge(&mut self, hash: u64) -> bool {
+        let node = self.node_at(hash);
+        if node.depth() == 0 {
+            return false;
+        }
+        let other = self.node_at(hash ^ 1 << (64 - node.depth()));
+        // SAFETY: both are reachable from the root.
+        let (segment, sibling) = unsafe { (node.segment(), other.segment()) };
+        if other.depth() != node.depth() || segment.len() + sibling.len() > MERGE_MAX {
+            return false;
+        }
+        let mut entries = self.hashed(segment);
+        entries.extend(self.hashed(sibling));
+        let min_expire = segment.min_expire().min(sibling.min_expire());
+        let new = self.built_to_fit(node.depth() - 1, &entries, min_expire);
+        self.replace(hash, node.depth() - 1, new, &[node, other]);
+        true
+    }
+
+    /// Halves the directory while no segment needs its last bit.
+    fn halve(&mut self) {
+        loop {
+            let root = self.root();
+            if !root.is_directory() {
+                return;
+            }
+            // SAFETY: reachable from the root.
+            let words = unsafe { root.directory() };
+            if words.chunks(2).any(|pair| pair[0].load(Relaxed) != pair[1].load(Relaxed)) {
+                return;
+            }
+            if root.depth() == 1 {
+                self.root.store(words[0].load(Relaxed), Release);
+            } else {
+                let new = Node::new_directory(root.depth() - 1);
+                // SAFETY: just allocated.
+                for (word, pair) in unsafe { new.directory() }.iter().zip(words.chunks(2)) {
+                    word.store(pair[0].load(Relaxed), Relaxed);
+                }
+                self.root.store(new.0, Release);
+            }
+            // SAFETY: the root no longer leads to it.
+            unsafe { root.retire(self.guard) };
+        }
+    }
+
+    /// Visits the entries of the first hashes from `prefix` on, a bucket's worth of them, and returns the
+    /// prefix to go on with. `None` is the end.
+    pub(crate) fn scan(&self, prefix: u64, mut each: impl FnMut(Found<'_>)) -> Option<u64> {
+        const SHIFT: u32 = 64 - PREFIX_BITS;
+        let start = prefix << SHIFT;
+        let segment = self.segment_at(start)?;
+        let homes = segment.class().homes();
+        let depth = segment.depth();
+        let home = home_of(start, depth, homes);
+        // Up to where the next home begins, in whole prefixes: at least one.
+        let segment_end = if depth == 0 {
+            1 << PREFIX_BITS
+        } else {
+            ((prefix >> (PREFIX_BITS - depth)) + 1) << (PREFIX_BITS - depth)
+        };
+        let end = first_prefix_after(home, homes, depth, prefix).clamp(prefix + 1, segment_end);
+        let last = home_of(((end - 1) << SHIFT) | ((1 << SHIFT) - 1), depth, homes);
+        for (place, word) in segment.entries_at_homes(home, last) {
+            if (prefix..end).contains(&(self.hash_of(word) >> SHIFT)) {
+                each(Found { segment, place, word });
+            }
+        }
+        (end < 1 << PREFIX_BITS).then_some(end)
+    }
+
+    /// Segment by segment: looks at the segment at `prefix` and returns what was seen and the prefix of the
+    /// next. `None` is the end. The table is not empty.
+    pub(crate) fn walk<T>(&self, prefix: u64, look: impl FnOnce(Segment<'_>) -> T) -> (T, Option<u64>) {
+        let segment =
+            self.segment_at(prefix << (64 - PREFIX_BITS)).expect("tables that are empty have no root");
+        let shift = PREFIX_BITS - segment.depth();
+        let next = ((prefix >> shift) + 1) << shift;
+        (look(segment), (next < 1 << PREFIX_BITS).then_some(next))
+    }
+
+    /// The segment that a random number falls on, if the table is not empty.
+    pub(crate) fn random_segment(&self, random: u64) -> Option<Segment<'_>> {
+        self.segment_at(random)
+    }
+
+    /// Removes the entries of the segment at `prefix` that expired before `now_ms`, and returns how many.
+    pub(crate) fn expire_segment(&mut self, prefix: u64, now_ms: u64) -> u64 {
+        let Some(segment) = self.segment_at(prefix << (64 - PREFIX_BITS)) else { return 0 };
+        let (mut removed, mut removed_hash, mut min_expire) = (0, None, u64::MAX);
+        for (place, word) in segment.entries().filter(|(_, word)| word.expires()) {
+            let expire_at = Found { segment, place, word }.entry().expire_at().unwrap_or(u64::MAX);
+            if now_ms <= expire_at {
+                min_expire = min_expire.min(expire_at);
+                continue;
+            }
+            let hash = self.hash_of(word);
+            segment.remove(place, hash);
+            // SAFETY: the table owned it and no longer has it.
+            drop(unsafe { Entry::from_bits(word.address()) });
+            (removed, removed_hash) = (removed + 1, Some(hash));
+        }
+        segment.set_min_expire(min_expire);
+        if let Some(hash) = removed_hash {
+            self.shrink(hash);
+        }
+        removed
+    }
+
+    /// Takes everything out. What is returned frees it when dropped, with no lock held.
+    #[must_use]
+    pub(crate) fn detach(&mut self) -> Detached {
+        Detached(Node(self.root.swap(0, Release)))
+    }
+
+    /// Entries there could be, judged by the root alone.
+    #[inline]
+    pub(crate) fn weight(root: &Root) -> usize {
+        let node = Node(root.load(Relaxed));
+        match (node.is_empty(), node.is_directory()) {
+            (true, _) => 0,
+            (_, true) => 330 << node.depth(),
+            (_, false) => node.class().room(),
+        }
+    }
+
+    /// Bytes of a table without its entries. Needs no lock.
+    pub(crate) fn bytes(root: &Root, _guard: &Guard) -> usize {
+        let root = Node(root.load(Acquire));
+        match (root.is_empty(), root.is_directory()) {
+            (true, _) => 0,
+            (_, false) => root.bytes(),
+            (_, true) => {
+                // SAFETY: the guard was pinned before the root was read.
+                let words = unsafe { root.directory() };
+                let mut bytes = root.bytes();
+                let mut index = 0;
+                while let Some(word) = words.get(index) {
+                    let node = Node(word.load(Relaxed));
+                    bytes += node.bytes();
+                    index += 1 << (root.depth() - node.depth());
+                }
+                bytes
+            }
+        }
+    }
+}
+
+/// The first prefix whose hashes are all in homes after `home`.
+fn first_prefix_after(home: usize, homes: usize, depth: u32, prefix: u64) -> u64 {
+    // The smallest 32-bit number whose home is the next one, as far as the prefix goes.
+    let bits = ((home as u64 + 1) << 32).div_ceil(homes as u64);
+    let base = if depth == 0 { 0 } else { prefix >> (PREFIX_BITS - depth) << (PREFIX_BITS - depth) };
+    base + (bits << (PREFIX_BITS - 32) >> depth)
+}
+
+/// The nodes of a table that nothing leads to any more, with their entries.
+pub(crate) struct Detached(Node);
+
+impl Detached {
+    /// Whether there was nothing in the table.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Drop for Detached {
+    fn drop(&mut self) {
+        let root = self.0;
+        if root.is_empty() {
+            return;
+        }
+        let guard = crossbeam_epoch::pin();
+        let free = |node: Node| {
+            // SAFETY: detached from its root, so only this knows it; entries are owned by their table.
+            unsafe {
+                node.segment().entries().for_each(|(_, word)| drop(Entry::from_bits(word.address())));
+                node.retire(&guard);
+            }
+        };
+        if !root.is_directory() {
+            return free(root);
+        }
+        // SAFETY: as above; the directory is retired after its last use.
+        unsafe {
+            let mut index = 0;
+            while let Some(word) = root.directory().get(index) {
+                let node = Node(word.load(Relaxed));
+                free(node);
+                index += 1 << (root.depth() - node.depth());
+            }
+            root.retire(&guard);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

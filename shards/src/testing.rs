@@ -5,10 +5,11 @@ use std::sync::Arc;
 use tidegate_protocols::data::{Context, Data, Worker};
 use tidegate_protocols::memcached::Item;
 use tidegate_protocols::reply::{Dialect, Reply};
-use tidegate_protocols::settings::Settings;
+use tidegate_protocols::settings::{Policy, Settings};
 use tidegate_protocols::{Args, Request, Span, table};
 
-use crate::store::{Store, StoreWorker};
+use crate::store::Store;
+use crate::worker::StoreWorker;
 
 /// A store with one client whose clock the test sets.
 pub(crate) struct Client {
@@ -41,6 +42,14 @@ impl Client {
         let (bytes, spans) = laid_out(words);
         let row = table::resolve(&Args::new(&bytes, &spans)).expect("a command of the table");
         self.request(row, words, &Item::NONE).escape_ascii().to_string()
+    }
+
+    /// Removes one key as if memory were full. `false` if none may be removed.
+    pub(crate) fn evict_one(&mut self, policy: Policy) -> bool {
+        self.worker.begin(self.now_ms);
+        let evicted = self.worker.evict_one(policy);
+        self.worker.finish();
+        evicted
     }
 
     /// The reply to any request.

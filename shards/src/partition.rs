@@ -1,0 +1,242 @@
+//! The keyspace in partitions, each under its own lock.
+//!
+//! A partition is all slots that are the same modulo the number of partitions. The roots of the tables
+//! stand outside of the locks, so that prefetching reaches them; everything else of a partition is within.
+//! A [`Place`] numbers the slots so that those of one partition are neighbours.
+
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicU8;
+use std::sync::atomic::Ordering::Relaxed;
+
+use parking_lot::Mutex;
+use tidegate_protocols::limits::DATABASES;
+use tidegate_protocols::slot::{SLOTS, slot_of};
+
+use crate::hash::KeyHasher;
+use crate::table::Root;
+
+/// Partitions there are at most.
+pub(crate) const PARTITIONS_MAX: usize = 256;
+/// Places whose keys are counted together, to find places by chance weighted with their keys.
+pub(crate) const GROUP: usize = 64;
+
+/// Where a key belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spot {
+    pub(crate) hash: u64,
+    pub(crate) slot: u16,
+}
+
+/// A slot by its partition first: partition in the high bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place(pub(crate) u16);
+
+/// A database as it is stored. `SWAPDB` changes which one a client's number means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DatabaseId(pub(crate) u8);
+
+/// What is kept of a partition under its lock, besides the tables.
+pub(crate) struct Partition {
+    index: usize,
+    partitions: usize,
+    databases: [Tally; DATABASES],
+    cas_last: u64,
+}
+
+/// What is counted of one database in one partition.
+#[derive(Default)]
+pub(crate) struct Tally {
+    /// Keys.
+    pub(crate) keys: u64,
+    /// Keys with an expiry.
+    pub(crate) expires: u64,
+    /// Mean time to live of some of these, in ms.
+    pub(crate) ttl_ms_mean: u64,
+    /// Keys in each group of places; empty until there is a key.
+    pub(crate) groups: Box<[u32]>,
+}
+
+impl Partition {
+    fn new(index: usize, partitions: usize) -> Self {
+        Self { index, partitions, databases: Default::default(), cas_last: 0 }
+    }
+
+    /// Its number.
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The next CAS value: each is given once in the whole store.
+    pub(crate) fn next_cas(&mut self) -> u64 {
+        self.cas_last += 1;
+        self.cas_last * self.partitions as u64 + self.index as u64
+    }
+
+    /// What is counted of a database.
+    pub(crate) fn tally(&self, database: DatabaseId) -> &Tally {
+        &self.databases[usize::from(database.0)]
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn tally_mut(&mut self, database: DatabaseId) -> &mut Tally {
+        &mut self.databases[usize::from(database.0)]
+    }
+
+    /// Counts a key that came (1) or went (-1), and whether it had an expiry.
+    #[inline]
+    pub(crate) fn count_key(&mut self, database: DatabaseId, place: Place, by: i64, expires: bool) {
+        let places = usize::from(SLOTS) / self.partitions;
+        let tally = &mut self.databases[usize::from(database.0)];
+        if tally.groups.is_empty() {
+            tally.groups = vec![0; places.div_ceil(GROUP)].into();
+        }
+        let group = &mut tally.groups[(usize::from(place.0) % places) / GROUP];
+        *group = group.wrapping_add_signed(by as i32);
+        tally.keys = tally.keys.wrapping_add_signed(by);
+        if expires {
+            tally.expires = tally.expires.wrapping_add_signed(by);
+        }
+    }
+
+    /// Forgets a database that was emptied.
+    pub(crate) fn forget(&mut self, database: DatabaseId) {
+        self.databases[usize::from(database.0)] = Tally::default();
+    }
+}
+
+/// All partitions and the roots of all tables.
+pub(crate) struct Keyspace {
+    partitions: Box<[Cell]>,
+    /// log2 of the number of partitions.
+    bits: u32,
+    /// By stored database and place; made when the first key comes.
+    roots: [OnceLock<Box<[Root]>>; DATABASES],
+    /// The stored database for each number clients use. Changed with every partition locked.
+    names: [AtomicU8; DATABASES],
+    hasher: KeyHasher,
+}
+
+/// A partition alone in its cache lines.
+#[repr(align(128))]
+struct Cell(Mutex<Partition>);
+
+impl Keyspace {
+    /// An empty keyspace for `workers` workers: with one there is nobody to share with, and one partition;
+    /// otherwise four or more to each, so that two workers rarely meet.
+    pub(crate) fn new(workers: usize) -> Self {
+        let count = if workers <= 1 { 1 } else { (4 * workers).next_power_of_two().min(PARTITIONS_MAX) };
+        Self {
+            partitions: (0..count).map(|index| Cell(Mutex::new(Partition::new(index, count)))).collect(),
+            bits: count.trailing_zeros(),
+            roots: Default::default(),
+            names: std::array::from_fn(|index| AtomicU8::new(index as u8)),
+            hasher: KeyHasher::new(),
+        }
+    }
+
+    /// How many partitions there are: a power of two.
+    #[inline]
+    pub(crate) fn partitions(&self) -> usize {
+        self.partitions.len()
+    }
+
+    /// The lock of a partition.
+    #[inline]
+    pub(crate) fn lock_of(&self, partition: usize) -> &Mutex<Partition> {
+        &self.partitions[partition].0
+    }
+
+    /// The hasher of keys.
+    #[inline]
+    pub(crate) fn hasher(&self) -> KeyHasher {
+        self.hasher
+    }
+
+    /// Where `key` belongs.
+    #[inline]
+    pub(crate) fn spot(&self, key: &[u8]) -> Spot {
+        Spot { hash: self.hasher.hash(key), slot: slot_of(key) }
+    }
+
+    /// The partition of a slot.
+    #[inline]
+    pub(crate) fn partition_of(&self, slot: u16) -> usize {
+        usize::from(slot) & (self.partitions.len() - 1)
+    }
+
+    /// The place of a slot.
+    #[inline]
+    pub(crate) fn place_of(&self, slot: u16) -> Place {
+        let within = slot >> self.bits;
+        Place(((self.partition_of(slot) << (SLOTS.trailing_zeros() - self.bits)) as u16) | within)
+    }
+
+    /// The partition of a place.
+    #[inline]
+    pub(crate) fn partition_at(&self, place: Place) -> usize {
+        usize::from(place.0) >> (SLOTS.trailing_zeros() - self.bits)
+    }
+
+    /// How many places each partition has.
+    #[inline]
+    pub(crate) fn places_of_each(&self) -> usize {
+        usize::from(SLOTS) >> self.bits
+    }
+
+    /// The `nth` place of a partition.
+    #[inline]
+    pub(crate) fn nth_place(&self, partition: usize, nth: usize) -> Place {
+        Place((partition * self.places_of_each() + nth) as u16)
+    }
+
+    /// The places of a partition.
+    pub(crate) fn places(&self, partition: usize) -> impl Iterator<Item = Place> + Clone + use<> {
+        let count = self.places_of_each();
+        (partition * count..(partition + 1) * count).map(|place| Place(place as u16))
+    }
+
+    /// The roots of a database, if it ever held a key.
+    #[inline]
+    pub(crate) fn roots(&self, database: DatabaseId) -> Option<&[Root]> {
+        self.roots[usize::from(database.0)].get().map(|roots| &**roots)
+    }
+
+    /// The root of a table, made if need be.
+    #[inline]
+    pub(crate) fn root(&self, database: DatabaseId, place: Place) -> &Root {
+        let make = || (0..SLOTS).map(|_| Root::new(0)).collect();
+        &self.roots[usize::from(database.0)].get_or_init(make)[usize::from(place.0)]
+    }
+
+    /// The stored database a client's number means.
+    #[inline]
+    pub(crate) fn database(&self, number: u8) -> DatabaseId {
+        DatabaseId(self.names[usize::from(number)].load(Relaxed))
+    }
+
+    /// Lets two numbers mean each other's database. Every partition is locked.
+    pub(crate) fn swap(&self, one: u8, other: u8) {
+        let (first, second) = (self.database(one), self.database(other));
+        self.names[usize::from(one)].store(second.0, Relaxed);
+        self.names[usize::from(other)].store(first.0, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_number_the_slots_partition_by_partition() {
+        for workers in [1, 2, 3, 64] {
+            let keyspace = Keyspace::new(workers);
+            let mut seen = vec![false; usize::from(SLOTS)];
+            for slot in 0..SLOTS {
+                let place = keyspace.place_of(slot);
+                assert_eq!(keyspace.partition_at(place), keyspace.partition_of(slot));
+                assert!(keyspace.places(keyspace.partition_of(slot)).any(|other| other == place));
+                assert!(!std::mem::replace(&mut seen[usize::from(place.0)], true));
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The sweep: what is done to data that nobody asks for.
+//!
+//! It removes what has expired and keeps old access times from wrapping around. A segment knows a time
+//! before which nothing in it expires, so a sweep reads one line of most segments and no entry. Each worker
+//! sweeps its own share of the partitions, a few segments under a lock at a time, and passes over a
+//! partition that is locked.
+
+use std::time::Instant;
+
+use tidegate_protocols::limits::DATABASES;
+
+use crate::held::{Held, Locked};
+use crate::partition::{DatabaseId, Place};
+use crate::table::{Found, Table};
+use crate::worker::Local;
+
+/// Segments looked at under one lock, and entries removed: tens of microseconds.
+const SEGMENTS_MAX: usize = 64;
+const REMOVED_MAX: u64 = 128;
+
+/// Where the sweep of one worker has come to.
+pub(crate) struct Sweep {
+    /// The partitions of this worker: every `step`th from the first.
+    first: usize,
+    step: usize,
+    partitions: usize,
+    expiry: Position,
+    access: Position,
+}
+
+/// A segment: partition, stored database, place within the partition, and hash prefix.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Position {
+    partition: usize,
+    database: u8,
+    place: usize,
+    prefix: u64,
+}
+
+impl Sweep {
+    /// The sweep of worker `index` of `count`.
+    pub(crate) fn new(index: usize, count: usize, partitions: usize) -> Self {
+        let position = Position { partition: index % partitions, ..Position::default() };
+        let step = count.clamp(1, partitions);
+        Self { first: position.partition, step, partitions, expiry: position, access: position }
+    }
+
+    /// Removes what has expired until `end`, or until all of this worker's share was looked at once; then
+    /// tends to the access times of one place.
+    pub(crate) fn run(&mut self, held: &mut Held, local: &mut Local, end: Instant) {
+        let share = (self.partitions - self.first).div_ceil(self.step) * DATABASES;
+        let mut databases = 0;
+        while databases <= share {
+            self.expire_some(held, local);
+            held.release();
+            databases += usize::from(self.expiry.place == 0 && self.expiry.prefix == 0);
+            if Instant::now() >= end {
+                break;
+            }
+        }
+        self.tend_some(held, local);
+        held.release();
+    }
+
+    /// Looks at some segments from where the sweep has come to.
+    fn expire_some(&mut self, held: &mut Held, local: &mut Local) {
+        let Position { partition, database, mut place, mut prefix } = self.expiry;
+        let database = DatabaseId(database);
+        let free = held.lock_if_free(partition).is_ok();
+        if !free || held.locked(partition).partition.tally(database).expires == 0 {
+            self.expiry = self.next_database(self.expiry);
+            return;
+        }
+        let mut locked = held.locked(partition);
+        let places = locked.keyspace().places_of_each();
+        let (mut segments, mut removed) = (0, 0);
+        while place < places && segments < SEGMENTS_MAX && removed < REMOVED_MAX {
+            let at = locked.keyspace().nth_place(partition, place);
+            let (due, next) = match locked.again().into_table(database, at) {
+                Some(table) => {
+                    segments += 1;
+                    table.walk(prefix, |segment| segment.min_expire() < local.now_ms)
+                }
+                None => (false, None),
+            };
+            if due {
+                removed += locked.expire_segment(database, at, prefix, local.now_ms);
+            }
+            (place, prefix) = next.map_or((place + 1, 0), |next| (place, next));
+        }
+        local.counts.expired += removed;
+        let here = Position { place, prefix, ..self.expiry };
+        self.expiry = if place < places { here } else { self.next_database(here) };
+    }
+
+    /// Tends to the segments of the next place that has any: every place's turn comes within the quarter of
+    /// the clock's cycle that [`LRU_AGE_MAX_S`](crate::word::LRU_AGE_MAX_S) leaves.
+    fn tend_some(&mut self, held: &mut Held, local: &mut Local) {
+        let at = self.access;
+        let database = DatabaseId(at.database);
+        self.access = self.next_database(at);
+        if held.lock_if_free(at.partition).is_err() {
+            return;
+        }
+        let mut locked = held.locked(at.partition);
+        let keyspace = locked.keyspace();
+        let Some(roots) = keyspace.roots(database) else { return };
+        let is_used = |place: &usize| {
+            let root = &roots[usize::from(keyspace.nth_place(at.partition, *place).0)];
+            Table::weight(root) > 0
+        };
+        if let Some(place) = (at.place..keyspace.places_of_each()).find(is_used) {
+            tend(&mut locked, database, keyspace.nth_place(at.partition, place), local);
+            self.access = Position { place: place + 1, ..at };
+        }
+    }
+
+    /// The first position of the next database, of this partition or the worker's next.
+    fn next_database(&self, at: Position) -> Position {
+        let database = (at.database + 1) % DATABASES as u8;
+        let partition = if database == 0 { at.partition + self.step } else { at.partition };
+        let partition = if partition < self.partitions { partition } else { self.first };
+        Position { partition, database, place: 0, prefix: 0 }
+    }
+}
+
+/// Keeps access times of one table from wrapping around, and looks how long its keys have to live.
+fn tend(locked: &mut Locked<'_>, database: DatabaseId, place: Place, local: &Local) {
+    let mut ttl_ms = None;
+    if let Some(table) = locked.again().into_table(database, place) {
+        let mut next = Some(0);
+        while let Some(prefix) = next {
+            let ((), after) = table.walk(prefix, |segment| {
+                for (at, word) in segment.entries() {
+                    if let Some(access) = local.clock.clamped(word) {
+                        segment.set_word(at, word.with_access(access));
+                    }
+                    if ttl_ms.is_none() && word.expires() {
+                        let expire_at = Found::at(&table, segment, at, word).entry().expire_at();
+                        ttl_ms = expire_at.map(|at| at.saturating_sub(local.now_ms));
+                    }
+                }
+            });
+            next = after;
+        }
+    }
+    if let Some(ttl_ms) = ttl_ms {
+        // A running mean over some fifty samples. Source: Redis, `activeExpireCycle`.
+        let mean = &mut locked.partition.tally_mut(database).ttl_ms_mean;
+        *mean = if *mean == 0 { ttl_ms } else { *mean / 50 * 49 + ttl_ms / 50 };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tidegate_protocols::data::{Data as _, Worker as _};
+
+    use crate::testing::Client;
+
+    #[test]
+    fn what_has_expired_goes_although_nobody_asks_for_it() {
+        let mut client = Client::new();
+        for database in [0, 7] {
+            client.context.database = database;
+            for n in 0..2000 {
+                client.run(&format!("SET short:{n} v PX {}", 1000 + n % 100));
+                client.run(&format!("SET long:{n} v EX 1000"));
+                client.run(&format!("SET ever:{n} v"));
+            }
+        }
+        client.now_ms += 1050;
+        // Both workers have their share.
+        let mut other = client.store.worker(1, 2);
+        for _ in 0..2 {
+            client.worker.maintain(client.now_ms, Duration::from_mins(1));
+            other.maintain(client.now_ms, Duration::from_mins(1));
+        }
+        let figures = client.store.figures();
+        assert_eq!(figures.expired, 2 * 2000 / 100 * 50);
+        assert_eq!((figures.databases[7].keys, figures.databases[7].expires), (5000, 3000));
+    }
+
+    #[test]
+    fn a_sweep_without_time_goes_on_where_it_stopped() {
+        let mut client = Client::new();
+        for n in 0..3000 {
+            client.run(&format!("SET key:{n} v PX 5"));
+        }
+        client.now_ms += 10;
+        let mut other = client.store.worker(1, 2);
+        let mut rounds = 0;
+        while client.store.figures().databases[0].keys > 0 {
+            client.worker.maintain(client.now_ms, Duration::ZERO);
+            other.maintain(client.now_ms, Duration::ZERO);
+            rounds += 1;
+            assert!(rounds < 10_000, "{} left", client.store.figures().databases[0].keys);
+        }
+        assert!(rounds > 10);
+    }
+}

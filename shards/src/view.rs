@@ -1,0 +1,132 @@
+//! What a command sees of an entry.
+
+use tidegate_protocols::Error;
+
+use crate::allocator;
+use crate::entry::{Encoding, Entry, EntryPtr, Kind, Metadata};
+use crate::table::Found;
+use crate::word::{AccessClock, Word};
+
+/// Bytes of the table for each entry: a word and a tag, at the usual fill.
+const TABLE_BYTES: usize = 12;
+
+/// A string value.
+pub enum Text<'a> {
+    /// Kept as an integer; its digits are made when [`Text::bytes`] asks for them.
+    Int(i64, itoa::Buffer),
+    /// Kept as bytes.
+    Bytes(&'a [u8]),
+}
+
+impl Text<'_> {
+    /// The string as clients see it.
+    #[inline]
+    pub fn bytes(&mut self) -> &[u8] {
+        match self {
+            Self::Int(value, digits) => digits.format(*value).as_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+
+    /// The value, if it is kept as an integer.
+    pub fn as_int(&self) -> Option<i64> {
+        match self {
+            Self::Int(value, _) => Some(*value),
+            Self::Bytes(_) => None,
+        }
+    }
+
+    /// Bytes of the string as clients see it.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Int(value, _) => itoa::Buffer::new().format(*value).len(),
+            Self::Bytes(bytes) => bytes.len(),
+        }
+    }
+
+    /// Whether the string is empty.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// One key and its value, as they were found.
+#[derive(Clone, Copy)]
+pub struct EntryRef<'a> {
+    entry: EntryPtr<'a>,
+    /// As it was before this access.
+    word: Word,
+    clock: AccessClock,
+}
+
+impl<'a> EntryRef<'a> {
+    #[inline]
+    pub(crate) fn new(found: &Found<'a>, clock: AccessClock) -> Self {
+        Self { entry: found.entry(), word: found.word, clock }
+    }
+
+    /// A copy of it.
+    pub(crate) fn copied(&self) -> Entry {
+        let entry = self.entry;
+        Entry::new(entry.encoding(), &entry.metadata(), entry.key(), entry.value())
+    }
+
+    /// The key.
+    pub fn key(&self) -> &'a [u8] {
+        self.entry.key()
+    }
+
+    /// The type of the value.
+    pub fn kind(&self) -> Kind {
+        self.entry.kind()
+    }
+
+    /// How the value is kept.
+    pub fn encoding(&self) -> Encoding {
+        self.entry.encoding()
+    }
+
+    /// The value.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] unless it is a string.
+    #[inline]
+    pub fn text(&self) -> Result<Text<'a>, Error> {
+        match self.entry.kind() {
+            Kind::String => Ok(match self.entry.int() {
+                Some(value) => Text::Int(value, itoa::Buffer::new()),
+                None => Text::Bytes(self.entry.value()),
+            }),
+        }
+    }
+
+    /// When it expires, in Unix milliseconds; `None` is never.
+    pub fn expire_at(&self) -> Option<u64> {
+        self.entry.expire_at()
+    }
+
+    /// What Memcached clients know of it; `cas` is 0 if it has none yet (see [`crate::Db::cas`]).
+    pub fn metadata(&self) -> Metadata {
+        self.entry.metadata()
+    }
+
+    /// Whether it had been read before this access, since it was stored.
+    pub fn fetched(&self) -> bool {
+        self.word.fetched()
+    }
+
+    /// Whole seconds since the access before this one; 0 under an LFU policy.
+    pub fn idle_s(&self) -> u64 {
+        self.clock.idle_s(self.word)
+    }
+
+    /// The LFU counter, 0 to 255; 0 under any other policy.
+    pub fn frequency(&self) -> u8 {
+        self.clock.frequency(self.word)
+    }
+
+    /// Bytes it takes with key, value and its share of the table.
+    pub fn memory_bytes(&self) -> usize {
+        allocator::class_bytes(self.entry.len()) + TABLE_BYTES
+    }
+}

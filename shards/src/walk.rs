@@ -1,0 +1,141 @@
+//! What a command does with a whole database: partition by partition, each locked on its own.
+//!
+//! Keys are visited in the order of places and hashes. A cursor is the place and the leading hash bits of
+//! what comes next, so it means the same whatever has grown or shrunk in between, and a key that is there
+//! all the time is visited exactly once.
+
+use tidegate_protocols::limits::DATABASES;
+use tidegate_protocols::slot::SLOTS;
+
+use crate::db::Db;
+use crate::held::Held;
+use crate::partition::{Partition, Place};
+use crate::sample;
+use crate::segment::WAYS;
+use crate::table::{Found, PREFIX_BITS};
+use crate::view::EntryRef;
+
+/// Random positions looked at for a key before the first key is taken: a position is empty with a chance
+/// of one in seven at least, unless nearly all keys were removed.
+const RANDOM_TRIES: usize = 256;
+
+impl Db<'_> {
+    /// Visits keys from `cursor` on until at least `count` were visited, and returns the cursor to go on
+    /// with, 0 at the end. Every key that is there from the first to the last call of an iteration is
+    /// visited, whatever happens to others.
+    pub fn scan(&mut self, cursor: u64, count: usize, mut each: impl FnMut(&EntryRef<'_>)) -> u64 {
+        let (now_ms, clock) = (self.local.now_ms, self.local.clock);
+        let database = self.held.keyspace().database(self.context().database);
+        let (mut place, mut prefix) = (cursor >> PREFIX_BITS, cursor & ((1 << PREFIX_BITS) - 1));
+        let mut visited = 0;
+        while place < u64::from(SLOTS) {
+            if visited >= count {
+                return place << PREFIX_BITS | prefix;
+            }
+            let at = Place(place as u16);
+            let partition = self.held.keyspace().partition_at(at);
+            self.held.lock_patiently(partition);
+            let next = self.held.locked(partition).into_table(database, at).and_then(|table| {
+                table.scan(prefix, |found| {
+                    visited += 1;
+                    if !has_expired(&found, now_ms) {
+                        each(&EntryRef::new(&found, clock));
+                    }
+                })
+            });
+            (place, prefix) = next.map_or((place + 1, 0), |next| (place, next));
+        }
+        0
+    }
+
+    /// Visits every key.
+    pub fn for_each(&mut self, each: impl FnMut(&EntryRef<'_>)) {
+        self.scan(0, usize::MAX, each);
+    }
+
+    /// A key by chance.
+    pub fn random_key(&mut self) -> Option<EntryRef<'_>> {
+        let key = (0..RANDOM_TRIES).find_map(|_| self.sample_key()).or_else(|| self.first_key())?;
+        let spot = self.held.keyspace().spot(&key);
+        self.held.lock_patiently(self.held.keyspace().partition_of(spot.slot));
+        self.peek(&key)
+    }
+
+    /// The key at a random position, if one is there that has not expired.
+    fn sample_key(&mut self) -> Option<Vec<u8>> {
+        let database = self.held.keyspace().database(self.context().database);
+        let keys = |partition: &Partition| partition.tally(database).keys;
+        let partition = sample::lock_partition(self.held, self.local, keys)?;
+        let mut key = None;
+        let way = self.local.random.usize(..WAYS);
+        sample::buckets(self.held.locked(partition), database, 1, &mut self.local.random, |_, found| {
+            if found.way() == way {
+                key = Some(found.entry().key().to_vec());
+            }
+        });
+        key.filter(|key| self.exists(key))
+    }
+
+    /// The first key of all.
+    fn first_key(&mut self) -> Option<Vec<u8>> {
+        let (mut cursor, mut key) = (0, None);
+        loop {
+            cursor = self.scan(cursor, 1, |entry| key = Some(entry.key().to_vec()));
+            if cursor == 0 || key.is_some() {
+                return key;
+            }
+        }
+    }
+
+    /// Keys in the selected database, those counted whose time has come but that nobody asked for.
+    pub fn len(&mut self) -> u64 {
+        let database = self.held.keyspace().database(self.context().database);
+        let mut keys = 0;
+        for partition in 0..self.held.keyspace().partitions() {
+            self.held.lock_patiently(partition);
+            keys += self.held.locked(partition).partition.tally(database).keys;
+        }
+        keys
+    }
+
+    /// Whether the selected database has no key.
+    pub fn is_empty(&mut self) -> bool {
+        self.len() == 0
+    }
+
+    /// Removes every key of one database, or of all.
+    pub fn flush(&mut self, database: Option<u8>) {
+        for number in 0..DATABASES as u8 {
+            if database.is_none_or(|only| only == number) {
+                flush(self.held, number);
+            }
+        }
+    }
+
+    /// Empties the selected database at `at_ms` (Unix milliseconds); `None` takes an earlier call back
+    /// (Memcached's `flush_all` with a delay). The last call counts.
+    pub fn flush_at(&mut self, at_ms: Option<u64>) {
+        self.local.shared.flush.set(self.context().database, at_ms);
+    }
+
+    /// Exchanges the contents of two databases.
+    pub fn swap(&mut self, one: u8, other: u8) {
+        self.held.lock_all_patiently();
+        self.held.keyspace().swap(one, other);
+    }
+}
+
+/// Removes every key of a database. Memory is freed with no lock held.
+pub(crate) fn flush(held: &mut Held, database: u8) {
+    for partition in 0..held.keyspace().partitions() {
+        held.lock_patiently(partition);
+        let database = held.keyspace().database(database);
+        let tables = held.locked(partition).detach(database);
+        held.release();
+        drop(tables);
+    }
+}
+
+fn has_expired(found: &Found<'_>, now_ms: u64) -> bool {
+    found.word.expires() && found.entry().expire_at().is_some_and(|at| now_ms > at)
+}

@@ -1,0 +1,203 @@
+//! One worker's way to the store: finds, fetches, locks, executes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tidegate_protocols::data::{Context, Outcome, Prepared, Worker};
+use tidegate_protocols::settings::Key;
+use tidegate_protocols::table::Flags;
+use tidegate_protocols::{Error, Reply, Request};
+
+use crate::allocator::ThreadCounter;
+use crate::counts::Counts;
+use crate::db::{Db, FirstKey};
+use crate::evict::{self, Room};
+use crate::execute::{execute, refuse};
+use crate::held::{Busy, Held, PartitionSet};
+use crate::partition::Spot;
+use crate::store::Shared;
+use crate::sweep::Sweep;
+use crate::table::{prefetch_bucket, prefetch_entry};
+use crate::walk;
+use crate::word::AccessClock;
+
+/// What belongs to one worker alone.
+pub(crate) struct Local {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) index: usize,
+    pub(crate) now_ms: u64,
+    pub(crate) clock: AccessClock,
+    pub(crate) counts: Counts,
+    pub(crate) random: fastrand::Rng,
+    /// Keys of the fullest partition this worker has sampled.
+    pub(crate) partition_keys_max: u64,
+    thread: ThreadCounter,
+}
+
+impl Local {
+    /// Bytes in use, with all that this thread has done.
+    pub(crate) fn used_bytes(&self) -> u64 {
+        self.shared.memory.publish(self.index, self.thread.net());
+        self.shared.memory.used()
+    }
+}
+
+/// One worker's way to the store.
+pub struct StoreWorker {
+    held: Held,
+    local: Local,
+    sweep: Sweep,
+    page: Arc<Mutex<Counts>>,
+}
+
+impl StoreWorker {
+    /// Worker `index` of `count`, on the thread that uses it.
+    pub(crate) fn new(shared: Arc<Shared>, index: usize, count: usize) -> Self {
+        Self {
+            held: Held::new(Arc::clone(&shared.keyspace)),
+            sweep: Sweep::new(index, count, shared.keyspace.partitions()),
+            page: shared.ledger.page(),
+            local: Local {
+                index,
+                now_ms: 0,
+                clock: AccessClock::new(0, &shared.settings),
+                counts: Counts::default(),
+                random: fastrand::Rng::new(),
+                partition_keys_max: 0,
+                thread: ThreadCounter::new(),
+                shared,
+            },
+        }
+    }
+
+    /// Locks what the request needs.
+    #[inline]
+    fn lock(&mut self, request: &Request<'_>, prepared: Prepared) -> Result<(), Busy> {
+        let keyspace = self.held.keyspace();
+        if request.row.keys.is_empty() {
+            return Ok(());
+        }
+        if keyspace.partitions() == 1 {
+            return self.held.lock(0);
+        }
+        let mut keys = request.row.keys_of(&request.args);
+        let (Some(first), None) = (keys.next(), keys.next()) else {
+            return self.lock_many(request);
+        };
+        let slot =
+            if prepared.keyed { prepared.slot } else { keyspace.spot(request.args.at(first.index)).slot };
+        let partition = keyspace.partition_of(slot);
+        self.held.lock(partition)
+    }
+
+    fn lock_many(&mut self, request: &Request<'_>) -> Result<(), Busy> {
+        let keyspace = self.held.keyspace();
+        let mut set = PartitionSet::default();
+        for key in request.row.keys_of(&request.args) {
+            set.insert(keyspace.partition_of(keyspace.spot(request.args.at(key.index)).slot));
+        }
+        self.held.lock_set(&set)
+    }
+
+    /// Makes room for a command that may need memory.
+    #[inline]
+    fn make_room(&mut self, request: &Request<'_>) -> Room {
+        let limit = self.local.shared.settings.number(Key::MaxMemory) as u64;
+        if limit == 0 || !request.row.flags.has(Flags::DENYOOM) || self.local.used_bytes() <= limit {
+            return Room::Enough;
+        }
+        evict::make_room(&mut self.held, &mut self.local, limit)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn evict_one(&mut self, policy: tidegate_protocols::settings::Policy) -> bool {
+        evict::evict_one(&mut self.held, &mut self.local, policy)
+    }
+
+    fn publish(&mut self) {
+        *self.page.lock() = self.local.counts;
+    }
+}
+
+impl Worker for StoreWorker {
+    fn begin(&mut self, now_ms: u64) {
+        let local = &mut self.local;
+        if local.now_ms != now_ms {
+            local.now_ms = now_ms;
+            local.clock = AccessClock::new(now_ms, &local.shared.settings);
+        }
+        if let Some(database) = local.shared.flush.take(now_ms) {
+            walk::flush(&mut self.held, database);
+        }
+    }
+
+    #[inline]
+    fn prepare(&mut self, request: &Request<'_>, context: &Context) -> Prepared {
+        let index = request.row.first_key(&request.args);
+        let Some(key) = request.args.get(index).filter(|_| index != 0) else { return Prepared::default() };
+        let keyspace = Arc::as_ref(self.held.keyspace());
+        let Spot { hash, slot } = keyspace.spot(key);
+        let place = keyspace.place_of(slot);
+        let database = keyspace.database(context.database);
+        let shared = &self.local.shared;
+        if let Some(roots) = shared.keyspace.roots(database) {
+            prefetch_bucket(&roots[usize::from(place.0)], hash, self.held.epoch());
+        }
+        Prepared { hash, slot, keyed: true }
+    }
+
+    #[inline]
+    fn fetch(&mut self, prepared: Prepared, context: &Context) {
+        if !prepared.keyed {
+            return;
+        }
+        let keyspace = &self.local.shared.keyspace;
+        if let Some(roots) = keyspace.roots(keyspace.database(context.database)) {
+            let place = keyspace.place_of(prepared.slot);
+            prefetch_entry(&roots[usize::from(place.0)], prepared.hash, self.held.epoch());
+        }
+    }
+
+    #[inline]
+    fn execute(
+        &mut self,
+        request: &Request<'_>,
+        prepared: Prepared,
+        context: &Context,
+        reply: &mut Reply<'_>,
+    ) -> Outcome {
+        match self.make_room(request) {
+            Room::Enough => {}
+            Room::None => return refuse(request, Error::OutOfMemory, reply),
+        }
+        if self.lock(request, prepared).is_err() {
+            return Outcome::Busy;
+        }
+        let first = if prepared.keyed {
+            FirstKey::new(request.args.at(request.row.first_key(&request.args)), prepared)
+        } else {
+            FirstKey::NONE
+        };
+        execute(request, &mut Db::new(&mut self.held, &mut self.local, context, first), reply)
+    }
+
+    fn finish(&mut self) {
+        self.held.finish();
+        self.publish();
+    }
+
+    fn maintain(&mut self, now_ms: u64, budget: Duration) {
+        self.begin(now_ms);
+        let end = Instant::now() + budget;
+        if self.local.index == 0 {
+            self.local.shared.memory.refresh();
+        }
+        self.sweep.run(&mut self.held, &mut self.local, end);
+        self.finish();
+        // Twice, so that what was replaced before the last tick is freed even when no more ticks come.
+        for _ in 0..2 {
+            crossbeam_epoch::pin().flush();
+        }
+    }
+}
