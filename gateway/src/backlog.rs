@@ -6,7 +6,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tidegate_protocols::settings::OutputLimit;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::batch::Batch;
 use crate::connection::Connection;
@@ -60,12 +61,25 @@ impl Connection {
         waiting.output.extend_from_slice(output);
         let bytes = waiting.output_bytes();
         self.session.client.set_pending_bytes(bytes);
-        if bytes > OUTPUT_BYTES_MAX {
+        let hard = match self.output_limit().hard_bytes as usize {
+            0 => OUTPUT_BYTES_MAX,
+            hard => hard.min(OUTPUT_BYTES_MAX),
+        };
+        if bytes > hard {
             drop(backlog);
-            self.intake.counters().output_limit_disconnections.add(1);
-            tracing::warn!(client = self.session.client.id, bytes, "closed: takes its output too slowly");
+            self.give_up();
             self.end();
         }
+    }
+
+    /// `client-output-buffer-limit normal`
+    fn output_limit(&self) -> OutputLimit {
+        self.intake.shared.settings.output_limits()[0]
+    }
+
+    fn give_up(&self) {
+        self.intake.counters().output_limit_disconnections.add(1);
+        tracing::warn!(client = self.session.client.id, "closed: takes its output too slowly");
     }
 
     /// Starts the task that works the backlog off, if there is one and it does not run yet. A connection
@@ -134,10 +148,11 @@ async fn wait_out(connection: &Connection) {
     }
 }
 
-/// Writes all output that waits. `false` if the client is gone, or takes none for too long.
+/// Writes all output that waits. `false` if the client is gone, or is over its limits for too long.
 async fn drain(connection: &Rc<Connection>) -> bool {
+    let mut over_since: Option<Instant> = None;
     loop {
-        let written = {
+        let (written, left) = {
             let mut backlog = connection.backlog.borrow_mut();
             let Some(backlog) = backlog.as_mut() else { return true };
             if backlog.output_bytes() == 0 {
@@ -147,21 +162,32 @@ async fn drain(connection: &Rc<Connection>) -> bool {
             }
             let written = connection.write(&backlog.output[backlog.written..]);
             backlog.written += written.unwrap_or(0);
-            connection.session.client.set_pending_bytes(backlog.output_bytes());
-            written
+            (written, backlog.output_bytes())
         };
-        match written {
+        connection.session.client.set_pending_bytes(left);
+        let limit = connection.output_limit();
+        let patience = if limit.soft_bytes > 0 && left as u64 > limit.soft_bytes {
+            let over = over_since.get_or_insert_with(Instant::now).elapsed();
+            Duration::from_secs(limit.soft_s).saturating_sub(over).min(OUTPUT_STALL)
+        } else {
+            over_since = None;
+            OUTPUT_STALL
+        };
+        let goes_on = match written {
             None => return false,
-            Some(0) => match timeout(OUTPUT_STALL, connection.socket().writable()).await {
-                Ok(Ok(())) => {}
+            Some(0) => match timeout(patience, connection.socket().writable()).await {
+                Ok(Ok(())) => true,
                 Ok(Err(_)) => return false,
-                Err(_) => {
-                    connection.intake.counters().output_limit_disconnections.add(1);
-                    tracing::warn!(client = connection.session.client.id, "closed: takes no output");
-                    return false;
-                }
+                Err(_) => false,
             },
-            Some(_) => tokio::task::yield_now().await,
+            Some(_) => {
+                tokio::task::yield_now().await;
+                !patience.is_zero()
+            }
+        };
+        if !goes_on {
+            connection.give_up();
+            return false;
         }
     }
 }

@@ -224,12 +224,10 @@ impl Inbox {
             }),
             Decoder::Memcached(_) => Rules::Memcached(memcached::Rules {
                 item_bytes_max: settings.number(Key::MemcachedItemSizeMax) as usize,
-                authentication: if settings.text(Key::RequirePass).is_empty() {
-                    Authentication::Off
-                } else if anonymous {
-                    Authentication::Needed
-                } else {
-                    Authentication::Done
+                authentication: match (session.guarded, anonymous) {
+                    (false, _) => Authentication::Off,
+                    (true, true) => Authentication::Needed,
+                    (true, false) => Authentication::Done,
                 },
             }),
         }

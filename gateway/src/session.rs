@@ -12,6 +12,8 @@ use crate::registry::Client;
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) client: Arc<Client>,
+    /// Whether a password was set when it connected.
+    pub(crate) guarded: bool,
     context: Cell<Context>,
     dialect: Cell<Dialect>,
     attention: Cell<u8>,
@@ -42,6 +44,7 @@ impl Session {
         let context = Context { client_id: client.id, ..Context::default() };
         let session = Self {
             client,
+            guarded: anonymous,
             context: Cell::new(context),
             dialect: Cell::new(dialect),
             attention: Cell::new(0),

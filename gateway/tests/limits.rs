@@ -1,0 +1,138 @@
+//! What bounds a gateway: clients, memory, input, output, and its own end.
+
+mod fake;
+
+use std::io::{Read as _, Write as _};
+use std::net::Shutdown;
+use std::time::Duration;
+
+use fake::{Client, Server, array};
+use tidegate_gateway::{Config, Gateway};
+use tidegate_protocols::settings::Key;
+
+#[test]
+fn one_client_too_many_is_told_so() {
+    let server = Server::start_with(1, &[(Key::MaxClients, "2")]);
+    let mut clients = [server.client(), server.client()];
+    clients.iter_mut().for_each(|client| client.ask(b"PING\r\n", b"+PONG\r\n"));
+    let mut third = server.client();
+    third.expect(b"-ERR max number of clients reached\r\n");
+    third.expect_end();
+    let mut memcached = Client::connect(server.running.memcached().unwrap());
+    memcached.expect(b"ERROR Too many open connections\r\n");
+    memcached.expect_end();
+    let [mut first, _second] = clients;
+    first.ask(b"QUIT\r\n", b"+OK\r\n");
+    first.expect_end();
+    // The place is free as soon as the worker has buried the first client, which nobody is told.
+    let free = (0..1000).any(|_| {
+        let mut client = server.client();
+        client.send(b"PING\r\n");
+        client.line() == "+PONG"
+    });
+    assert!(free);
+    assert_eq!(server.running.shared().counters.totals().accepted, 3);
+}
+
+#[test]
+fn a_taken_port_is_named_with_the_flag_that_changes_it() {
+    let server = Server::start(1);
+    let config = Config { redis: server.running.redis(), memcached: None, workers: 1 };
+    let data = std::sync::Arc::new(fake::Handle(std::sync::Arc::default()));
+    let error = Gateway::start(&config, data, std::sync::Arc::default()).unwrap_err().to_string();
+    let address = server.running.redis().unwrap().to_string();
+    assert!(error.contains(&address) && error.contains("--redis-port"), "{error}");
+}
+
+#[test]
+fn bytes_that_are_no_request_are_answered_and_end_the_connection() {
+    let server = Server::start(1);
+    for (wire, reply) in [
+        (&b"*1\r\n:1\r\n"[..], &b"-ERR Protocol error: expected '$', got ':'\r\n"[..]),
+        (b"PING\r\n*1\r\n$-1\r\n", b"+PONG\r\n-ERR Protocol error: invalid bulk length\r\n"),
+        (b"*1\r\n$600000000\r\n", b"-ERR Protocol error: invalid bulk length\r\n"),
+        (b"*2147483648\r\n", b"-ERR Protocol error: invalid multibulk length\r\n"),
+        (b"GET \"a\r\n", b"-ERR Protocol error: unbalanced quotes in request\r\n"),
+        (&[b'x'; 70_000], b"-ERR Protocol error: too big inline request\r\n"),
+    ] {
+        let mut client = server.client();
+        client.ask(wire, reply);
+        client.expect_end();
+    }
+    server.client().ask(b"PING\r\n", b"+PONG\r\n");
+}
+
+#[test]
+fn a_client_that_reads_nothing_is_not_served_further_and_loses_nothing() {
+    let server = Server::start(1);
+    let value = vec![b'v'; 1024 * 1024];
+    server.client().ask(&array(&[b"SET", b"k", &value]), b"+OK\r\n");
+    let mut slow = server.client();
+    // 64 MiB of replies to what fits into one read; the sockets hold a few of them.
+    slow.send(&b"GET k\r\n".repeat(64));
+    let mut other = server.client();
+    let stuck = (0..10_000).any(|_| {
+        other.send(b"CLIENT LIST\r\n");
+        other.bulk().lines().any(|line| !line.contains(" omem=0 "))
+    });
+    assert!(stuck, "the slow client has no output waiting");
+    other.send(b"CLIENT LIST\r\n");
+    let list = other.bulk();
+    let waiting =
+        list.lines().filter_map(|line| line.split(" omem=").nth(1)?.split(' ').next()?.parse::<u64>().ok());
+    let most = waiting.max().unwrap();
+    assert!(most < 4 * 1024 * 1024, "{most} bytes wait for a client that reads nothing");
+    slow.send(b"PING\r\n");
+    let mut reply = format!("${}\r\n", value.len()).into_bytes();
+    reply.extend_from_slice(&value);
+    reply.extend_from_slice(b"\r\n");
+    for _ in 0..64 {
+        slow.expect(&reply);
+    }
+    slow.expect(b"+PONG\r\n");
+}
+
+#[test]
+fn output_over_the_hard_limit_closes_the_client() {
+    let server = Server::start_with(1, &[(Key::ClientOutputBufferLimit, "normal 2mb 0 0")]);
+    let value = vec![b'v'; 16 * 1024 * 1024];
+    server.client().ask(&array(&[b"SET", b"k", &value]), b"+OK\r\n");
+    let mut greedy = server.client();
+    greedy.send(b"GET k\r\n");
+    let mut got = Vec::new();
+    // The end comes before the value does; whether by FIN or RST is up to the kernel.
+    let _ = greedy.0.read_to_end(&mut got);
+    assert!(got.len() < value.len(), "{} bytes arrived", got.len());
+    assert_eq!(server.running.shared().counters.totals().output_limit_disconnections, 1);
+}
+
+#[test]
+fn the_end_answers_what_has_arrived_and_cuts_off_who_takes_nothing() {
+    let server = Server::start(2);
+    let value = vec![b'v'; 16 * 1024 * 1024];
+    server.client().ask(&array(&[b"SET", b"k", &value]), b"+OK\r\n");
+    let mut stuck = server.client();
+    stuck.ask(b"PING\r\nGET k\r\n", b"+PONG\r\n");
+    let mut clients: Vec<_> = (0..10).map(|_| server.client()).collect();
+    for client in &mut clients {
+        client.ask(b"PING\r\n", b"+PONG\r\n");
+        client.send(b"SET a 1\r\nGET a\r\n");
+    }
+    let address = server.running.redis().unwrap();
+    assert_eq!(server.running.shutdown(Duration::from_millis(500)), 1);
+    for client in &mut clients {
+        client.expect(b"+OK\r\n$1\r\n1\r\n");
+        client.expect_end();
+    }
+    assert!(std::net::TcpStream::connect(address).is_err(), "nobody listens any more");
+}
+
+#[test]
+fn a_client_that_has_said_all_it_wanted_still_gets_its_answers() {
+    let server = Server::start(1);
+    let mut client = server.client();
+    client.0.write_all(b"SET a 1\r\nGET a\r\n").unwrap();
+    client.0.shutdown(Shutdown::Write).unwrap();
+    client.expect(b"+OK\r\n$1\r\n1\r\n");
+    client.expect_end();
+}
