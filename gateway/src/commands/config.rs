@@ -7,18 +7,30 @@ use tidegate_protocols::{Args, Error, Reply};
 
 use super::Scope;
 
-/// `CONFIG GET pattern …`: each setting once whose name matches one of the patterns.
+/// `CONFIG GET pattern …`: each setting once whose name matches one of the patterns. One that is asked for
+/// by its name is called as the client calls it.
 pub(super) fn get(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) {
-    let patterns = args.from(2);
-    let fits =
-        |key: &Key| patterns.iter().any(|pattern| matches(pattern, key.row().name.as_bytes(), Case::Ignored));
-    let (map, mut found) = (reply.deferred(Collection::Map), 0);
-    for key in Key::all().filter(fits) {
-        reply.bulk(key.row().name.as_bytes());
-        reply.bulk(scope.shared.settings.show(key).as_bytes());
-        found += 1;
+    let (map, mut shown) = (reply.deferred(Collection::Map), Vec::new());
+    let mut show = |key: Key, name: &[u8]| {
+        if !shown.contains(&key) {
+            reply.bulk(name);
+            reply.bulk(scope.shared.settings.show(key).as_bytes());
+            shown.push(key);
+        }
+    };
+    for pattern in args.iter().skip(2) {
+        if !pattern.iter().any(|byte| b"[*?".contains(byte)) {
+            Key::named(pattern).into_iter().for_each(|key| show(key, pattern));
+            continue;
+        }
+        for key in Key::all() {
+            let name = key.row().name.as_bytes();
+            if matches(pattern, name, Case::Ignored) {
+                show(key, name);
+            }
+        }
     }
-    reply.finish(map, found);
+    reply.finish(map, shown.len());
 }
 
 /// `CONFIG SET name value …`: all of them, or none and the reason.

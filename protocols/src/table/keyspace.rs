@@ -214,7 +214,7 @@ family! {
         .cost("O(N), N the number of samples.")
         .since("4.0.0").keys(READ_SECOND).flags(READ);
 
-    DebugObject = "DEBUG|OBJECT" "key [FAST]" .group("server")
+    DebugObject = "DEBUG|OBJECT" "key" .group("server")
         .summary("Describes how the value of a key is kept in memory.")
         .keys(READ_SECOND)
         .flags(Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE));
