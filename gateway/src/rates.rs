@@ -7,8 +7,9 @@ use crate::counters::Totals;
 /// Samples a mean is taken over. Source: Redis `STATS_METRIC_SAMPLES`.
 const SAMPLES: usize = 16;
 
-/// Milliseconds between two samples. Source: Redis `serverCron`.
-const SAMPLE_MS: u64 = 100;
+/// Milliseconds between two samples, at least; workers look ten times a second unless `hz` says otherwise,
+/// and not to the millisecond.
+const SAMPLE_MS: u64 = 90;
 
 /// Something a second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

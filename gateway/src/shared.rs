@@ -130,6 +130,13 @@ impl Shared {
         self.store.figures()
     }
 
+    /// Called several times a second by every worker: one of them takes a sample when it is time.
+    pub(crate) fn sample_rates(&self, now_ms: u64) {
+        if self.rates.is_due(now_ms) {
+            self.rates.sample(now_ms, &self.counters.totals());
+        }
+    }
+
     /// Gives memory that is not in use back to the system.
     pub(crate) fn purge(&self) {
         self.store.purge();

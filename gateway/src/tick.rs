@@ -375,6 +375,7 @@ impl<W: Worker> Tick<W> {
     /// A slice of background work, if it is due; more slices follow as long as there is work for them.
     async fn maintain(&mut self) {
         if self.intake.maintenance_due.take() {
+            self.intake.shared.sample_rates(now_ms());
             let hz = self.intake.shared.settings.number(Key::Hz).max(1) as u32;
             self.maintenance_left = Duration::from_secs(1) / hz / MAINTAIN_SHARE;
         }
