@@ -91,7 +91,7 @@ impl Acceptor {
         let (worker, _) = loads.min_by_key(|(_, load)| *load).expect("there is a worker");
         self.shared.load[worker].fetch_add(1, Relaxed);
         // A worker that is gone is one that has been told to end, as we have.
-        let _ = self.workers[worker].send(Message::Admit(stream, family));
+        let _ = self.workers[worker].send(Message::Admit(self.shared.registry.next_id(), stream, family));
     }
 
     fn refusal(&self, stream: &TcpStream, family: Family) -> Option<&'static [u8]> {

@@ -188,22 +188,19 @@ impl Batch {
         for index in range {
             let decoded = self.requests[index];
             let first_span = into.spans.len();
-            let place = match decoded.large {
-                Some(large) => {
-                    into.take_large(std::mem::take(&mut self.large[large as usize]));
-                    let spans = &self.spans[decoded.spans.0 as usize..decoded.spans.1 as usize];
-                    into.spans.extend_from_slice(spans);
-                    Place::Large
+            let place = if let Some(large) = decoded.large {
+                into.take_large(std::mem::take(&mut self.large[large as usize]));
+                let spans = &self.spans[decoded.spans.0 as usize..decoded.spans.1 as usize];
+                into.spans.extend_from_slice(spans);
+                Place::Large
+            } else {
+                let begin = into.used;
+                for arg in self.args(&decoded).iter() {
+                    let at = into.used - begin;
+                    into.write(arg);
+                    into.spans.push(Span::new(at, at + arg.len()));
                 }
-                None => {
-                    let begin = into.used;
-                    for arg in self.args(&decoded).iter() {
-                        let at = into.used - begin;
-                        into.write(arg);
-                        into.spans.push(Span::new(at, at + arg.len()));
-                    }
-                    Place::Arena(begin)
-                }
+                Place::Arena(begin)
             };
             let item = self.items[decoded.item as usize];
             into.push(connection, (decoded.ask, decoded.dialect), place, first_span, Some(&item));

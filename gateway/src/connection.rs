@@ -128,13 +128,21 @@ pub(crate) async fn serve(connection: Rc<Connection>, mut reader: OwnedReadHalf)
         let counters = intake.counters();
         counters.reads.add(1);
         counters.protocols[Protocol::from(connection.session.dialect()) as usize].bytes_in.add(bytes as u64);
-        let reading = if large {
+        let mut reading = if large {
             intake.has_room().await;
             inbox.decode_large(&connection)
         } else {
             inbox.decode(&connection, bytes)
         };
         intake.work.wake();
+        while reading == Reading::Rests {
+            tokio::task::yield_now().await;
+            if !intake.is_busy_with(&connection) {
+                intake.has_room().await;
+                reading = inbox.decode(&connection, 0);
+                intake.work.wake();
+            }
+        }
         if reading == Reading::Ends {
             break;
         }

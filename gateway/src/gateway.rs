@@ -81,12 +81,13 @@ impl Gateway {
         let workers = config.workers.max(1);
         let (messages, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| unbounded_channel()).unzip();
         let registry = Registry::new(messages.clone());
-        let shared = Arc::new(Shared::new(Arc::clone(&data), settings, registry, workers, addresses));
-        let workers = receivers
+        let handles: Vec<_> = receivers.into_iter().map(|receiver| (receiver, Arc::clone(&data))).collect();
+        let shared = Arc::new(Shared::new(data, settings, registry, workers, addresses));
+        let workers = handles
             .into_iter()
             .enumerate()
-            .map(|(index, receiver)| {
-                let (data, shared) = (Arc::clone(&data), Arc::clone(&shared));
+            .map(|(index, (receiver, data))| {
+                let shared = Arc::clone(&shared);
                 spawn(&format!("worker-{index}"), move || worker::run(index, &*data, &shared, receiver))
             })
             .collect::<Result<_, _>>()?;

@@ -79,6 +79,9 @@ enum Found {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reading {
     GoesOn,
+    /// What has arrived is decoded further when the last request has been executed: it may be the login that
+    /// decides how.
+    Rests,
     Ends,
 }
 
@@ -156,6 +159,10 @@ impl Inbox {
                 let ask = resolved(ask, &request, &batch.spans[first_span..]);
                 batch.take_large(request);
                 batch.push(connection, (ask, dialect), Place::Large, first_span, item.as_ref());
+                if !self.rest.is_empty() && connection.session.may_log_in() {
+                    self.missing = 0;
+                    return Reading::Rests;
+                }
             }
             Found::Empty(bytes) => {
                 self.rest.drain(..bytes);
@@ -195,6 +202,10 @@ impl Inbox {
                     let ask = resolved(ask, &batch.arena[begin..], &batch.spans[first_span..]);
                     batch.used = begin + bytes;
                     batch.push(connection, (ask, dialect), Place::Arena(begin), first_span, item.as_ref());
+                    if batch.used < end && connection.session.may_log_in() {
+                        self.rest = batch.arena[batch.used..end].to_vec();
+                        return Reading::Rests;
+                    }
                 }
                 Found::Empty(bytes) => batch.used = begin + bytes,
                 Found::More(missing) => {

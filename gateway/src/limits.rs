@@ -26,7 +26,7 @@ pub(crate) const OUTPUT_BYTES_SOFT: usize = 1024 * 1024;
 pub(crate) const OUTPUT_BYTES_MAX: usize = 1024 * 1024 * 1024;
 
 /// How long a client may take nothing of the output that waits for it.
-pub(crate) const OUTPUT_STALL: Duration = Duration::from_secs(60);
+pub(crate) const OUTPUT_STALL: Duration = Duration::from_mins(1);
 
 /// Bytes of capacity that buffers of a worker keep from one tick to the next.
 pub(crate) const KEPT_BYTES: usize = 4 * 1024 * 1024;

@@ -28,7 +28,7 @@ pub struct Client {
     /// When it connected, in Unix milliseconds.
     pub created_ms: u64,
     /// The number of its socket.
-    pub descriptor: i32,
+    pub descriptor: usize,
     worker: usize,
     last_ms: AtomicU64,
     command: AtomicU32,
@@ -154,16 +154,21 @@ impl Registry {
         Self { clients: DashMap::new(), next_id: AtomicU64::new(1), workers }
     }
 
+    /// The number of the next client; they are given in the order clients are accepted.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Relaxed)
+    }
+
     pub(crate) fn add(
         &self,
-        worker: usize,
-        descriptor: i32,
+        id: u64,
+        [worker, descriptor]: [usize; 2],
         [address, local_address]: [SocketAddr; 2],
         dialect: Dialect,
         now_ms: u64,
     ) -> Arc<Client> {
         let client = Arc::new(Client {
-            id: self.next_id.fetch_add(1, Relaxed),
+            id,
             address,
             local_address,
             created_ms: now_ms,

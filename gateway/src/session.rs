@@ -92,6 +92,12 @@ impl Session {
         self.attention.get() & attention as u8 != 0
     }
 
+    /// Whether its next request may decide what the one after that is allowed.
+    #[inline]
+    pub(crate) fn may_log_in(&self) -> bool {
+        self.guarded && self.has(Attention::Anonymous)
+    }
+
     pub(crate) fn put(&self, attention: Attention, on: bool) {
         let others = self.attention.get() & !(attention as u8);
         self.attention.set(if on { others | attention as u8 } else { others });

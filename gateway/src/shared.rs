@@ -169,11 +169,11 @@ pub(crate) fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_millis() as u64
 }
 
-/// Forty hexadecimal digits nobody else has: the standard library's random hash keys, five times.
+/// Forty hexadecimal digits nobody else has, from the standard library's random hash keys.
 fn run_id() -> String {
     use std::hash::{BuildHasher, RandomState};
-    let digits: String = (0..3).map(|part| format!("{:016x}", RandomState::new().hash_one(part))).collect();
-    digits[..40].to_owned()
+    let [a, b, c] = [0, 1, 2].map(|part| RandomState::new().hash_one(part));
+    format!("{a:016x}{b:016x}{:08x}", c as u32)
 }
 
 /// `CLIENT PAUSE`: until when, and what, is held back.

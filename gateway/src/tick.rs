@@ -202,8 +202,8 @@ impl<W: Worker> Tick<W> {
         let mark = self.output.len();
         let mut reply = Reply::new(&mut self.output, dialect);
         let began = self.watch.begin(row);
+        let scope = Scope { session, shared: &self.intake.shared, now_ms: self.now_ms };
         let outcome = if row.route == Route::Gateway {
-            let scope = Scope { session, shared: &self.intake.shared, now_ms: self.now_ms };
             commands::execute(&request, &scope, &mut reply)
         } else {
             self.data.execute(&request, prepared, &session.context(), &mut reply)
@@ -220,10 +220,7 @@ impl<W: Worker> Tick<W> {
         session.client.heard_of(self.now_ms, row);
         match began {
             None => self.watch.share(row),
-            Some(began) => {
-                let shared = &self.intake.shared;
-                self.watch.record(began, &request, &session.client, self.now_ms, shared, counters);
-            }
+            Some(began) => self.watch.record(began, &request, &scope, counters),
         }
         self.at.request += 1;
         if row.route == Route::Gateway {

@@ -11,9 +11,8 @@ use tidegate_protocols::table::connection::Connection as Verbs;
 use tidegate_protocols::table::server::Server;
 use tidegate_protocols::{Request, Row, Verb};
 
+use crate::commands::Scope;
 use crate::counters::WorkerCounters;
-use crate::registry::Client;
-use crate::shared::Shared;
 use crate::slow_log::{SlowEntry, trimmed};
 
 /// Threshold of the slow log, in µs, below which a share of a stretch's time is not exact enough.
@@ -62,11 +61,10 @@ impl Stopwatch {
         &mut self,
         began: Instant,
         request: &Request<'_>,
-        client: &Client,
-        now_ms: u64,
-        shared: &Shared,
+        scope: &Scope<'_>,
         counters: &WorkerCounters,
     ) {
+        let Scope { shared, now_ms, .. } = *scope;
         let nanos = began.elapsed().as_nanos() as u64;
         self.apart_nanos += nanos;
         counters.command(request.row.verb).called(nanos);
@@ -82,8 +80,8 @@ impl Stopwatch {
                 unix_s: now_ms / 1000,
                 micros,
                 arguments: loggable(request),
-                address: client.address.to_string(),
-                name: client.texts().name.into(),
+                address: scope.client().address.to_string(),
+                name: scope.client().texts().name.into(),
             };
             shared.slow_log.record(entry, shared.settings.number(Key::SlowlogMaxLen) as usize);
         }
@@ -107,10 +105,9 @@ impl Stopwatch {
 fn loggable(request: &Request<'_>) -> Vec<Box<[u8]>> {
     let mut arguments = trimmed(&request.args);
     let secret = match request.row.verb {
-        Verb::Connection(Verbs::Auth) => 1,
+        Verb::Connection(Verbs::Auth) | Verb::MemcachedServer(_) => 1,
         Verb::Connection(Verbs::Hello) => 2,
         Verb::Server(Server::ConfigSet) => 3,
-        Verb::MemcachedServer(_) => 1,
         _ => return arguments,
     };
     for argument in arguments.iter_mut().skip(secret) {

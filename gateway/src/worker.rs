@@ -28,8 +28,8 @@ const EVENT_INTERVAL: u32 = 256;
 /// What a worker is told by other threads.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// A client has connected.
-    Admit(StdStream, Family),
+    /// A client has connected and has been given this number.
+    Admit(u64, StdStream, Family),
     /// A client has to be closed.
     Kill(u64),
     /// Answer what has arrived, then end; at the latest after this time.
@@ -57,7 +57,7 @@ pub(crate) fn run<D: Data>(
         let mut limit = Duration::ZERO;
         while let Some(message) = messages.recv().await {
             match message {
-                Message::Admit(stream, family) => admit(&intake, stream, family),
+                Message::Admit(id, stream, family) => admit(&intake, id, stream, family),
                 Message::Kill(id) => {
                     if let Some(connection) = intake.get(id) {
                         connection.end();
@@ -74,14 +74,14 @@ pub(crate) fn run<D: Data>(
 }
 
 /// Makes a connection of a socket.
-fn admit(intake: &Rc<Intake>, stream: StdStream, family: Family) {
-    if let Err(error) = try_admit(intake, stream, family) {
+fn admit(intake: &Rc<Intake>, id: u64, stream: StdStream, family: Family) {
+    if let Err(error) = try_admit(intake, id, stream, family) {
         tracing::debug!(%error, "a client was gone before it was served");
         intake.shared.load[intake.index].fetch_sub(1, Relaxed);
     }
 }
 
-fn try_admit(intake: &Rc<Intake>, stream: StdStream, family: Family) -> std::io::Result<()> {
+fn try_admit(intake: &Rc<Intake>, id: u64, stream: StdStream, family: Family) -> std::io::Result<()> {
     let shared = &intake.shared;
     let addresses = [stream.peer_addr()?, stream.local_addr()?];
     let keepalive_s = shared.settings.number(Key::TcpKeepalive) as u64;
@@ -94,9 +94,9 @@ fn try_admit(intake: &Rc<Intake>, stream: StdStream, family: Family) -> std::io:
         SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
     }
     stream.set_nodelay(true)?;
-    let descriptor = std::os::fd::AsRawFd::as_raw_fd(&stream);
+    let descriptor = std::os::fd::AsRawFd::as_raw_fd(&stream) as usize;
     let (reader, writer) = TcpStream::from_std(stream)?.into_split();
-    let client = shared.registry.add(intake.index, descriptor, addresses, family.dialect(), now_ms());
+    let client = shared.registry.add(id, [intake.index, descriptor], addresses, family.dialect(), now_ms());
     let anonymous = !shared.settings.text(Key::RequirePass).is_empty();
     let session = Session::new(client, family.dialect(), anonymous);
     let connection = Rc::new(Connection::new(session, Rc::clone(intake), family, writer));

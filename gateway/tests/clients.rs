@@ -1,4 +1,5 @@
 //! What clients can say about themselves and each other, and what that changes.
+#![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 mod fake;
 
@@ -48,6 +49,12 @@ fn nothing_but_a_login_is_answered_until_the_password_is_given() {
     client.ask(b"HELLO 2 AUTH default nope\r\n", wrong);
     client.ask(b"AUTH secret\r\nGET k\r\n", b"+OK\r\n$-1\r\n");
     client.ask(b"RESET\r\nGET k\r\n", b"+RESET\r\n-NOAUTH Authentication required.\r\n");
+    let mut pipelining = server.client();
+    pipelining
+        .send(&[&b"PING\r\nAUTH secret\r\n*20\r\n$4\r\nPING\r\n"[..], &b"$1\r\nx\r\n".repeat(19)].concat());
+    pipelining.expect(
+        b"-NOAUTH Authentication required.\r\n+OK\r\n-ERR wrong number of arguments for 'ping' command\r\n",
+    );
     let mut large = server.client();
     large.ask(b"*100\r\n", b"-ERR Protocol error: unauthenticated multibulk length\r\n");
     large.expect_end();

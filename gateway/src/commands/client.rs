@@ -11,67 +11,16 @@ use crate::registry::Client;
 use crate::session::Attention;
 use crate::shared::PauseKind;
 
-const HELP: &[&str] = &[
-    "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-    "CACHING (YES|NO)",
-    "    Says whether the keys of the next command are tracked.",
-    "GETNAME",
-    "    The name of this connection.",
-    "GETREDIR",
-    "    The client that tracking is redirected to, or -1.",
-    "ID",
-    "    The number of this connection.",
-    "INFO",
-    "    A line on this connection.",
-    "KILL <ip:port>",
-    "    Closes the connection from there.",
-    "KILL <option> <value> [<option> <value> [...]]",
-    "    Closes all connections that fit every option:",
-    "    * ID <client-id>",
-    "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
-    "    * USER <username>",
-    "    * ADDR <ip:port>, LADDR <ip:port>",
-    "      Where the client is, and where it has connected to.",
-    "    * SKIPME (YES|NO)",
-    "      Whether this connection is spared; it is unless told otherwise.",
-    "LIST [TYPE (NORMAL|MASTER|REPLICA|PUBSUB) | ID <client-id> [...]]",
-    "    A line on each connection, or on those that fit.",
-    "NO-EVICT (ON|OFF)",
-    "    Whether this connection is kept when memory is short.",
-    "NO-TOUCH (ON|OFF)",
-    "    Whether reads of this connection leave no trace in LRU and LFU.",
-    "PAUSE <timeout> [WRITE|ALL]",
-    "    Holds back all commands, or those that write, for so many milliseconds.",
-    "REPLY (ON|OFF|SKIP)",
-    "    Whether commands of this connection are answered.",
-    "SETINFO (LIB-NAME|LIB-VER) <value>",
-    "    Names the client's library, or its version.",
-    "SETNAME <name>",
-    "    Names this connection.",
-    "TRACKING (ON|OFF) [...]",
-    "    Client-side caching; not available here.",
-    "TRACKINGINFO",
-    "    The state of tracking of this connection.",
-    "UNBLOCK <client-id> [TIMEOUT|ERROR]",
-    "    Ends the waiting of a blocked client.",
-    "UNPAUSE",
-    "    Ends a pause.",
-    "HELP",
-    "    This text.",
-];
+/// Why `CLIENT CACHING` is refused: nobody tracks. Source: Redis `clientCommand`.
+pub(super) const NOT_TRACKING: Error = Error::Text(
+    "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",
+);
 
-pub(super) fn help(reply: &mut Reply<'_>) -> Result<(), Error> {
-    reply.array(HELP.len());
-    HELP.iter().for_each(|line| reply.simple(line));
-    Ok(())
-}
-
-pub(super) fn getname(scope: &Scope<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+pub(super) fn getname(scope: &Scope<'_>, reply: &mut Reply<'_>) {
     match scope.client().texts().name.as_bytes() {
         b"" => reply.null(),
         name => reply.bulk(name),
     }
-    Ok(())
 }
 
 pub(super) fn setname(text: &[u8], scope: &Scope<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
@@ -185,14 +134,6 @@ pub(super) fn unblock(args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Erro
     Ok(())
 }
 
-pub(super) fn caching(args: &Args<'_>, _reply: &mut Reply<'_>) -> Result<(), Error> {
-    debug_assert_eq!(args.len(), 3, "the row says so");
-    Err(Error::Text(
-        "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode \
-         enabled",
-    ))
-}
-
 pub(super) fn tracking(args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     if on_or_off(args.at(2))? {
         return Err(Error::Text("ERR Client tracking is not available"));
@@ -201,7 +142,7 @@ pub(super) fn tracking(args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Err
     Ok(())
 }
 
-pub(super) fn trackinginfo(reply: &mut Reply<'_>) -> Result<(), Error> {
+pub(super) fn trackinginfo(reply: &mut Reply<'_>) {
     reply.map(3);
     reply.bulk(b"flags");
     reply.set(1);
@@ -210,14 +151,12 @@ pub(super) fn trackinginfo(reply: &mut Reply<'_>) -> Result<(), Error> {
     reply.integer(-1);
     reply.bulk(b"prefixes");
     reply.array(0);
-    Ok(())
 }
 
-pub(super) fn info(scope: &Scope<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+pub(super) fn info(scope: &Scope<'_>, reply: &mut Reply<'_>) {
     let mut text = String::new();
     describe(scope.client(), scope.now_ms, &mut text);
     reply.verbatim(*b"txt", text.as_bytes());
-    Ok(())
 }
 
 pub(super) fn list(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {

@@ -2,7 +2,8 @@
 
 use tidegate_protocols::number::integer;
 use tidegate_protocols::table::connection::Connection;
-use tidegate_protocols::{Error, Reply, Request, limits};
+use tidegate_protocols::table::help;
+use tidegate_protocols::{Args, Error, Reply, Request, limits};
 
 use super::{Scope, client, hello};
 
@@ -14,59 +15,47 @@ pub(super) fn execute(
 ) -> Result<(), Error> {
     let args = &request.args;
     match verb {
-        Connection::Auth => hello::auth(args, scope, reply),
-        Connection::Hello => hello::hello(args, scope, reply),
-        Connection::Ping => ping(request, reply),
-        Connection::Echo => {
-            let [message] = args.fixed();
-            reply.bulk(message);
-            Ok(())
-        }
+        Connection::Auth => hello::auth(args, scope, reply)?,
+        Connection::Hello => hello::hello(args, scope, reply)?,
+        Connection::Ping => ping(args, reply)?,
+        Connection::Echo => reply.bulk(args.at(1)),
         Connection::Quit => {
             scope.close();
             reply.ok();
-            Ok(())
         }
         Connection::Reset => {
             scope.session.reset(hello::needs_password(scope));
             reply.simple("RESET");
-            Ok(())
         }
-        Connection::Select => select(args.fixed(), scope, reply),
-        Connection::Client => super::no_subcommand("client"),
-        Connection::ClientCaching => client::caching(args, reply),
+        Connection::Select => select(args.fixed(), scope, reply)?,
+        Connection::Client => return super::no_subcommand("client"),
+        Connection::ClientCaching => return Err(client::NOT_TRACKING),
         Connection::ClientGetname => client::getname(scope, reply),
-        Connection::ClientGetredir => {
-            reply.integer(-1);
-            Ok(())
-        }
-        Connection::ClientHelp => client::help(reply),
-        Connection::ClientId => {
-            reply.integer(scope.client().id as i64);
-            Ok(())
-        }
+        Connection::ClientGetredir => reply.integer(-1),
+        Connection::ClientHelp => help(request.row, reply),
+        Connection::ClientId => reply.integer(scope.client().id as i64),
         Connection::ClientInfo => client::info(scope, reply),
-        Connection::ClientKill => client::kill(args, scope, reply),
-        Connection::ClientList => client::list(args, scope, reply),
-        Connection::ClientNoEvict => client::no_evict(args.at(2), scope, reply),
-        Connection::ClientNoTouch => client::no_touch(args.at(2), scope, reply),
-        Connection::ClientPause => client::pause(args, scope, reply),
-        Connection::ClientReply => client::reply(args.at(2), scope, reply),
-        Connection::ClientSetinfo => client::setinfo(args, scope, reply),
-        Connection::ClientSetname => client::setname(args.at(2), scope, reply),
-        Connection::ClientTracking => client::tracking(args, reply),
+        Connection::ClientKill => client::kill(args, scope, reply)?,
+        Connection::ClientList => client::list(args, scope, reply)?,
+        Connection::ClientNoEvict => client::no_evict(args.at(2), scope, reply)?,
+        Connection::ClientNoTouch => client::no_touch(args.at(2), scope, reply)?,
+        Connection::ClientPause => client::pause(args, scope, reply)?,
+        Connection::ClientReply => client::reply(args.at(2), scope, reply)?,
+        Connection::ClientSetinfo => client::setinfo(args, scope, reply)?,
+        Connection::ClientSetname => client::setname(args.at(2), scope, reply)?,
+        Connection::ClientTracking => client::tracking(args, reply)?,
         Connection::ClientTrackinginfo => client::trackinginfo(reply),
-        Connection::ClientUnblock => client::unblock(args, reply),
+        Connection::ClientUnblock => client::unblock(args, reply)?,
         Connection::ClientUnpause => {
             scope.shared.pause.end();
             reply.ok();
-            Ok(())
         }
     }
+    Ok(())
 }
 
-fn ping(request: &Request<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    match (request.args.len(), request.args.get(1)) {
+fn ping(args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    match (args.len(), args.get(1)) {
         (1, _) => reply.simple("PONG"),
         (2, Some(message)) => reply.bulk(message),
         _ => return Err(Error::Arity("ping")),
