@@ -85,10 +85,10 @@ mod tests {
         let (rates, mut totals) = (Rates::default(), Totals::default());
         assert!(rates.is_due(0));
         for round in 0..=SAMPLES as u64 {
-            totals.protocols[0].bytes_in = round * 50;
+            totals.protocols[0].bytes_in = round * SAMPLE_MS;
             rates.sample(1000 + round * SAMPLE_MS, &totals);
         }
         assert!(!rates.is_due(1000 + SAMPLES as u64 * SAMPLE_MS));
-        assert_eq!(rates.now(), Rate { bytes_in: 500, ..Rate::default() });
+        assert_eq!(rates.now(), Rate { bytes_in: 1000, ..Rate::default() });
     }
 }
