@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::net::{TcpListener as StdListener, TcpStream};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -10,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
+use tokio::task::LocalSet;
 use tokio::time::sleep;
 
 use crate::inbox::Family;
@@ -22,9 +24,14 @@ use crate::worker::Message;
 const TOO_MANY: [&[u8]; 2] =
     [b"-ERR max number of clients reached\r\n", b"ERROR Too many open connections\r\n"];
 
-/// What a client from another machine is told while there is no password. Source: Redis
-/// `acceptCommonHandler`.
-const PROTECTED: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is enabled \
+/// What a client from another machine is told while there is no password, by port. Source: Redis
+/// `acceptCommonHandler`; memcached has no such mode.
+const PROTECTED: [&[u8]; 2] = [PROTECTED_REDIS, PROTECTED_MEMCACHED];
+
+const PROTECTED_MEMCACHED: &[u8] =
+    b"SERVER_ERROR protected mode: set a password with --requirepass or start with --protected-mode no\r\n";
+
+const PROTECTED_REDIS: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is enabled \
 and no password is set for the default user. In this mode connections are only accepted from the loopback \
 interface. If you want to connect from external computers to Redis you may adopt one of the following \
 solutions: 1) Just disable protected mode sending the command 'CONFIG SET protected-mode no' from the loopback \
@@ -44,27 +51,24 @@ pub(crate) struct Acceptor {
 
 impl Acceptor {
     /// Runs until `end` becomes true, then closes the listeners.
-    pub(crate) fn run(&self, listeners: Vec<(StdListener, Family)>, mut end: watch::Receiver<bool>) {
+    pub(crate) fn run(self, listeners: Vec<(StdListener, Family)>, mut end: watch::Receiver<bool>) {
         let runtime = Builder::new_current_thread()
             .enable_io()
             .enable_time()
             .build()
             .expect("a runtime needs a few descriptors, and the process has just begun");
-        runtime.block_on(async {
-            let mut listeners = listeners.into_iter();
-            let first = listeners.next();
-            let second = listeners.next();
-            debug_assert!(listeners.next().is_none(), "there are two families");
-            tokio::select! {
-                () = self.listen(first) => {}
-                () = self.listen(second) => {}
-                _ = end.wait_for(|end| *end) => {}
-            }
+        let acceptor = Rc::new(self);
+        let tasks = LocalSet::new();
+        for (listener, family) in listeners {
+            tasks.spawn_local(Rc::clone(&acceptor).listen(listener, family));
+        }
+        tasks.block_on(&runtime, async {
+            // An error is a gateway that is gone, which is an end too.
+            let _ = end.wait_for(|end| *end).await;
         });
     }
 
-    async fn listen(&self, listener: Option<(StdListener, Family)>) {
-        let Some((listener, family)) = listener else { return std::future::pending().await };
+    async fn listen(self: Rc<Self>, listener: StdListener, family: Family) {
         let listener =
             TcpListener::from_std(listener).expect("a listener that does not block can be waited for");
         loop {
@@ -100,13 +104,11 @@ impl Acceptor {
         if clients >= settings.number(Key::MaxClients) as usize {
             return Some(TOO_MANY[usize::from(family == Family::Memcached)]);
         }
-        let protected = family == Family::Redis
-            && settings.number(Key::ProtectedMode) == 1
-            && settings.text(Key::RequirePass).is_empty();
-        if !protected {
+        // Both families reach the same keys, so neither may be a way around the other's protection.
+        if !settings.is_on(Key::ProtectedMode) || !settings.text(Key::RequirePass).is_empty() {
             return None;
         }
         let near = stream.peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback());
-        (!near).then_some(PROTECTED)
+        (!near).then_some(PROTECTED[usize::from(family == Family::Memcached)])
     }
 }

@@ -10,13 +10,12 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 use tidegate_protocols::data::Data;
-use tidegate_protocols::settings::Settings;
+use tidegate_protocols::settings::{Key, Settings};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 
 use crate::acceptor::Acceptor;
 use crate::inbox::Family;
-use crate::limits::LISTEN_BACKLOG;
 use crate::registry::Registry;
 use crate::shared::Shared;
 use crate::worker::{self, Message};
@@ -24,10 +23,10 @@ use crate::worker::{self, Message};
 /// Where a gateway listens and how many threads it has.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where Redis clients are listened to; `None` is nowhere, port 0 lets the system choose.
-    pub redis: Option<SocketAddr>,
+    /// Where Redis clients are listened to; port 0 lets the system choose.
+    pub redis: Vec<SocketAddr>,
     /// Where Memcached clients are listened to; see `redis`.
-    pub memcached: Option<SocketAddr>,
+    pub memcached: Vec<SocketAddr>,
     /// Worker threads; at least 1.
     pub workers: usize,
 }
@@ -75,9 +74,11 @@ impl Gateway {
         data: Arc<D>,
         settings: Arc<Settings>,
     ) -> Result<Running, StartError> {
-        let redis = listen(config.redis, "Redis", "--redis-port")?;
-        let memcached = listen(config.memcached, "Memcached", "--memcached-port")?;
-        let addresses = [&redis, &memcached].map(|listener| listener.as_ref().map(|(_, address)| *address));
+        let backlog = settings.number(Key::TcpBacklog) as i32;
+        let redis = listen(&config.redis, backlog, "Redis", "--redis-port")?;
+        let memcached = listen(&config.memcached, backlog, "Memcached", "--memcached-port")?;
+        let addresses =
+            [&redis, &memcached].map(|listeners| listeners.iter().map(|(_, address)| *address).collect());
         let workers = config.workers.max(1);
         let (messages, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| unbounded_channel()).unzip();
         let registry = Registry::new(messages.clone());
@@ -95,7 +96,9 @@ impl Gateway {
         let families = [(redis, Family::Redis), (memcached, Family::Memcached)];
         let listeners = families
             .into_iter()
-            .filter_map(|(listener, family)| listener.map(|(listener, _)| (listener, family)))
+            .flat_map(|(listeners, family)| {
+                listeners.into_iter().map(move |(listener, _)| (listener, family))
+            })
             .collect();
         let acceptor = Acceptor { shared: Arc::clone(&shared), workers: messages.clone() };
         let acceptor = spawn("acceptor", move || acceptor.run(listeners, ended))?;
@@ -110,13 +113,13 @@ impl Running {
     }
 
     /// Where Redis clients are listened to.
-    pub fn redis(&self) -> Option<SocketAddr> {
-        self.shared.redis
+    pub fn redis(&self) -> &[SocketAddr] {
+        &self.shared.redis
     }
 
     /// Where Memcached clients are listened to.
-    pub fn memcached(&self) -> Option<SocketAddr> {
-        self.shared.memcached
+    pub fn memcached(&self) -> &[SocketAddr] {
+        &self.shared.memcached
     }
 
     /// Becomes true when a client has asked for the end (`SHUTDOWN`).
@@ -146,22 +149,22 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 }
 
 fn listen(
-    address: Option<SocketAddr>,
+    addresses: &[SocketAddr],
+    backlog: i32,
     family: &'static str,
     option: &'static str,
-) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {
-    let Some(address) = address else { return Ok(None) };
-    let listener = bind(address).and_then(|listener| {
-        let address = listener.local_addr()?;
-        Ok((listener, address))
-    });
-    match listener {
-        Ok(listener) => Ok(Some(listener)),
-        Err(source) => Err(StartError::Listen { family, address, source, option }),
-    }
+) -> Result<Vec<(TcpListener, SocketAddr)>, StartError> {
+    let listener = |&address: &SocketAddr| {
+        let listener = bind(address, backlog).and_then(|listener| {
+            let address = listener.local_addr()?;
+            Ok((listener, address))
+        });
+        listener.map_err(|source| StartError::Listen { family, address, source, option })
+    };
+    addresses.iter().map(listener).collect()
 }
 
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+fn bind(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A server that restarts finds its port in TIME_WAIT.
     socket.set_reuse_address(true)?;
@@ -169,7 +172,7 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
         socket.set_only_v6(true)?;
     }
     socket.bind(&address.into())?;
-    socket.listen(LISTEN_BACKLOG)?;
+    socket.listen(backlog)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
 }

@@ -31,9 +31,6 @@ pub(crate) const OUTPUT_STALL: Duration = Duration::from_mins(1);
 /// Bytes of capacity that buffers of a worker keep from one tick to the next.
 pub(crate) const KEPT_BYTES: usize = 4 * 1024 * 1024;
 
-/// Connections the kernel may hold for us before they are accepted. Source: Redis `tcp-backlog`.
-pub(crate) const LISTEN_BACKLOG: i32 = 511;
-
 /// How long the acceptor rests when the process has no descriptors left.
 pub(crate) const ACCEPT_REST: Duration = Duration::from_millis(100);
 

@@ -41,9 +41,9 @@ pub struct Shared {
     /// How many workers there are.
     pub workers: usize,
     /// Where Redis clients are listened to.
-    pub redis: Option<SocketAddr>,
+    pub redis: Vec<SocketAddr>,
     /// Where Memcached clients are listened to.
-    pub memcached: Option<SocketAddr>,
+    pub memcached: Vec<SocketAddr>,
     /// Connections of each worker, counted from when they are handed to it.
     pub(crate) load: Box<[AtomicUsize]>,
     /// Connections that were not done when their worker had to end.
@@ -101,7 +101,7 @@ impl Shared {
         settings: Arc<Settings>,
         registry: Registry,
         workers: usize,
-        [redis, memcached]: [Option<SocketAddr>; 2],
+        [redis, memcached]: [Vec<SocketAddr>; 2],
     ) -> Self {
         Self {
             settings,

@@ -13,27 +13,26 @@ const ADDRESSES_MAX: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Taken {
     pub(crate) address: SocketAddr,
-    /// The setting that names the port.
-    pub(crate) key: Key,
+    /// The flag that changes the port.
+    pub(crate) flag: &'static str,
     pub(crate) error: io::Error,
 }
 
 impl fmt::Display for Taken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { address, key, error } = self;
-        let flag = crate::options::name(*key);
+        let Self { address, flag, error } = self;
         match error.kind() {
             io::ErrorKind::AddrInUse => write!(
                 f,
-                "{address} is taken by another program: choose another port with --{flag}, or 0 to do without"
+                "{address} is taken by another program: choose another port with {flag}, or 0 to do without"
             ),
             io::ErrorKind::PermissionDenied => {
-                write!(f, "{address} needs privileges: choose a port above 1023 with --{flag}")
+                write!(f, "{address} needs privileges: choose a port above 1023 with {flag}")
             }
             io::ErrorKind::AddrNotAvailable => {
                 write!(f, "{address} is no address of this machine: choose another with --bind")
             }
-            _ => write!(f, "cannot listen on {address} (--{flag}): {error}"),
+            _ => write!(f, "cannot listen on {address} ({flag}): {error}"),
         }
     }
 }
@@ -99,7 +98,7 @@ mod tests {
     #[test]
     fn a_taken_port_is_named_with_the_flag_that_changes_it() {
         let taken = |kind: io::ErrorKind| {
-            Taken { address: "127.0.0.1:6379".parse().unwrap(), key: Key::Port, error: kind.into() }
+            Taken { address: "127.0.0.1:6379".parse().unwrap(), flag: "--redis-port", error: kind.into() }
                 .to_string()
         };
         assert_eq!(

@@ -1,4 +1,5 @@
-//! The one binary of Tidegate.
+//! The one binary of Tidegate: reads how to start, joins the gateway to the store, and serves until told
+//! to end.
 #![forbid(unsafe_code)]
 
 mod admin;
@@ -9,10 +10,22 @@ mod log;
 mod memcached;
 mod open_files;
 mod options;
+mod server;
 
-fn main() {
-    match options::Start::parse(std::env::args_os()) {
-        Ok(start) => println!("{start:?}"),
+use std::process::ExitCode;
+
+use options::Start;
+
+fn main() -> ExitCode {
+    let start = match Start::parse(std::env::args_os()) {
+        Ok(start) => start,
         Err(error) => error.exit(),
+    };
+    match server::run(&start) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("tidegate: {reason}");
+            ExitCode::FAILURE
+        }
     }
 }

@@ -195,7 +195,7 @@ fn defaults() -> Settings {
     for (key, text) in [
         (Key::Port, "0"),
         (Key::AdminPort, "0"),
-        (Key::Bind, "*"),
+        (Key::Bind, "* -::*"),
         (Key::ProtectedMode, "no"),
         (Key::MaxMemory, "64mb"),
         (Key::MaxMemoryPolicy, "allkeys-lru"),
@@ -279,11 +279,13 @@ fn more_verbose(start: &mut Start, _: &str) -> Result<(), String> {
     start.settings.set(Key::LogLevel, next)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the form of every flag that maps")]
 fn pid_file(start: &mut Start, path: &str) -> Result<(), String> {
     start.pid_file = Some(PathBuf::from(path));
     Ok(())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the form of every flag that maps")]
 fn lock_memory(start: &mut Start, _: &str) -> Result<(), String> {
     start.lock_memory = true;
     Ok(())
@@ -296,7 +298,7 @@ fn extended(start: &mut Start, options: &str) -> Result<(), String> {
         match name {
             "idle_timeout" => start.settings.set(Key::Timeout, value)?,
             _ if idle => {
-                start.notes.push(format!("-o {name} has no effect: it concerns the inside of memcached"))
+                start.notes.push(format!("-o {name} has no effect: it concerns the inside of memcached"));
             }
             _ if name.starts_with("ext_") => return Err("there is no external storage".into()),
             _ if name.starts_with("ssl_") => return Err("there is no TLS yet".into()),
@@ -358,7 +360,7 @@ mod tests {
         let show = |key| start.settings.show(key);
         assert_eq!(show(Key::MemcachedPort), "11211");
         assert_eq!(show(Key::Port), "0");
-        assert_eq!(show(Key::Bind), "*");
+        assert_eq!(show(Key::Bind), "* -::*");
         assert_eq!(show(Key::MaxMemory), (64 << 20).to_string());
         assert_eq!(show(Key::MaxMemoryPolicy), "allkeys-lru");
         assert_eq!((show(Key::Threads), show(Key::MaxClients)), ("4".into(), "1024".into()));

@@ -4,6 +4,7 @@
 //! value of a Redis that does not use them, so that what reads it goes on working.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 
 use tidegate_protocols::settings::Key;
 use tidegate_protocols::{Args, Reply, table};
@@ -120,8 +121,8 @@ fn server(figures: &mut Figures<'_>) {
     figures.line("process_id", std::process::id());
     figures.line("process_supervised", "no");
     figures.line("run_id", &shared.run_id);
-    figures.line("tcp_port", shared.redis.map_or(0, |address| address.port()));
-    figures.line("memcached_port", shared.memcached.map_or(0, |address| address.port()));
+    figures.line("tcp_port", shared.redis.first().map_or(0, SocketAddr::port));
+    figures.line("memcached_port", shared.memcached.first().map_or(0, SocketAddr::port));
     figures.line("server_time_usec", now_ms * 1000);
     figures.line("uptime_in_seconds", uptime_s);
     figures.line("uptime_in_days", uptime_s / 86_400);

@@ -110,13 +110,13 @@ impl Server {
             all.set(*key, value).unwrap();
         }
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        let config = Config { redis: Some(any), memcached: Some(any), workers };
+        let config = Config { redis: vec![any], memcached: vec![any], workers };
         let running = Gateway::start(&config, Arc::new(Handle(Arc::clone(&fake))), Arc::clone(&all)).unwrap();
         Self { running, fake, settings: all }
     }
 
     pub fn client(&self) -> Client {
-        Client::connect(self.running.redis().unwrap())
+        Client::connect(self.running.redis()[0])
     }
 }
 

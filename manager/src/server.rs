@@ -1,0 +1,196 @@
+//! From settings to a running server and to its end.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use rustix::mm::{MlockAllFlags, mlockall};
+use tidegate_gateway::{Config, Gateway, Running, StartError};
+use tidegate_protocols::settings::{Key, Settings};
+use tidegate_shards::Store;
+use tokio::runtime::Builder;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::banner::{self, Addresses};
+use crate::listen::{self, Taken};
+use crate::options::Start;
+use crate::{admin, log, open_files};
+
+/// How long clients may take to receive what is still theirs when the server ends.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+/// What a process that was told twice to end exits with. Source: shells give 128 + the signal's number.
+const EXIT_INTERRUPTED: i32 = 130;
+
+/// Runs a server until it is told to end.
+///
+/// # Errors
+/// Why it cannot start, for people.
+pub(crate) fn run(start: &Start) -> Result<(), String> {
+    log::init(&start.settings);
+    settle(start)?;
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot make a runtime: {error}"))?;
+    runtime.block_on(serve(start))
+}
+
+/// Makes the settings say what will be: threads, clients, an absolute directory.
+fn settle(start: &Start) -> Result<(), String> {
+    let settings = &start.settings;
+    if settings.number(Key::Threads) == 0 {
+        let processors = thread::available_parallelism().map_or(1, usize::from).min(256);
+        settings.set(Key::Threads, &processors.to_string())?;
+    }
+    if let Some(warning) = open_files::make_room(settings) {
+        tracing::warn!("{warning}");
+    }
+    for note in &start.notes {
+        tracing::info!("{note}");
+    }
+    let directory = settings.text(Key::Dir);
+    let absolute = fs::canonicalize(&*directory)
+        .and_then(|path| if path.is_dir() { Ok(path) } else { Err(io::ErrorKind::NotADirectory.into()) })
+        .map_err(|error| format!("--data-dir {directory}: {error}"))?;
+    settings.set(Key::Dir, &absolute.to_string_lossy())?;
+    if start.lock_memory {
+        mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE)
+            .map_err(|error| format!("cannot lock memory (raise `ulimit -l` or LimitMEMLOCK=): {error}"))?;
+    }
+    Ok(())
+}
+
+/// Starts everything, waits for the end to be asked for, and ends everything.
+async fn serve(start: &Start) -> Result<(), String> {
+    let settings = &start.settings;
+    let config = config(settings)?;
+    let mut stop = Stop::new().map_err(|error| format!("cannot listen for signals: {error}"))?;
+    let admin = listen_admin(settings)?;
+    let store = Arc::new(Store::new(Arc::clone(settings), config.workers));
+    let running = Gateway::start(&config, store, Arc::clone(settings)).map_err(refusal)?;
+    let addresses = Addresses {
+        redis: running.redis().to_vec(),
+        memcached: running.memcached().to_vec(),
+        admin: admin.as_ref().and_then(|listener| listener.local_addr().ok()),
+    };
+    if let Some(listener) = admin {
+        tokio::spawn(admin::serve(listener, Arc::clone(running.shared())));
+    }
+    let _pid_file = start.pid_file.as_deref().map(PidFile::write).transpose()?;
+    announce(settings, &addresses);
+    stop.asked(&running).await;
+    end(running, stop).await;
+    Ok(())
+}
+
+fn config(settings: &Settings) -> Result<Config, String> {
+    let redis = listen::addresses(settings, Key::Port)?;
+    let memcached = listen::addresses(settings, Key::MemcachedPort)?;
+    if redis.is_empty() && memcached.is_empty() {
+        return Err("nothing to serve: --redis-port and --memcached-port are both 0".into());
+    }
+    Ok(Config { redis, memcached, workers: settings.number(Key::Threads) as usize })
+}
+
+/// The admin port's listener, on the first address of `bind`.
+fn listen_admin(settings: &Settings) -> Result<Option<TcpListener>, String> {
+    let address = listen::addresses(settings, Key::AdminPort)?.into_iter().next();
+    let listener = address.map(|address| {
+        let flag = "--admin-port";
+        TcpListener::bind(address).map_err(|error| Taken { address, flag, error }.to_string())
+    });
+    listener.transpose()
+}
+
+fn refusal(error: StartError) -> String {
+    match error {
+        StartError::Listen { address, source: error, option: flag, .. } => {
+            Taken { address, flag, error }.to_string()
+        }
+        StartError::Thread(_) => error.to_string(),
+    }
+}
+
+/// Tells people, or machines, that it runs.
+fn announce(settings: &Settings, addresses: &Addresses) {
+    if settings.show(Key::LogFormat) == "json" {
+        let Addresses { redis, memcached, admin } = addresses;
+        tracing::info!(?redis, ?memcached, ?admin, threads = settings.number(Key::Threads), "serving");
+    } else {
+        // Nobody may be there to read it; that is no reason not to serve.
+        let _ = io::stdout().write_all(banner::text(settings, addresses).as_bytes());
+    }
+    if let Some(warning) = banner::warning(settings, addresses) {
+        tracing::warn!("{warning}");
+    }
+}
+
+/// Drains the gateway; whoever asks a second time does not wait for it.
+async fn end(running: Running, mut stop: Stop) {
+    tracing::info!("ending: no new connections; what has arrived is answered");
+    let drained = tokio::task::spawn_blocking(|| running.shutdown(DRAIN_MAX));
+    tokio::select! {
+        cut_off = drained => match cut_off {
+            Ok(0) => tracing::info!("ended"),
+            Ok(clients) => tracing::warn!(clients, "ended; clients that took too long were cut off"),
+            Err(error) => tracing::error!(%error, "ended with an error"),
+        },
+        () = stop.signal() => process::exit(EXIT_INTERRUPTED),
+    }
+}
+
+/// The signals that ask for the end. SIGHUP is listened to and ignored, as Redis does; SIGPIPE is ignored
+/// by Rust's runtime.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+    _hangup: Signal,
+}
+
+impl Stop {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            _hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn signal(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// Waits for a signal, or for a client's `SHUTDOWN`.
+    async fn asked(&mut self, running: &Running) {
+        let mut client = running.shutdown_requested();
+        tokio::select! {
+            () = self.signal() => {}
+            _ = client.wait_for(|asked| *asked) => {}
+        }
+    }
+}
+
+/// The file with the process's number, removed in the end.
+struct PidFile(PathBuf);
+
+impl PidFile {
+    fn write(path: &Path) -> Result<Self, String> {
+        fs::write(path, format!("{}\n", process::id()))
+            .map_err(|error| format!("cannot write the pid file {}: {error}", path.display()))?;
+        Ok(Self(path.to_path_buf()))
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        // It may have been removed by whoever reads it.
+        let _ = fs::remove_file(&self.0);
+    }
+}
