@@ -1,6 +1,7 @@
 //! `stats` of Memcached clients: the figures of memcached 1.6.18 that have a meaning here, under its names.
 
 use std::fmt::{Display, Write as _};
+use std::net::SocketAddr;
 
 use tidegate_protocols::memcached::{Answer, Status, VERSION};
 use tidegate_protocols::settings::{Key, Policy};
@@ -143,7 +144,7 @@ impl List<'_, '_, '_> {
         let authentication = !settings.text(Key::RequirePass).is_empty();
         self.put("maxbytes", number(Key::MaxMemory));
         self.put("maxconns", number(Key::MaxClients));
-        self.put("tcpport", shared.memcached.map_or(0, |address| address.port()));
+        self.put("tcpport", shared.memcached.first().map_or(0, SocketAddr::port));
         self.put("udpport", 0);
         self.put("inter", settings.text(Key::Bind));
         self.put("verbosity", 0);
