@@ -15,6 +15,10 @@ mod server;
 use std::process::ExitCode;
 
 use options::Start;
+use tidegate_shards::Allocator;
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
     let start = match Start::parse(std::env::args_os()) {
