@@ -19,7 +19,7 @@ fn one_client_too_many_is_told_so() {
     let mut third = server.client();
     third.expect(b"-ERR max number of clients reached\r\n");
     third.expect_end();
-    let mut memcached = Client::connect(server.running.memcached().unwrap());
+    let mut memcached = Client::connect(server.running.memcached()[0]);
     memcached.expect(b"ERROR Too many open connections\r\n");
     memcached.expect_end();
     let [mut first, _second] = clients;
@@ -38,10 +38,10 @@ fn one_client_too_many_is_told_so() {
 #[test]
 fn a_taken_port_is_named_with_the_flag_that_changes_it() {
     let server = Server::start(1);
-    let config = Config { redis: server.running.redis(), memcached: None, workers: 1 };
+    let config = Config { redis: server.running.redis().to_vec(), memcached: Vec::new(), workers: 1 };
     let data = std::sync::Arc::new(fake::Handle(std::sync::Arc::default()));
     let error = Gateway::start(&config, data, std::sync::Arc::default()).unwrap_err().to_string();
-    let address = server.running.redis().unwrap().to_string();
+    let address = server.running.redis()[0].to_string();
     assert!(error.contains(&address) && error.contains("--redis-port"), "{error}");
 }
 
@@ -119,7 +119,7 @@ fn the_end_answers_what_has_arrived_and_cuts_off_who_takes_nothing() {
         client.ask(b"PING\r\n", b"+PONG\r\n");
         client.send(b"SET a 1\r\nGET a\r\n");
     }
-    let address = server.running.redis().unwrap();
+    let address = server.running.redis()[0];
     assert_eq!(server.running.shutdown(Duration::from_millis(500)), 1);
     for client in &mut clients {
         client.expect(b"+OK\r\n$1\r\n1\r\n");
