@@ -57,7 +57,7 @@ pub(super) fn execute(
             reply.ok();
         }
         Time => time(reply),
-        CommandHelp | ConfigHelp | DebugHelp | LatencyHelp | MemoryHelp | SlowlogHelp => {
+        CommandHelp | ConfigHelp | DebugHelp | LatencyHelp | MemoryHelp | ObjectHelp | SlowlogHelp => {
             table::help(request.row, reply);
         }
         Config => no_subcommand("config")?,

@@ -41,4 +41,45 @@ pub const DIFFERENCES: &[Difference] = &[
             the end of such a line and waits.",
         reason: "An error helps more than silence.",
     },
+    Difference {
+        command: "CONFIG GET, CONFIG SET",
+        difference: "Only settings that mean something here are shown. `save`, `appendonly`, `cluster-enabled` \
+            and `notify-keyspace-events` have one value, which may be set again; others are refused as immutable.",
+        reason: "An answer is true, and scripts that switch persistence off go on working.",
+    },
+    Difference {
+        command: "DEBUG",
+        difference: "Allowed at once, with the subcommands SLEEP, OBJECT and SET-ACTIVE-EXPIRE, which are found \
+            and counted as those of any container. SLEEP holds the client that asks and no other; OBJECT shows \
+            no address and the serialized length without compression.",
+        reason: "Nothing in it can harm others.",
+    },
+    Difference {
+        command: "INFO",
+        difference: "Fields of what is not here are left out or have the value of a Redis that does not use it; \
+            `tidegate_version`, `memcached_port` and `worker_threads` are added. Statistics of Memcached's \
+            commands are named `memcached|get` and so on.",
+        reason: "What reads INFO finds what it looks for.",
+    },
+    Difference {
+        command: "INFO latencystats, LATENCY HISTOGRAM",
+        difference: "Times are counted in powers of two; percentiles are interpolated within.",
+        reason: "A histogram per command and thread has to stay small.",
+    },
+    Difference {
+        command: "LATENCY DOCTOR, MEMORY DOCTOR, LOLWUT",
+        difference: "Other words, another picture.",
+        reason: "The texts are our own.",
+    },
+    Difference {
+        command: "OBJECT REFCOUNT",
+        difference: "Nothing is shared between keys; what Redis would answer is answered.",
+        reason: "Clients that look at it expect that.",
+    },
+    Difference {
+        command: "SHUTDOWN",
+        difference: "The server always finishes what it has begun and waits for clients to take their output, \
+            within a limit; SAVE is refused.",
+        reason: "There is nothing to save to yet.",
+    },
 ];

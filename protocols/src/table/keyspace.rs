@@ -205,10 +205,6 @@ family! {
         .since("2.2.3").keys(READ_SECOND).flags(READ).categories(KEYSPACE)
         .tips(tips::VARIES);
 
-    ObjectHelp = "OBJECT|HELP" ""
-        .summary("Explains the subcommands of OBJECT.")
-        .since("6.2.0").flags(Flags::LOADING.and(Flags::STALE)).categories(KEYSPACE);
-
     MemoryUsage = "MEMORY|USAGE" "key [SAMPLES count]" .group("server")
         .summary("Returns the bytes a key and its value take.")
         .cost("O(N), N the number of samples.")

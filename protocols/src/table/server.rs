@@ -175,6 +175,10 @@ family! {
         .since("4.0.0")
         .tips(tips::SHARDS_SPECIAL);
 
+    ObjectHelp = "OBJECT|HELP" "" .group("generic")
+        .summary("Explains the subcommands of OBJECT.")
+        .since("6.2.0").flags(ANYTIME).categories(Categories::KEYSPACE);
+
     Role = "ROLE" ""
         .summary("Says whether this is a primary or a replica, and of whom.")
         .since("2.8.12").flags(ANYTIME.and(Flags::NOSCRIPT).and(Flags::FAST))

@@ -8,7 +8,6 @@ use tidegate_protocols::glob::{Case, matches};
 use tidegate_protocols::limits::DATABASES;
 use tidegate_protocols::number::integer;
 use tidegate_protocols::reply::Collection;
-use tidegate_protocols::table::help;
 use tidegate_protocols::table::keyspace::Keyspace;
 use tidegate_protocols::{Args, Error, Reply, Request};
 
@@ -55,7 +54,6 @@ pub(crate) fn execute(
         ObjectFreq => object::frequency(args, db, reply)?,
         ObjectIdletime => object::idle_time(args, db, reply)?,
         ObjectRefcount => object::references(args, db, reply),
-        ObjectHelp => help(request.row, reply),
         MemoryUsage => object::memory_usage(args, db, reply)?,
         DebugObject => object::debug(args, db, reply)?,
         Object => unreachable!("a container resolves to one of its subcommands"),
