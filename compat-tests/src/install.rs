@@ -52,7 +52,8 @@ pub fn program(name: &str, package: &str) -> Result<PathBuf, Missing> {
 
 fn apt() -> Command {
     let mut apt = Command::new("apt-get");
-    apt.env("DEBIAN_FRONTEND", "noninteractive").arg("--quiet=2");
+    // The service is for our tests to start, not for the system: in run level 1 none is.
+    apt.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1").arg("--quiet=2");
     apt
 }
 

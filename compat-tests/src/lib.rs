@@ -8,3 +8,4 @@ pub mod install;
 pub mod load;
 pub mod server;
 pub mod transcript;
+pub mod wire;

@@ -133,6 +133,14 @@ impl Server {
         self.process
     }
 
+    /// Bytes of the server's memory that are in RAM now.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process)).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kibibytes = line.and_then(|line| line.split_ascii_whitespace().next()?.parse::<u64>().ok());
+        kibibytes.expect("/proc tells the resident set") * 1024
+    }
+
     /// What the server has printed.
     pub fn log(&self) -> String {
         fs::read_to_string(self.directory.join("log")).unwrap_or_default()

@@ -3,7 +3,7 @@
 //! Source: memcached `doc/protocol-binary.txt`.
 
 use super::text::{Names, Place, escape, hex, words};
-use super::wire::{Silence, Wire};
+use crate::wire::{Silence, Wire};
 
 const OPCODES: [(u8, &str); 39] = [
     (0x00, "get"),

@@ -1,7 +1,7 @@
 //! Replies of Memcached's text and meta protocols as lines of a transcript.
 
 use super::text::{Names, escape};
-use super::wire::{Silence, Wire};
+use crate::wire::{Silence, Wire};
 
 /// Reads one reply: to `END` where the first line promises one, otherwise a line and its data.
 pub(crate) fn read(wire: &mut Wire, names: &mut Names) -> Result<Vec<String>, Silence> {

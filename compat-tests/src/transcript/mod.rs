@@ -71,7 +71,11 @@ mod binary;
 mod memcached;
 mod resp;
 mod text;
-mod wire;
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::server::workspace;
 
 /// Which server a script talks to, by the folder it lies in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,4 +93,26 @@ pub enum Subject {
     Real,
     /// Ours.
     Tidegate,
+}
+
+/// The scripts of a family, sorted by path.
+pub fn scripts(family: Family) -> Vec<PathBuf> {
+    let folder = match family {
+        Family::Redis => "redis",
+        Family::Memcached => "memcached",
+    };
+    let mut folders = vec![workspace().join("compat-tests/scripts").join(folder)];
+    let mut scripts = Vec::new();
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(&folder).expect("a folder of scripts can be read");
+        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "txt") {
+                scripts.push(path);
+            }
+        }
+    }
+    scripts.sort();
+    scripts
 }

@@ -10,8 +10,8 @@ use regex::Regex;
 
 use super::script::{Mode, Script, Step, as_reply};
 use super::text::{Names, Place, unescape, words};
-use super::wire::{REPLY_WAIT, Silence, Wire};
 use super::{Family, Subject, binary, memcached, resp};
+use crate::wire::{REPLY_WAIT, Silence, Wire};
 
 /// How long `until>` repeats its request.
 const UNTIL_WAIT: Duration = Duration::from_secs(10);

@@ -1,7 +1,7 @@
 //! RESP replies as lines of a transcript.
 
 use super::text::escape;
-use super::wire::{Silence, Wire};
+use crate::wire::{Silence, Wire};
 
 /// Reads one reply, however nested; pieces are the lines of each element when `sorted`.
 pub(crate) fn read(wire: &mut Wire, sorted: bool) -> Result<Vec<String>, Silence> {

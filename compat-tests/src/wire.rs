@@ -1,15 +1,15 @@
 //! A client's socket with a deadline on every wait.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 /// How long a reply may take.
-pub(crate) const REPLY_WAIT: Duration = Duration::from_secs(10);
+pub const REPLY_WAIT: Duration = Duration::from_secs(10);
 
 /// Why there is nothing (more) to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Silence {
+pub enum Silence {
     /// The server closed the connection.
     Closed,
     /// Nothing came in time.
@@ -17,7 +17,7 @@ pub(crate) enum Silence {
 }
 
 /// A connection to the server under test.
-pub(crate) struct Wire {
+pub struct Wire {
     stream: TcpStream,
     buffer: Vec<u8>,
     position: usize,
@@ -26,7 +26,7 @@ pub(crate) struct Wire {
 
 impl Wire {
     /// Connects; the error names the address.
-    pub(crate) fn connect(address: SocketAddr) -> Result<Self, String> {
+    pub fn connect(address: SocketAddr) -> Result<Self, String> {
         let stream = TcpStream::connect_timeout(&address, REPLY_WAIT)
             .map_err(|error| format!("{address}: {error}"))?;
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
@@ -35,18 +35,28 @@ impl Wire {
     }
 
     /// Writes all of `bytes`. A server that closes meanwhile is noticed when its reply is read.
-    pub(crate) fn send(&mut self, bytes: &[u8]) {
+    pub fn send(&mut self, bytes: &[u8]) {
         // What went wrong is told by the read that follows.
-        let _ = self.stream.write_all(bytes);
+        let _ = self.try_send(bytes);
+    }
+
+    /// Writes all of `bytes`; fails when the server has closed or takes nothing for [`REPLY_WAIT`].
+    pub fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// Says that nothing more will be sent, and goes on reading.
+    pub fn end_sending(&self) -> std::io::Result<()> {
+        self.stream.shutdown(Shutdown::Write)
     }
 
     /// From now on reads end after `wait`.
-    pub(crate) fn wait_at_most(&mut self, wait: Duration) {
+    pub fn wait_at_most(&mut self, wait: Duration) {
         self.deadline = Instant::now() + wait;
     }
 
     /// The next line without its line end, which is CRLF everywhere in these protocols.
-    pub(crate) fn line(&mut self) -> Result<Vec<u8>, Silence> {
+    pub fn line(&mut self) -> Result<Vec<u8>, Silence> {
         let mut searched = self.position;
         loop {
             if let Some(end) =
@@ -63,7 +73,7 @@ impl Wire {
     }
 
     /// The next `count` bytes.
-    pub(crate) fn bytes(&mut self, count: usize) -> Result<Vec<u8>, Silence> {
+    pub fn bytes(&mut self, count: usize) -> Result<Vec<u8>, Silence> {
         while self.buffer.len() - self.position < count {
             self.more()?;
         }
@@ -72,8 +82,37 @@ impl Wire {
         Ok(bytes)
     }
 
+    /// Sends `request` and insists on `reply`.
+    pub fn ask(&mut self, request: &[u8], reply: &[u8]) {
+        self.send(request);
+        self.expect(reply);
+    }
+
+    /// Insists that `reply` comes next.
+    pub fn expect(&mut self, reply: &[u8]) {
+        self.wait_at_most(REPLY_WAIT);
+        let got = self.bytes(reply.len());
+        let so_far = || String::from_utf8_lossy(self.unread()).into_owned();
+        match got {
+            Ok(got) => assert_eq!(String::from_utf8_lossy(&got), String::from_utf8_lossy(reply)),
+            Err(why) => panic!("{:?} expected, {why:?} after {:?}", String::from_utf8_lossy(reply), so_far()),
+        }
+    }
+
+    /// Insists that the server closes the connection, whatever it says before.
+    pub fn expect_close(&mut self) {
+        self.position = self.buffer.len();
+        loop {
+            match self.has_more(REPLY_WAIT) {
+                Ok(true) => self.position = self.buffer.len(),
+                Ok(false) => panic!("the connection stays open"),
+                Err(_) => return,
+            }
+        }
+    }
+
     /// Whether anything comes within `wait`: bytes (true), or nothing (false), or the end.
-    pub(crate) fn has_more(&mut self, wait: Duration) -> Result<bool, Silence> {
+    pub fn has_more(&mut self, wait: Duration) -> Result<bool, Silence> {
         if self.position < self.buffer.len() {
             return Ok(true);
         }
@@ -86,7 +125,7 @@ impl Wire {
     }
 
     /// What was received and not read as a reply.
-    pub(crate) fn unread(&self) -> &[u8] {
+    pub fn unread(&self) -> &[u8] {
         &self.buffer[self.position..]
     }
 
