@@ -144,6 +144,22 @@ impl<'a> Reply<'a> {
         self.bulk(itoa::Buffer::new().format(value).as_bytes());
     }
 
+    /// A floating-point number: `,` in RESP3, a bulk string in RESP2; with the fewest digits that tell it
+    /// from its neighbours, as Redis writes it since 7.2.
+    pub fn double(&mut self, value: f64) {
+        let text = crate::number::Decimal::of(value);
+        self.bulk_or_line(b',', text.as_bytes());
+    }
+
+    /// An integer of any size, given by its digits: `(` in RESP3, a bulk string in RESP2.
+    pub fn big_number(&mut self, digits: &str) {
+        self.bulk_or_line(b'(', digits.as_bytes());
+    }
+
+    fn bulk_or_line(&mut self, mark: u8, text: &[u8]) {
+        if self.resp3() { self.line(mark, text) } else { self.bulk(text) }
+    }
+
     /// The null of this version: `$-1` or `_`.
     #[inline]
     pub fn null(&mut self) {
@@ -153,13 +169,6 @@ impl<'a> Reply<'a> {
     /// The null where an array was expected: `*-1` or `_`.
     pub fn null_array(&mut self) {
         self.out.extend_from_slice(if self.resp3() { b"_\r\n" } else { b"*-1\r\n" });
-    }
-
-    /// A number with a fraction, in as few digits as tell it from any other: `,` in RESP3, a bulk string in
-    /// RESP2.
-    pub fn double(&mut self, value: f64) {
-        let text = value.to_string();
-        if self.resp3() { self.line(b',', text.as_bytes()) } else { self.bulk(text.as_bytes()) }
     }
 
     /// A boolean: `#t` in RESP3, `:1` in RESP2.
@@ -199,6 +208,11 @@ impl<'a> Reply<'a> {
     /// Opens a set of `count` elements.
     pub fn set(&mut self, count: usize) {
         self.collection(Collection::Set, count);
+    }
+
+    /// Opens a push of `count` elements: what the client did not ask for.
+    pub fn push(&mut self, count: usize) {
+        self.collection(Collection::Push, count);
     }
 
     /// Opens any collection of known size.
@@ -247,5 +261,104 @@ impl<'a> Reply<'a> {
     fn decimal(&mut self, value: i64) {
         self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
         self.out.extend_from_slice(b"\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(dialect: Dialect, write: impl Fn(&mut Reply<'_>)) -> String {
+        let mut out = Vec::new();
+        write(&mut Reply::new(&mut out, dialect));
+        String::from_utf8(out).unwrap()
+    }
+
+    /// What a reply is, how to write it, and what the client of each version gets.
+    type Case = (&'static str, fn(&mut Reply<'_>), &'static str, &'static str);
+
+    const CASES: &[Case] = &[
+        ("ok", |reply| reply.ok(), "+OK\r\n", "+OK\r\n"),
+        ("simple", |reply| reply.simple("PONG"), "+PONG\r\n", "+PONG\r\n"),
+        ("error", |reply| reply.error("ERR a\r\nb"), "-ERR a  b\r\n", "-ERR a  b\r\n"),
+        (
+            "integer",
+            |reply| reply.integer(i64::MIN),
+            ":-9223372036854775808\r\n",
+            ":-9223372036854775808\r\n",
+        ),
+        ("bulk", |reply| reply.bulk(b"a\r\n"), "$3\r\na\r\n\r\n", "$3\r\na\r\n\r\n"),
+        ("empty bulk", |reply| reply.bulk(b""), "$0\r\n\r\n", "$0\r\n\r\n"),
+        ("bulk integer", |reply| reply.bulk_integer(-12), "$3\r\n-12\r\n", "$3\r\n-12\r\n"),
+        ("double", |reply| reply.double(1.5), "$3\r\n1.5\r\n", ",1.5\r\n"),
+        ("big number", |reply| reply.big_number("12"), "$2\r\n12\r\n", "(12\r\n"),
+        ("null", |reply| reply.null(), "$-1\r\n", "_\r\n"),
+        ("null array", |reply| reply.null_array(), "*-1\r\n", "_\r\n"),
+        ("true", |reply| reply.boolean(true), ":1\r\n", "#t\r\n"),
+        ("false", |reply| reply.boolean(false), ":0\r\n", "#f\r\n"),
+        ("verbatim", |reply| reply.verbatim(*b"txt", b"hi"), "$2\r\nhi\r\n", "=6\r\ntxt:hi\r\n"),
+        ("array", |reply| reply.array(2), "*2\r\n", "*2\r\n"),
+        ("map", |reply| reply.map(2), "*4\r\n", "%2\r\n"),
+        ("set", |reply| reply.set(2), "*2\r\n", "~2\r\n"),
+        ("push", |reply| reply.push(2), "*2\r\n", ">2\r\n"),
+    ];
+
+    #[test]
+    fn every_type_is_written_as_its_version_has_it() {
+        for (name, write, resp2, resp3) in CASES {
+            assert_eq!(written(Dialect::Resp2, write), *resp2, "{name} in RESP2");
+            assert_eq!(written(Dialect::Resp3, write), *resp3, "{name} in RESP3");
+        }
+    }
+
+    #[test]
+    fn a_collection_can_learn_its_length_at_its_end() {
+        for (kind, resp2, resp3) in
+            [(Collection::Array, '*', '*'), (Collection::Set, '*', '~'), (Collection::Push, '*', '>')]
+        {
+            for (dialect, mark) in [(Dialect::Resp2, resp2), (Dialect::Resp3, resp3)] {
+                let text = written(dialect, |reply| {
+                    reply.simple("before");
+                    let outer = reply.deferred(kind);
+                    let inner = reply.deferred(Collection::Array);
+                    (0..10).for_each(|_| reply.integer(7));
+                    reply.finish(inner, 10);
+                    reply.finish(outer, 1);
+                });
+                assert_eq!(text, format!("+before\r\n{mark}1\r\n*10\r\n{}", ":7\r\n".repeat(10)));
+            }
+        }
+        let map = |reply: &mut Reply<'_>| {
+            let map = reply.deferred(Collection::Map);
+            reply.finish(map, 0);
+        };
+        assert_eq!(written(Dialect::Resp2, map), "*0\r\n");
+        assert_eq!(written(Dialect::Resp3, map), "%0\r\n");
+    }
+
+    #[test]
+    fn a_reply_can_be_taken_back() {
+        let text = written(Dialect::Resp2, |reply| {
+            reply.ok();
+            let mark = reply.mark();
+            reply.bulk(b"wrong");
+            reply.rewind(mark);
+            reply.null();
+        });
+        assert_eq!(text, "+OK\r\n$-1\r\n");
+    }
+
+    #[test]
+    fn a_fault_repeats_the_byte_it_is_about() {
+        let mut out = Vec::new();
+        let mut reply = Reply::new(&mut out, Dialect::Resp2);
+        reply.fault(Fault::ExpectedBulk(0xff));
+        reply.fault(Fault::ExpectedBulk(b'\r'));
+        reply.fault(Fault::RequestTooLong);
+        reply.fault(Fault::BulkLength);
+        let expected = b"-ERR Protocol error: expected '$', got '\xff'\r\n\
+            -ERR Protocol error: expected '$', got ' '\r\n\
+            -ERR Protocol error: invalid bulk length\r\n";
+        assert_eq!(out, expected);
     }
 }
