@@ -53,12 +53,15 @@ pub struct Shared {
     store: Box<dyn Store>,
 }
 
+/// Writes settings to where they came from; the error is the reason alone.
+pub type Rewrite = dyn Fn(&Settings) -> Result<(), String> + Send + Sync;
+
 /// The file the settings came from.
 pub struct ConfigFile {
     /// Where it is.
     pub path: PathBuf,
     /// Writes the settings in use to it; the error is the reason alone.
-    pub rewrite: Box<dyn Fn(&Settings) -> Result<(), String> + Send + Sync>,
+    pub rewrite: Box<Rewrite>,
 }
 
 /// The part of [`Data`] that needs no worker.

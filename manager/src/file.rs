@@ -23,7 +23,11 @@ pub(crate) fn read(path: &Path, set: impl FnMut(Key, &str) -> Result<(), String>
     apply(&fs::read_to_string(path).map_err(|error| error.to_string())?, set)
 }
 
-fn apply(text: &str, mut set: impl FnMut(Key, &str) -> Result<(), String>) -> Result<(), String> {
+/// Gives every setting in `text` to `set`.
+///
+/// # Errors
+/// The reason alone, for people.
+pub(crate) fn apply(text: &str, mut set: impl FnMut(Key, &str) -> Result<(), String>) -> Result<(), String> {
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
     for (name, value) in table {
         let (key, text) = (known(&name)?, plain(&name, value)?);

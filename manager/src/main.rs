@@ -10,6 +10,7 @@ mod log;
 mod memcached;
 mod open_files;
 mod options;
+mod rewrite;
 mod server;
 
 use std::process::ExitCode;

@@ -21,6 +21,8 @@ pub(crate) struct Start {
     pub(crate) settings: Arc<Settings>,
     /// What was accepted without effect, and why.
     pub(crate) notes: Vec<String>,
+    /// The file some of them came from.
+    pub(crate) config_file: Option<PathBuf>,
     /// Where to write the process's number while it runs.
     pub(crate) pid_file: Option<PathBuf>,
     /// Whether memory must never be swapped out.
@@ -119,7 +121,8 @@ impl Start {
         if !policy_given && settings.number(Key::Port) == 0 && settings.number(Key::MemcachedPort) != 0 {
             settings.set(Key::MaxMemoryPolicy, "allkeys-lru").expect("it is one of the policies");
         }
-        Ok(Self { settings: Arc::new(settings), ..Self::default() })
+        let config_file = matches.get_one("config").cloned();
+        Ok(Self { settings: Arc::new(settings), config_file, ..Self::default() })
     }
 }
 

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::mm::{MlockAllFlags, mlockall};
-use tidegate_gateway::{Config, Gateway, Running, StartError};
+use tidegate_gateway::{Config, ConfigFile, Gateway, Running, StartError};
 use tidegate_protocols::settings::{Key, Settings};
 use tidegate_shards::Store;
 use tokio::runtime::Builder;
@@ -19,7 +19,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::banner::{self, Addresses};
 use crate::listen::{self, Taken};
 use crate::options::Start;
-use crate::{admin, log, open_files};
+use crate::{admin, log, open_files, rewrite};
 
 /// How long clients may take to receive what is still theirs when the server ends.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
@@ -72,6 +72,9 @@ async fn serve(start: &Start) -> Result<(), String> {
     let admin = listen_admin(settings)?;
     let store = Arc::new(Store::new(Arc::clone(settings), config.workers));
     let running = Gateway::start(&config, store, Arc::clone(settings)).map_err(refusal)?;
+    if let Some(path) = &start.config_file {
+        remember(&running, path);
+    }
     let addresses = Addresses {
         redis: running.redis().to_vec(),
         memcached: running.memcached().to_vec(),
@@ -85,6 +88,14 @@ async fn serve(start: &Start) -> Result<(), String> {
     stop.asked(&running).await;
     end(running, stop).await;
     Ok(())
+}
+
+/// Lets `CONFIG REWRITE` find the file, wherever the process goes.
+fn remember(running: &Running, path: &Path) {
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let of = path.clone();
+    let rewrite = Box::new(move |settings: &Settings| rewrite::rewrite(&of, settings));
+    running.shared().config_file.get_or_init(|| ConfigFile { path, rewrite });
 }
 
 fn config(settings: &Settings) -> Result<Config, String> {

@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout};
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::marker::PhantomData;
 use std::sync::LazyLock;
 
@@ -112,6 +112,20 @@ pub fn purge() {
         jemalloc::mallctl(PURGE.as_ptr(), std::ptr::null_mut(), std::ptr::null_mut(), std::ptr::null_mut(), 0)
     };
     debug_assert_eq!(result, 0);
+}
+
+/// What jemalloc says of itself, for people.
+pub fn report() -> String {
+    unsafe extern "C" fn append(text: *mut c_void, part: *const c_char) {
+        // SAFETY: jemalloc hands on the pointer it was given below, to a Vec nobody else uses meanwhile.
+        let text = unsafe { &mut *text.cast::<Vec<u8>>() };
+        // SAFETY: jemalloc writes strings that end with a zero byte.
+        text.extend_from_slice(unsafe { CStr::from_ptr(part) }.to_bytes());
+    }
+    let mut text = Vec::new();
+    // SAFETY: `text` outlives the call, during which `append` alone uses it.
+    unsafe { jemalloc::malloc_stats_print(Some(append), (&raw mut text).cast(), std::ptr::null()) };
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// A 64-bit control of jemalloc, found once by its name.

@@ -8,6 +8,7 @@ use tidegate_protocols::data::{Data, DatabaseFigures, Figures};
 use tidegate_protocols::limits::DATABASES;
 use tidegate_protocols::settings::Settings;
 
+use crate::allocator;
 use crate::counts::Ledger;
 use crate::memory::Memory;
 use crate::partition::Keyspace;
@@ -124,5 +125,13 @@ impl Data for Store {
 
     fn reset_figures(&self) {
         self.shared.ledger.reset();
+    }
+
+    fn purge(&self) {
+        allocator::purge();
+    }
+
+    fn allocator_report(&self) -> String {
+        allocator::report()
     }
 }

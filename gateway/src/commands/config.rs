@@ -20,7 +20,9 @@ pub(super) fn get(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) {
     };
     for pattern in args.iter().skip(2) {
         if !pattern.iter().any(|byte| b"[*?".contains(byte)) {
-            Key::named(pattern).into_iter().for_each(|key| show(key, pattern));
+            if let Some(key) = Key::named(pattern) {
+                show(key, pattern);
+            }
             continue;
         }
         for key in Key::all() {

@@ -97,13 +97,12 @@ pub(super) fn doctor(scope: &Scope<'_>, reply: &mut Reply<'_>) {
 }
 
 fn report(events: &BTreeMap<&str, History>) -> String {
-    let mut text = format!("{} kinds of events were slow:\n", events.len());
-    for (event, History { spikes, longest_ms }) in events {
+    let told = events.iter().map(|(event, History { spikes, longest_ms })| {
         let mean = spikes.iter().map(|(_, ms)| ms).sum::<u64>() / spikes.len().max(1) as u64;
-        text +=
-            &format!("{event}: {} spikes, {mean} ms in the mean, {longest_ms} ms at worst.\n", spikes.len());
-    }
-    text + "SLOWLOG GET names the slow commands; swapping, huge pages and busy neighbours slow everything.\n"
+        format!("{event}: {} spikes, {mean} ms in the mean, {longest_ms} ms at worst.", spikes.len())
+    });
+    let advice = "SLOWLOG GET names the slow commands; swapping and busy neighbours slow everything.\n";
+    format!("{} kinds of events were slow:\n{}\n{advice}", events.len(), told.collect::<Vec<_>>().join("\n"))
 }
 
 /// `LATENCY HISTOGRAM [command …]`: calls, and for each power of two of microseconds in which there were
