@@ -26,4 +26,4 @@ mod wake;
 mod worker;
 
 pub use gateway::{Config, Gateway, Running, StartError};
-pub use shared::{ConfigFile, Shared};
+pub use shared::{ConfigFile, Rewrite, Shared};
