@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Poll, Waker};
 
 use socket2::SockRef;
+use tidegate_protocols::Dialect;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
@@ -34,6 +35,19 @@ impl Connection {
         let counters = intake.counters();
         counters.protocols[Protocol::from(session.dialect()) as usize].connections.add(1);
         Self { session, intake, family, writer, backlog: RefCell::new(None), waiting: Cell::new(None) }
+    }
+
+    /// Takes note of the dialect of a request; the first one of a Memcached client decides its protocol.
+    #[inline]
+    pub(crate) fn speaks(&self, dialect: Dialect) {
+        let [before, after] =
+            [self.session.dialect(), dialect].map(|dialect| Protocol::from(dialect) as usize);
+        if before != after {
+            let protocols = &self.intake.counters().protocols;
+            protocols[before].connections.sub(1);
+            protocols[after].connections.add(1);
+        }
+        self.session.set_dialect(dialect);
     }
 
     pub(crate) fn socket(&self) -> &TcpStream {

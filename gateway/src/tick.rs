@@ -97,7 +97,10 @@ impl<W: Worker> Tick<W> {
             self.intake.work.woken().await;
             std::mem::swap(&mut self.batch, &mut self.intake.filling.borrow_mut());
             self.intake.room.wake();
-            if !self.batch.is_empty() {
+            if self.batch.is_empty() {
+                // What was thrown away took room all the same.
+                self.batch.clear();
+            } else {
                 self.execute_batch().await;
             }
             self.maintain().await;
@@ -194,7 +197,7 @@ impl<W: Worker> Tick<W> {
         let dialect = match connection.family {
             Family::Redis => session.dialect(),
             Family::Memcached => {
-                session.set_dialect(decoded.dialect);
+                connection.speaks(decoded.dialect);
                 decoded.dialect
             }
         };

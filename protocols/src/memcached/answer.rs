@@ -73,11 +73,9 @@ impl<'r, 'o> Answer<'r, 'o> {
     pub fn status(&mut self, status: Status, cas: u64) {
         let Item { quiet, .. } = *self.request.item;
         match self.request.dialect {
-            Dialect::MemcachedMeta => {
-                if !(quiet && matches!(status.code(), "HD" | "EN")) {
-                    self.meta_status(status, cas);
-                }
-            }
+            Dialect::MemcachedMeta if !status.has_code() => self.line(status.line().as_bytes()),
+            Dialect::MemcachedMeta if quiet && matches!(status.code(), "HD" | "EN") => {}
+            Dialect::MemcachedMeta => self.meta_status(status, cas),
             Dialect::MemcachedBinary => self.binary_status(status, cas),
             _ if quiet => {}
             _ => self.line(status.line().as_bytes()),
@@ -173,10 +171,7 @@ impl<'r, 'o> Answer<'r, 'o> {
             Error::NoAuth => Status::Unauthenticated,
             other => return self.other_error(other),
         };
-        match self.request.dialect {
-            Dialect::MemcachedMeta => self.line(status.line().as_bytes()),
-            _ => self.status(status, 0),
-        }
+        self.status(status, 0);
     }
 
     fn other_error(&mut self, error: &Error) {

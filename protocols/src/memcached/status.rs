@@ -21,6 +21,11 @@ macro_rules! statuses {
                 match self { $(Self::$name => if $code.is_empty() { $line } else { $code }),* }
             }
 
+            /// Whether a meta client gets two letters and the flags it wants repeated, not a whole line.
+            pub fn has_code(self) -> bool {
+                match self { $(Self::$name => !$code.is_empty()),* }
+            }
+
             /// The status word and the text in the body that a binary client gets.
             pub fn binary(self) -> (u16, &'static str) {
                 match self { $(Self::$name => ($binary, $message)),* }
