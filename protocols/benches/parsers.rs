@@ -36,6 +36,19 @@ fn main() {
             }
         });
     }
+    let words = b"GETkey:000000000042";
+    let spans = [Span::new(0, 3), Span::new(3, words.len())];
+    let row = table::lookup(b"GET").unwrap();
+    report("first key of GET", || {
+        for _ in 0..PIPELINE {
+            black_box(row.first_key(black_box(&Args::new(words, &spans))));
+        }
+    });
+    report("all keys of GET", || {
+        for _ in 0..PIPELINE {
+            black_box(row.keys_of(black_box(&Args::new(words, &spans))).count());
+        }
+    });
     report("slot of a key", || {
         for _ in 0..PIPELINE {
             black_box(tidegate_protocols::slot::slot_of(black_box(b"key:000000000042")));

@@ -81,12 +81,10 @@ impl StoreWorker {
         if keyspace.partitions() == 1 {
             return self.held.lock(0);
         }
-        let mut keys = request.row.keys_of(&request.args);
-        let (Some(first), None) = (keys.next(), keys.next()) else {
+        let Some(key) = request.row.only_key() else {
             return self.lock_many(request);
         };
-        let slot =
-            if prepared.keyed { prepared.slot } else { keyspace.spot(request.args.at(first.index)).slot };
+        let slot = if prepared.keyed { prepared.slot } else { keyspace.spot(request.args.at(key)).slot };
         let partition = keyspace.partition_of(slot);
         self.held.lock(partition)
     }

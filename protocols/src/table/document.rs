@@ -29,7 +29,7 @@ round.
   protocol) are out of its reach, and so are the other logical databases.
 * A Memcached request on a key that holds no string is answered with an error the client can read; nothing is
   returned or changed. A `set` replaces whatever was there, as Redis `SET` does.
-* `FLUSHALL` and `flush_all` both remove everything.
+* `flush_all` removes what is in logical database 0, `FLUSHALL` what is in any.
 ";
 
 /// The groups of Redis with their headings.

@@ -46,6 +46,17 @@ impl Row {
         }
     }
 
+    /// The argument that is the key, for a command that always has exactly one.
+    #[inline]
+    pub fn only_key(&self) -> Option<usize> {
+        match self.keys {
+            [KeySpec { begin: Begin::Index(at), find: Find::Range { last: 0, .. }, .. }] => {
+                Some(usize::from(*at))
+            }
+            _ => None,
+        }
+    }
+
     /// All keys of a request, in the order of the specifications; nothing is allocated. A specification that
     /// does not fit the arguments (`EVAL s 5 onlyone`) has no keys.
     #[inline]
@@ -127,6 +138,7 @@ impl KeySpec {
     /// Where its keys lie among `args`; `None` if they would not all be there.
     ///
     /// Source: Redis `db.c`, `getKeysUsingKeySpecs`.
+    #[inline]
     fn run(&self, args: &Args<'_>) -> Option<Run> {
         let begin = match self.begin {
             Begin::Index(index) => usize::from(index),
@@ -211,6 +223,16 @@ mod tests {
         for words in ["EVAL s 0 a", "EVAL s 3 a b", "EVAL s -1 a", "EVAL s x a", "EVAL s 9223372036854775807"]
         {
             assert_eq!(keys(EVAL, words), [0; 0], "{words}");
+        }
+    }
+
+    #[test]
+    fn a_command_with_one_key_is_known_by_its_row() {
+        let only = |name: &[u8]| lookup(name).unwrap().only_key();
+        assert_eq!(only(b"get"), Some(1));
+        assert_eq!(only(b"object|encoding"), Some(2));
+        for name in [&b"mget"[..], b"lcs", b"rename", b"ping"] {
+            assert_eq!(only(name), None);
         }
     }
 
