@@ -14,6 +14,7 @@ mod inbox;
 mod intake;
 pub mod latency;
 mod limits;
+pub mod open_files;
 mod process;
 pub mod rates;
 pub mod registry;

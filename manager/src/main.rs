@@ -8,7 +8,6 @@ mod file;
 mod listen;
 mod log;
 mod memcached;
-mod open_files;
 mod options;
 mod rewrite;
 mod server;

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::mm::{MlockAllFlags, mlockall};
-use tidegate_gateway::{Config, ConfigFile, Gateway, Running, StartError};
+use tidegate_gateway::{Config, ConfigFile, Gateway, Running, StartError, open_files};
 use tidegate_protocols::settings::{Key, Settings};
 use tidegate_shards::Store;
 use tokio::runtime::Builder;
@@ -19,7 +19,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::banner::{self, Addresses};
 use crate::listen::{self, Taken};
 use crate::options::Start;
-use crate::{admin, log, open_files, rewrite};
+use crate::{admin, log, rewrite};
 
 /// How long clients may take to receive what is still theirs when the server ends.
 const DRAIN_MAX: Duration = Duration::from_secs(10);

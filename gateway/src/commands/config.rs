@@ -6,6 +6,7 @@ use tidegate_protocols::settings::{Change, Key, Settings, Value};
 use tidegate_protocols::{Args, Error, Reply};
 
 use super::Scope;
+use crate::open_files;
 
 /// `CONFIG GET pattern …`: each setting once whose name matches one of the patterns. One that is asked for
 /// by its name is called as the client calls it.
@@ -70,9 +71,22 @@ fn changes(pairs: &Args<'_>, settings: &Settings) -> Result<Vec<(Key, Value)>, E
             Change::Fixed => refused(name, "can't set immutable config"),
             Change::Live | Change::Start => refused(name, &reason),
         })?;
+        check(key, &value).map_err(|reason| refused(name, &reason))?;
         Ok((key, value))
     };
     keys.into_iter().enumerate().map(value).collect()
+}
+
+/// What only the system knows.
+fn check(key: Key, value: &Value) -> Result<(), String> {
+    let (Key::MaxClients, Value::Number(clients)) = (key, value) else { return Ok(()) };
+    let room = open_files::room_for(clients.unsigned_abs());
+    if room >= clients.unsigned_abs() {
+        return Ok(());
+    }
+    Err(format!(
+        "The operating system is not able to handle the specified number of clients, try with {room}"
+    ))
 }
 
 fn unknown(name: &[u8]) -> Error {

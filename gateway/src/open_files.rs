@@ -7,19 +7,24 @@ use tidegate_protocols::settings::{Key, Settings};
 const RESERVED: u64 = 32;
 
 /// Makes room for `maxclients`, or lowers `maxclients` to the room there is. Returns what to warn about.
-pub(crate) fn make_room(settings: &Settings) -> Option<String> {
+pub fn make_room(settings: &Settings) -> Option<String> {
     let clients = settings.number(Key::MaxClients).unsigned_abs();
-    let allowed = raise(clients + RESERVED);
-    let room = allowed.saturating_sub(RESERVED).max(1);
+    let room = room_for(clients);
     if room >= clients {
         return None;
     }
+    let allowed = room + RESERVED;
     settings.set(Key::MaxClients, &room.to_string()).expect("at least one client and fewer than asked for");
     Some(format!(
         "maxclients is lowered from {clients} to {room}: the system allows {allowed} open files \
          (raise it with `ulimit -n {}` or LimitNOFILE= in systemd)",
         clients + RESERVED
     ))
+}
+
+/// Makes room for `clients` as far as the system lets us; returns for how many there is room then.
+pub(crate) fn room_for(clients: u64) -> u64 {
+    raise(clients.saturating_add(RESERVED)).saturating_sub(RESERVED).max(1)
 }
 
 /// Raises the limit to `wanted` as far as it can be; returns where it is then.
