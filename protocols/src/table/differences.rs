@@ -30,6 +30,12 @@ pub const DIFFERENCES: &[Difference] = &[
         reason: "They are made from the command table.",
     },
     Difference {
+        command: "BITFIELD, BITFIELD_RO",
+        difference: "An offset `#n` for which `n` times the width does not fit 64 bits is refused. In Redis the \
+            product wraps around to some other offset.",
+        reason: "A write never goes to a place nobody named.",
+    },
+    Difference {
         command: "Any inline command",
         difference: "A line longer than 64 KiB is always refused. Redis takes it if its end happens to arrive \
             in the same read.",
