@@ -40,6 +40,8 @@ enum Look {
     Read,
     /// Counts as an access.
     Change,
+    /// Counts as hit or miss.
+    Glance,
     /// Leaves no trace.
     Peek,
 }
@@ -126,7 +128,13 @@ impl<'a> Db<'a> {
         self.look(self.context.database, key, Look::Change)
     }
 
-    /// Finds a key and leaves no trace (`TTL`, `TYPE`, `OBJECT`).
+    /// Finds a key for a command that tells of it without using it (`EXISTS`, `TTL`, `TYPE`, `OBJECT`):
+    /// counts a hit or a miss, no access.
+    pub fn glance(&mut self, key: &[u8]) -> Option<EntryRef<'_>> {
+        self.look(self.context.database, key, Look::Glance)
+    }
+
+    /// Finds a key and leaves no trace.
     #[inline]
     pub fn peek(&mut self, key: &[u8]) -> Option<EntryRef<'_>> {
         self.look(self.context.database, key, Look::Peek)
@@ -179,12 +187,12 @@ impl<'a> Db<'a> {
         let local = &mut *self.local;
         let (found, expired) = self.held.at(spot.slot).find(database, spot, key, local.now_ms);
         local.counts.expired += u64::from(expired);
-        if look == Look::Read {
+        if matches!(look, Look::Read | Look::Glance) {
             *(if found.is_some() { &mut local.counts.hits } else { &mut local.counts.misses }) += 1;
         }
         let mut found = found?;
         let seen = EntryRef::new(&found, local.clock);
-        if look != Look::Peek && !self.context.no_touch {
+        if matches!(look, Look::Read | Look::Change) && !self.context.no_touch {
             let access = local.clock.accessed(found.word, &mut local.random);
             let fetched = look == Look::Read || found.word.fetched();
             found.set_word(found.word.with_access(access).with_fetched(fetched));

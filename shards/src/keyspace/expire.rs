@@ -34,7 +34,7 @@ pub(super) fn time(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>, unit
 }
 
 fn expiry(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>, shown: impl FnOnce(u64) -> i64) {
-    reply.integer(match db.peek(args.at(1)).map(|entry| entry.expire_at()) {
+    reply.integer(match db.glance(args.at(1)).map(|entry| entry.expire_at()) {
         None => -2,
         Some(None) => -1,
         Some(Some(at)) => shown(at),

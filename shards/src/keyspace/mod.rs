@@ -24,9 +24,9 @@ pub(crate) fn execute(
     let args = &request.args;
     match verb {
         Del | Unlink => count(args, reply, |key| db.remove(key)),
-        Exists => count(args, reply, |key| db.exists(key)),
+        Exists => count(args, reply, |key| db.glance(key).is_some()),
         Touch => count(args, reply, |key| db.read(key).is_some()),
-        Type => reply.simple(db.peek(args.at(1)).map_or("none", |entry| entry.kind().name())),
+        Type => reply.simple(db.glance(args.at(1)).map_or("none", |entry| entry.kind().name())),
         Ttl => expire::left(args, db, reply, expire::Unit::Seconds),
         Pttl => expire::left(args, db, reply, expire::Unit::Milliseconds),
         Expiretime => expire::time(args, db, reply, expire::Unit::Seconds),
@@ -109,7 +109,9 @@ fn copy(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> Result<(), E
     if database == db.database() && from == to {
         return Err(SAME_OBJECT);
     }
-    let copied = (replace || db.peek_in(database, to).is_none()) && db.copy(from, database, to);
+    let copied = db.read(from).is_some()
+        && (replace || db.peek_in(database, to).is_none())
+        && db.copy(from, database, to);
     reply.integer(copied.into());
     Ok(())
 }

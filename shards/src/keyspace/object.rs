@@ -24,7 +24,7 @@ const IDLE_TIME_NOT_TRACKED: Error = Error::Text(
 );
 
 pub(super) fn encoding(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) {
-    match db.peek(args.at(2)) {
+    match db.glance(args.at(2)) {
         Some(entry) => reply.bulk(entry.encoding().name().as_bytes()),
         None => reply.null(),
     }
@@ -32,7 +32,7 @@ pub(super) fn encoding(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) 
 
 pub(super) fn frequency(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let tracked = db.settings().policy().is_lfu();
-    match db.peek(args.at(2)) {
+    match db.glance(args.at(2)) {
         Some(_) if !tracked => return Err(FREQUENCY_NOT_TRACKED),
         Some(entry) => reply.integer(entry.frequency().into()),
         None => reply.null(),
@@ -42,7 +42,7 @@ pub(super) fn frequency(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>)
 
 pub(super) fn idle_time(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let tracked = !db.settings().policy().is_lfu();
-    match db.peek(args.at(2)) {
+    match db.glance(args.at(2)) {
         Some(_) if !tracked => return Err(IDLE_TIME_NOT_TRACKED),
         Some(entry) => reply.integer(entry.idle_s() as i64),
         None => reply.null(),
@@ -52,7 +52,7 @@ pub(super) fn idle_time(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>)
 
 pub(super) fn references(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) {
     let sharing = shares_integers(db.settings());
-    match db.peek(args.at(2)) {
+    match db.glance(args.at(2)) {
         Some(entry) => reply.integer(reference_count(&entry, sharing)),
         None => reply.null(),
     }
