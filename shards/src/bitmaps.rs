@@ -5,12 +5,12 @@ mod count;
 mod field;
 mod position;
 
+use tidegate_protocols::number::integer;
 use tidegate_protocols::settings::Key;
 use tidegate_protocols::table::bitmaps::Bitmaps;
 use tidegate_protocols::{Error, Reply, Request};
 
 use crate::db::Db;
-use crate::integer;
 
 /// Answers a command of this family.
 pub(crate) fn execute(
@@ -33,7 +33,7 @@ pub(crate) fn execute(
 
 fn setbit(db: &mut Db<'_>, [key, offset, bit]: [&[u8]; 3], reply: &mut Reply<'_>) -> Result<(), Error> {
     let offset = Offset::parse(db, offset)?;
-    let bit = match integer::parse(bit) {
+    let bit = match integer(bit) {
         Some(0) => 0,
         Some(1) => offset.mask,
         _ => return Err(Error::Text("ERR bit is not an integer or out of range")),
@@ -63,7 +63,7 @@ struct Offset {
 
 impl Offset {
     fn parse(db: &Db<'_>, text: &[u8]) -> Result<Self, Error> {
-        let bit = checked_offset(db, integer::parse(text))?;
+        let bit = checked_offset(db, integer(text))?;
         Ok(Self { byte: bit / 8, mask: 0x80 >> (bit % 8) })
     }
 }

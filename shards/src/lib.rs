@@ -14,7 +14,6 @@ mod evict;
 mod execute;
 mod hash;
 mod held;
-mod integer;
 mod keyspace;
 mod memcached;
 mod memory;

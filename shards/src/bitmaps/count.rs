@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
+use tidegate_protocols::number::integer;
 use tidegate_protocols::{Args, Error, Reply};
 
 use super::Unit;
 use crate::db::Db;
-use crate::integer;
 use crate::strings::indexes;
 
 /// `BITCOUNT`. As in Redis 7.0, arguments are looked at only if there is a key.
@@ -31,8 +31,8 @@ fn range(args: Args<'_>, len: usize) -> Result<Option<Range<usize>>, Error> {
     if !(2..=3).contains(&args.len()) {
         return Err(Error::Syntax);
     }
-    let start = integer::parse(args.at(0)).ok_or(Error::NotInteger)?;
-    let end = integer::parse(args.at(1)).ok_or(Error::NotInteger)?;
+    let start = integer(args.at(0)).ok_or(Error::NotInteger)?;
+    let end = integer(args.at(1)).ok_or(Error::NotInteger)?;
     if start < 0 && end < 0 && start > end {
         return Ok(None);
     }

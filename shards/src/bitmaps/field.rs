@@ -2,11 +2,11 @@
 //!
 //! All sums are made in 128 bits, so that whether one overflows is a comparison.
 
+use tidegate_protocols::number::integer;
 use tidegate_protocols::{Args, Error, Reply};
 
 use super::checked_offset;
 use crate::db::Db;
-use crate::integer;
 
 /// `i8`, `u63` and so on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ impl Type {
             b'u' => (false, 63),
             _ => return None,
         };
-        let bits = integer::parse(&text[1..]).filter(|bits| (1..=bits_max).contains(bits))?;
+        let bits = integer(&text[1..]).filter(|bits| (1..=bits_max).contains(bits))?;
         Some(Self { signed, bits: bits as u32 })
     }
 
@@ -124,7 +124,7 @@ impl Operation {
             let offset = offset_of(db, offset, kind)?;
             let number = match words {
                 3 => 0,
-                _ => integer::parse(rest.at(3)).ok_or(Error::NotInteger)?,
+                _ => integer(rest.at(3)).ok_or(Error::NotInteger)?,
             };
             operations.push(Self { kind, offset, action: action(number, overflow) });
             rest = rest.from(words);
@@ -191,8 +191,8 @@ impl Operation {
 /// A bit offset, or `#` and a number that counts integers of this type.
 fn offset_of(db: &Db<'_>, text: &[u8], kind: Type) -> Result<usize, Error> {
     let offset = match text {
-        [b'#', index @ ..] => integer::parse(index).and_then(|index| index.checked_mul(i64::from(kind.bits))),
-        offset => integer::parse(offset),
+        [b'#', index @ ..] => integer(index).and_then(|index| index.checked_mul(i64::from(kind.bits))),
+        offset => integer(offset),
     };
     checked_offset(db, offset)
 }

@@ -1,20 +1,20 @@
 //! Strings as numbers.
 
+use tidegate_protocols::number::integer;
 use tidegate_protocols::{Error, Reply};
 
 use super::long_double::{LongDouble, Parsed};
 use crate::db::{Db, Expiry, Text};
-use crate::integer;
 
 /// `INCRBY`
 pub(super) fn incrby(db: &mut Db<'_>, [key, by]: [&[u8]; 2], reply: &mut Reply<'_>) -> Result<(), Error> {
-    let by = integer::parse(by).ok_or(Error::NotInteger)?;
+    let by = integer(by).ok_or(Error::NotInteger)?;
     add(db, [key], by, reply)
 }
 
 /// `DECRBY`
 pub(super) fn decrby(db: &mut Db<'_>, [key, by]: [&[u8]; 2], reply: &mut Reply<'_>) -> Result<(), Error> {
-    let by = integer::parse(by).ok_or(Error::NotInteger)?;
+    let by = integer(by).ok_or(Error::NotInteger)?;
     let by = by.checked_neg().ok_or(Error::Text("ERR decrement would overflow"))?;
     add(db, [key], by, reply)
 }
@@ -24,7 +24,7 @@ pub(super) fn add(db: &mut Db<'_>, [key]: [&[u8]; 1], by: i64, reply: &mut Reply
     let value = match db.string_to_change(key)? {
         None => 0,
         Some(Text::Int(value, _)) => value,
-        Some(Text::Bytes(bytes)) => integer::parse(bytes).ok_or(Error::NotInteger)?,
+        Some(Text::Bytes(bytes)) => integer(bytes).ok_or(Error::NotInteger)?,
     };
     let sum = value.checked_add(by).ok_or(Error::Overflow)?;
     db.set_integer(key, sum, Expiry::Keep);

@@ -1,9 +1,9 @@
 //! What follows the value of `SET` and the key of `GETEX`: conditions and times to live.
 
+use tidegate_protocols::number::integer;
 use tidegate_protocols::{Args, Error};
 
 use crate::db::Expiry;
-use crate::integer;
 
 /// The unit of a time in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl<'a> Deadline<'a> {
             Self::After(unit, time) => (unit, time, now_ms as i64),
             Self::At(unit, time) => (unit, time, 0),
         };
-        let time = integer::parse(time).ok_or(Error::NotInteger)?;
+        let time = integer(time).ok_or(Error::NotInteger)?;
         let milliseconds = match unit {
             Unit::Seconds => time.checked_mul(1000),
             Unit::Milliseconds => Some(time),

@@ -1,10 +1,10 @@
 //! Parts of strings.
 
+use tidegate_protocols::number::integer;
 use tidegate_protocols::settings::Key;
 use tidegate_protocols::{Error, Reply};
 
 use crate::db::{Db, Expiry};
-use crate::integer;
 
 /// `APPEND`
 pub(super) fn append(db: &mut Db<'_>, [key, value]: [&[u8]; 2], reply: &mut Reply<'_>) -> Result<(), Error> {
@@ -32,8 +32,8 @@ pub(super) fn getrange(
     [key, start, end]: [&[u8]; 3],
     reply: &mut Reply<'_>,
 ) -> Result<(), Error> {
-    let start = integer::parse(start).ok_or(Error::NotInteger)?;
-    let end = integer::parse(end).ok_or(Error::NotInteger)?;
+    let start = integer(start).ok_or(Error::NotInteger)?;
+    let end = integer(end).ok_or(Error::NotInteger)?;
     match db.string(key)? {
         Some(mut text) => {
             let bytes = text.bytes();
@@ -62,7 +62,7 @@ pub(super) fn setrange(
     [key, offset, value]: [&[u8]; 3],
     reply: &mut Reply<'_>,
 ) -> Result<(), Error> {
-    let offset = integer::parse(offset).ok_or(Error::NotInteger)?;
+    let offset = integer(offset).ok_or(Error::NotInteger)?;
     let offset = u64::try_from(offset).map_err(|_| Error::Text("ERR offset is out of range"))?;
     let old = db.string_to_change(key)?.map_or(0, |text| text.len());
     if value.is_empty() {
