@@ -31,6 +31,13 @@ impl Memory {
         memory
     }
 
+    /// Worker `index` begins on a thread that has allocated and not freed `net` bytes so far. They are in
+    /// the allocator's figure already.
+    pub(crate) fn begin(&self, index: usize, net: i64) {
+        let counter = &self.workers[index % self.workers.len()].0;
+        self.base.fetch_sub(net - counter.swap(net, Relaxed), Relaxed);
+    }
+
     /// Says what the thread of worker `index` has allocated and not freed so far.
     #[inline]
     pub(crate) fn publish(&self, index: usize, net: i64) {

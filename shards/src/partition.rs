@@ -13,7 +13,7 @@ use tidegate_protocols::limits::DATABASES;
 use tidegate_protocols::slot::{SLOTS, slot_of};
 
 use crate::hash::KeyHasher;
-use crate::table::Root;
+use crate::table::{Detached, Root};
 
 /// Partitions there are at most.
 pub(crate) const PARTITIONS_MAX: usize = 256;
@@ -219,6 +219,13 @@ impl Keyspace {
         let (first, second) = (self.database(one), self.database(other));
         self.names[usize::from(one)].store(second.0, Relaxed);
         self.names[usize::from(other)].store(first.0, Relaxed);
+    }
+}
+
+impl Drop for Keyspace {
+    fn drop(&mut self) {
+        let roots = self.roots.iter_mut().filter_map(OnceLock::get_mut);
+        roots.flatten().for_each(|root| drop(Detached::owned(root)));
     }
 }
 

@@ -3,6 +3,8 @@
 //! Chance is weighted with keys on every level: the partition by rejection, then the database and the group
 //! of places by their counts, the place by the size of its table, the segment by a random hash.
 
+use std::ops::ControlFlow;
+
 use crate::held::{Held, Locked};
 use crate::partition::{DatabaseId, GROUP, Partition, Place};
 use crate::table::{Found, Table};
@@ -44,11 +46,13 @@ pub(crate) fn place(locked: &Locked<'_>, database: DatabaseId, random: &mut fast
     let tally = locked.partition.tally(database);
     let counts = tally.groups.iter().map(|&count| count as usize);
     let group = weighted(counts, tally.keys as usize, random)?;
-    let roots = locked.keyspace().roots(database)?;
-    let places = locked.keyspace().places(locked.partition.index()).skip(group * GROUP).take(GROUP);
-    let weights = places.clone().map(|place| Table::weight(&roots[usize::from(place.0)]));
+    let (keyspace, partition) = (locked.keyspace(), locked.partition.index());
+    let roots = keyspace.roots(database)?;
+    let first = group * GROUP;
+    let weights = (first..keyspace.places_of_each().min(first + GROUP))
+        .map(|nth| Table::weight(&roots[usize::from(keyspace.nth_place(partition, nth).0)]));
     let sum = weights.clone().sum();
-    places.clone().nth(weighted(weights, sum, random)?)
+    Some(keyspace.nth_place(partition, first + weighted(weights, sum, random)?))
 }
 
 /// The index of one of `weights`, which add up to `sum`.
@@ -63,18 +67,27 @@ fn weighted(weights: impl Iterator<Item = usize>, sum: usize, random: &mut fastr
     None
 }
 
-/// Calls `each` for the entries in `buckets` neighbouring buckets somewhere in the database.
+/// Calls `each` for the entries in `buckets` neighbouring buckets of a table somewhere in the database, and
+/// of as many tables after that as hold not enough: until `each` breaks.
 pub(crate) fn buckets(
-    locked: Locked<'_>,
+    mut locked: Locked<'_>,
     database: DatabaseId,
     buckets: usize,
     random: &mut fastrand::Rng,
-    mut each: impl FnMut(Place, Found<'_>),
+    mut each: impl FnMut(Place, Found<'_>) -> ControlFlow<()>,
 ) {
-    let Some(place) = place(&locked, database, random) else { return };
-    let Some(table) = locked.into_table(database, place) else { return };
-    let Some(segment) = table.random_segment(random.u64(..)) else { return };
-    for (at, word) in segment.sample(random.usize(..1 << 16), buckets) {
-        each(place, Found::at(&table, segment, at, word));
+    let Some(Place(first)) = place(&locked, database, random) else { return };
+    let end = (usize::from(first) / GROUP + 1) * GROUP;
+    for place in (first..end as u16).map(Place) {
+        if locked.keyspace().partition_at(place) != locked.partition.index() {
+            return;
+        }
+        let Some(table) = locked.again().into_table(database, place) else { continue };
+        let Some(segment) = table.random_segment(random.u64(..)) else { continue };
+        for (at, word) in segment.sample(random.usize(..1 << 16), buckets) {
+            if each(place, Found::at(&table, segment, at, word)).is_break() {
+                return;
+            }
+        }
     }
 }

@@ -667,6 +667,11 @@ fn first_prefix_after(home: usize, homes: usize, depth: u32, prefix: u64) -> u64
 pub(crate) struct Detached(Node);
 
 impl Detached {
+    /// Everything at a root that nobody else can reach.
+    pub(crate) fn owned(root: &mut Root) -> Self {
+        Self(Node(std::mem::take(root.get_mut())))
+    }
+
     /// Whether there was nothing in the table.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -4,6 +4,8 @@
 //! what comes next, so it means the same whatever has grown or shrunk in between, and a key that is there
 //! all the time is visited exactly once.
 
+use std::ops::ControlFlow;
+
 use tidegate_protocols::limits::DATABASES;
 use tidegate_protocols::slot::SLOTS;
 
@@ -66,12 +68,16 @@ impl Db<'_> {
         let database = self.held.keyspace().database(self.context().database);
         let keys = |partition: &Partition| partition.tally(database).keys;
         let partition = sample::lock_partition(self.held, self.local, keys)?;
-        let mut key = None;
-        let way = self.local.random.usize(..WAYS);
-        sample::buckets(self.held.locked(partition), database, 1, &mut self.local.random, |_, found| {
+        let (way, mut key, mut first) = (self.local.random.usize(..WAYS), None, None);
+        let (locked, random) = (self.held.locked(partition), &mut self.local.random);
+        sample::buckets(locked, database, 1, random, |place, found| {
+            if *first.get_or_insert(place) != place {
+                return ControlFlow::Break(());
+            }
             if found.way() == way {
                 key = Some(found.entry().key().to_vec());
             }
+            ControlFlow::Continue(())
         });
         key.filter(|key| self.exists(key))
     }

@@ -38,8 +38,12 @@ pub(crate) struct Local {
 impl Local {
     /// Bytes in use, with all that this thread has done.
     pub(crate) fn used_bytes(&self) -> u64 {
-        self.shared.memory.publish(self.index, self.thread.net());
+        self.publish_memory();
         self.shared.memory.used()
+    }
+
+    fn publish_memory(&self) {
+        self.shared.memory.publish(self.index, self.thread.net());
     }
 }
 
@@ -54,6 +58,8 @@ pub struct StoreWorker {
 impl StoreWorker {
     /// Worker `index` of `count`, on the thread that uses it.
     pub(crate) fn new(shared: Arc<Shared>, index: usize, count: usize) -> Self {
+        let thread = ThreadCounter::new();
+        shared.memory.begin(index, thread.net());
         Self {
             held: Held::new(Arc::clone(&shared.keyspace)),
             sweep: Sweep::new(index, count, shared.keyspace.partitions()),
@@ -65,7 +71,7 @@ impl StoreWorker {
                 counts: Counts::default(),
                 random: fastrand::Rng::new(),
                 partition_keys_max: 0,
-                thread: ThreadCounter::new(),
+                thread,
                 shared,
             },
         }
@@ -114,6 +120,7 @@ impl StoreWorker {
     }
 
     fn publish(&mut self) {
+        self.local.publish_memory();
         *self.page.lock() = self.local.counts;
     }
 }

@@ -1,0 +1,91 @@
+//! Memory with the real allocator: limits hold, and what is freed comes back.
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+mod common;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use common::Client;
+use tidegate_protocols::data::{Data as _, Worker as _};
+use tidegate_protocols::settings::{Key, Settings};
+use tidegate_shards::{Allocator, Store};
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
+
+/// The allocator's figures are those of the process: one test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn store(policy: &str) -> (Arc<Settings>, Store) {
+    let settings = Arc::new(Settings::default());
+    settings.set(Key::MaxMemoryPolicy, policy).unwrap();
+    let store = Store::new(Arc::clone(&settings), 1);
+    (settings, store)
+}
+
+fn limit(settings: &Settings, store: &Store, more: u64) -> u64 {
+    let limit = store.figures().allocated_bytes + more;
+    settings.set(Key::MaxMemory, &limit.to_string()).unwrap();
+    limit
+}
+
+#[test]
+fn memory_stays_below_its_limit_while_old_keys_make_room() {
+    let _alone = ALONE.lock().unwrap();
+    for policy in ["allkeys-lru", "allkeys-lfu", "allkeys-random"] {
+        let (settings, store) = store(policy);
+        let mut client = Client::new(&store, 0, 1);
+        let limit = limit(&settings, &store, 4 << 20);
+        let value = [b'v'; 500];
+        for number in 0..20_000 {
+            assert_eq!(client.send(&[b"SET", format!("key:{number}").as_bytes(), &value]), b"+OK\r\n");
+            if number % 1000 == 0 {
+                // A little above: what one command adds, and garbage of growing tables.
+                let used = store.figures().allocated_bytes;
+                assert!(used < limit + (1 << 20), "{policy}: {used} of {limit}");
+            }
+        }
+        let figures = store.figures();
+        assert!(figures.evicted > 5000 && figures.databases[0].keys > 4000, "{policy}: {}", figures.evicted);
+    }
+}
+
+#[test]
+fn writes_are_refused_and_reads_are_not_when_nothing_may_be_evicted() {
+    let _alone = ALONE.lock().unwrap();
+    for policy in ["noeviction", "volatile-lru", "volatile-ttl"] {
+        let (settings, store) = store(policy);
+        let mut client = Client::new(&store, 0, 1);
+        client.run("SET before 1");
+        limit(&settings, &store, 1 << 20);
+        let value = [b'v'; 10_000];
+        let full = (0..1000)
+            .find(|number| client.send(&[b"SET", format!("key:{number}").as_bytes(), &value]) != b"+OK\r\n");
+        assert!(full.is_some_and(|full| (50..200).contains(&full)), "{policy}: {full:?}");
+        let refusal = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n";
+        assert_eq!(client.send(&[b"APPEND", b"key:1", &value]), refusal);
+        assert_eq!(client.run("GET before"), "$1\r\n1\r\n");
+        assert_eq!(client.run("DEL key:0 key:1 key:2"), ":3\r\n");
+        assert_eq!(client.run("INCR before"), ":2\r\n");
+    }
+}
+
+#[test]
+fn a_flush_gives_memory_back() {
+    let _alone = ALONE.lock().unwrap();
+    let (_settings, store) = store("noeviction");
+    let mut client = Client::new(&store, 0, 1);
+    client.run("SET other 1");
+    let before = store.figures().allocated_bytes;
+    for number in 0..50_000 {
+        client.run(&format!("SET key:{number} value"));
+    }
+    assert!(store.figures().allocated_bytes > before + 50_000 * 30);
+    client.run("FLUSHALL");
+    for _ in 0..50 {
+        client.worker.maintain(client.now_ms, Duration::from_millis(1));
+    }
+    let after = store.figures().allocated_bytes;
+    assert!(after < before + 200_000, "{before} before, {after} after");
+}
