@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tidegate_protocols::data::{Outcome, Prepared, Worker};
 use tidegate_protocols::settings::Key;
 use tidegate_protocols::table::{Flags, Route};
-use tidegate_protocols::{Error, Fault, Reply, Row};
+use tidegate_protocols::{Error, Reply, Row};
 
 use crate::batch::{Ask, Batch, Decoded};
 use crate::commands::{self, Scope};
@@ -321,10 +321,7 @@ impl<W: Worker> Tick<W> {
                 }
             }
             Ask::Fault(fault) => {
-                // Source: Redis closes without a word when a query buffer is full.
-                if fault != Fault::RequestTooLong {
-                    reply.error(fault);
-                }
+                reply.fault(fault);
                 tracing::debug!(client = connection.session.client.id, %fault, "closed");
                 connection.session.put(Attention::Closing, true);
             }

@@ -96,10 +96,21 @@ impl<'a> Reply<'a> {
 
     /// An error, with line ends in it turned to spaces as Redis does.
     pub fn error(&mut self, error: impl std::fmt::Display) {
-        self.out.push(b'-');
         let start = self.out.len();
         // Writing into a Vec cannot fail.
-        let _ = write!(self.out, "{error}");
+        let _ = write!(self.out, "-{error}");
+        self.end_error(start);
+    }
+
+    /// The same for an error that repeats what the client sent, which need not be text.
+    pub fn error_of(&mut self, parts: &[&[u8]]) {
+        let start = self.out.len();
+        self.out.push(b'-');
+        parts.iter().for_each(|part| self.out.extend_from_slice(part));
+        self.end_error(start);
+    }
+
+    fn end_error(&mut self, start: usize) {
         for byte in &mut self.out[start..] {
             if matches!(byte, b'\r' | b'\n') {
                 *byte = b' ';
@@ -112,12 +123,9 @@ impl<'a> Reply<'a> {
     pub fn fault(&mut self, fault: Fault) {
         match fault {
             Fault::RequestTooLong => {}
-            // Not text: the byte is echoed as it came.
+            // Not text: the byte is repeated as it came.
             Fault::ExpectedBulk(got) => {
-                let got = if matches!(got, b'\r' | b'\n') { b' ' } else { got };
-                self.out.extend_from_slice(b"-ERR Protocol error: expected '$', got '");
-                self.out.push(got);
-                self.out.extend_from_slice(b"'\r\n");
+                self.error_of(&[b"ERR Protocol error: expected '$', got '", &[got], b"'"]);
             }
             _ => self.error(fault),
         }

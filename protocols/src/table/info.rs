@@ -103,7 +103,7 @@ fn with_keys(request: &Args<'_>) -> Result<&'static Row, Error> {
 
 /// The commands Redis clients see, without subcommands.
 pub(super) fn commands() -> impl Iterator<Item = &'static Row> + Clone {
-    rows().filter(|row| row.is_redis() && !row.name.contains('|'))
+    rows().filter(|row| row.is_redis() && !row.subcommand)
 }
 
 /// The subcommands of `container`.

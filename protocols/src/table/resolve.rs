@@ -1,7 +1,5 @@
 //! From the words of a RESP request to its row, or to the exact error that says why there is none.
 
-use std::fmt::Write as _;
-
 use super::{Row, lookup};
 use crate::reply::Reply;
 use crate::request::Args;
@@ -30,7 +28,7 @@ pub enum Unresolved {
 /// As Redis, the name is looked at first, then the number of arguments.
 #[inline]
 pub fn resolve(args: &Args<'_>) -> Result<&'static Row, Unresolved> {
-    let mut row = lookup(args.at(0)).ok_or(Unresolved::Command)?;
+    let mut row = lookup(args.at(0)).filter(|row| !row.subcommand).ok_or(Unresolved::Command)?;
     if row.container
         && let Some(word) = args.get(1)
     {
@@ -56,20 +54,21 @@ impl Unresolved {
     pub fn answer(self, args: &Args<'_>, reply: &mut Reply<'_>) {
         match self {
             Self::Command => {
-                let mut rest = String::new();
+                let mut rest = Vec::new();
                 for arg in args.iter().skip(1) {
                     if rest.len() >= ECHO_BYTES_MAX {
                         break;
                     }
-                    // Writing into a String cannot fail.
-                    let _ = write!(rest, "'{}' ", echo(arg, ECHO_BYTES_MAX - rest.len()));
+                    let arg = echo(arg, ECHO_BYTES_MAX - rest.len());
+                    rest.extend_from_slice(&[b"'", arg, b"' "].concat());
                 }
                 let name = echo(args.at(0), ECHO_BYTES_MAX);
-                reply.error(format_args!("ERR unknown command '{name}', with args beginning with: {rest}"));
+                reply.error_of(&[b"ERR unknown command '", name, b"', with args beginning with: ", &rest]);
             }
             Self::Subcommand(container) => {
                 let word = echo(args.at(1), ECHO_BYTES_MAX);
-                reply.error(format_args!("ERR unknown subcommand '{word}'. Try {} HELP.", container.name));
+                let container = container.name.as_bytes();
+                reply.error_of(&[b"ERR unknown subcommand '", word, b"'. Try ", container, b" HELP."]);
             }
             Self::Arity(row) => reply.error(format_args!(
                 "ERR wrong number of arguments for '{}' command",
@@ -80,10 +79,9 @@ impl Unresolved {
 }
 
 /// At most `most` bytes of `text`, up to a zero byte if there is one.
-fn echo(text: &[u8], most: usize) -> std::borrow::Cow<'_, str> {
+fn echo(text: &[u8], most: usize) -> &[u8] {
     let text = &text[..text.len().min(most)];
-    let end = memchr::memchr(0, text).unwrap_or(text.len());
-    String::from_utf8_lossy(&text[..end])
+    &text[..memchr::memchr(0, text).unwrap_or(text.len())]
 }
 
 #[cfg(test)]
@@ -137,6 +135,10 @@ mod tests {
             "-ERR unknown command 'foo', with args beginning with: 'a  ' 'b' \r\n"
         );
         assert_eq!(error(&[b"foo"]), "-ERR unknown command 'foo', with args beginning with: \r\n");
+        assert_eq!(
+            error(&[b"config|get", b"a"]),
+            "-ERR unknown command 'config|get', with args beginning with: 'a' \r\n"
+        );
         let long = [b'x'; 200];
         assert_eq!(
             error(&[&long, b"12345", &long, b"never shown"]),

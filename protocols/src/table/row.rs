@@ -1,7 +1,7 @@
 //! One row of the command table and the types of its columns.
 
 use super::Verb;
-use super::syntax::arity;
+use super::syntax::{arity, words};
 use crate::request::Args;
 
 /// Everything that is true of a command.
@@ -35,6 +35,8 @@ pub struct Row {
     pub gather: Gather,
     /// Whether this is only the name its subcommands stand under (`CLIENT`).
     pub container: bool,
+    /// Whether it stands under a container (`CLIENT|LIST`).
+    pub subcommand: bool,
     /// What routers and caches of clients should know; words of Redis, "Command tips".
     pub tips: &'static [&'static str],
     /// What changed in which Redis version.
@@ -304,6 +306,7 @@ impl Row {
             route: Route::Gateway,
             gather: Gather::One,
             container: false,
+            subcommand: words(name) > 1,
             tips: &[],
             history: &[],
             deprecated: None,

@@ -360,15 +360,20 @@ impl Display for Row {
 
 /// The arity of `name syntax`: the fewest words a request has; negative if it may have more.
 pub(super) const fn arity(name: &str, syntax: &str) -> i16 {
+    let extent = extent(syntax.as_bytes(), 0);
+    let words = words(name) + extent.words;
+    if extent.open { -words } else { words }
+}
+
+/// The words of a name: two for a subcommand.
+pub(super) const fn words(name: &str) -> i16 {
     let name = name.as_bytes();
     let (mut words, mut at) = (1, 0);
     while at < name.len() {
         words += (name[at] == b'|') as i16;
         at += 1;
     }
-    let extent = extent(syntax.as_bytes(), 0);
-    let words = words + extent.words;
-    if extent.open { -words } else { words }
+    words
 }
 
 /// The fewest words of a piece of syntax, whether it may have more, and where it ends.
