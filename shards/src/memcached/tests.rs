@@ -166,7 +166,7 @@ fn meta_commands_repeat_and_tell_what_was_asked_for() {
     assert_eq!(send(client, "ms Zm9v 2 b k O9 F5\r\nab\r\n"), "HD kZm9v b O9|");
     client.now_ms += 3000;
     assert_eq!(send(client, "mg foo s f h l k v\r\n"), "VA 2 s2 f5 h0 l3 kfoo|ab|");
-    assert_eq!(send(client, "mg Zm9v b k q\r\n"), "HD kZm9v b|");
+    assert_eq!(send(client, "mg foo h l u\r\nmg Zm9v b k q\r\n"), "HD h1 l0|HD kZm9v b|");
     assert_eq!(send(client, "mg none q k\r\nmg none k O1\r\n"), "EN knone O1|");
     assert_eq!(
         send(client, "ms foo 1 ME k q\r\nx\r\nms foo 1 MA q\r\nx\r\nms foo 1 MP\r\ny\r\n"),
@@ -190,9 +190,12 @@ fn both_families_see_the_same_keys() {
 }
 
 #[test]
-fn flush_all_removes_what_is_there() {
+fn flush_all_removes_what_is_there_when_its_time_comes() {
     let client = &mut Client::new();
     transcript(client, &[("set a 0 0 1\r\n1\r\nflush_all\r\nget a\r\n", "STORED|OK|END|")]);
+    transcript(client, &[("set a 0 0 1\r\n1\r\nflush_all 5\r\nget a\r\n", "STORED|OK|VALUE a 0 1|1|END|")]);
+    client.now_ms += 6000;
+    transcript(client, &[("get a\r\nset a 0 0 1\r\n2\r\nget a\r\n", "END|STORED|VALUE a 0 1|2|END|")]);
 }
 
 #[test]
