@@ -207,6 +207,11 @@ impl<W: Worker> Tick<W> {
         let began = self.watch.begin(row);
         let scope = Scope { session, shared: &self.intake.shared, now_ms: self.now_ms };
         let outcome = if row.route == Route::Gateway {
+            if !row.flags.has(Flags::FAST) {
+                // It may ask for the store's figures, which look into partitions that are held here.
+                self.data.finish();
+                self.data.begin(self.now_ms);
+            }
             commands::execute(&request, &scope, &mut reply)
         } else {
             self.data.execute(&request, prepared, &session.context(), &mut reply)
