@@ -1,4 +1,4 @@
-//! What it costs to understand a request: `cargo bench -p tidegate-protocols`.
+//! What it costs to understand a request and to write a reply: `cargo bench -p tidegate-protocols`.
 //!
 //! Each line is the best of several rounds over a pipeline of 64 requests, in nanoseconds per request.
 #![allow(clippy::unwrap_used)]
@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use tidegate_protocols::memcached::{self, Item};
 use tidegate_protocols::request::{Args, Span};
-use tidegate_protocols::{resp, table};
+use tidegate_protocols::{Dialect, Reply, resp, table};
 
 const PIPELINE: usize = 64;
 const ROUNDS: usize = 50;
@@ -49,10 +49,25 @@ fn main() {
             black_box(row.keys_of(black_box(&Args::new(words, &spans))).count());
         }
     });
+    reply("reply OK", |reply| reply.ok());
+    reply("reply of an integer", |reply| reply.integer(black_box(12)));
+    reply("reply of 64 B", |reply| reply.bulk(black_box(value.as_bytes())));
+    reply("reply of null", |reply| reply.null());
     report("slot of a key", || {
         for _ in 0..PIPELINE {
             black_box(tidegate_protocols::slot::slot_of(black_box(b"key:000000000042")));
         }
+    });
+}
+
+fn reply(name: &str, write: impl Fn(&mut Reply<'_>)) {
+    let mut out = Vec::new();
+    report(name, || {
+        out.clear();
+        for _ in 0..PIPELINE {
+            write(black_box(&mut Reply::new(&mut out, Dialect::Resp2)));
+        }
+        black_box(&out);
     });
 }
 

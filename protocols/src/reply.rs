@@ -106,7 +106,9 @@ impl<'a> Reply<'a> {
     pub fn error_of(&mut self, parts: &[&[u8]]) {
         let start = self.out.len();
         self.out.push(b'-');
-        parts.iter().for_each(|part| self.out.extend_from_slice(part));
+        for part in parts {
+            self.out.extend_from_slice(part);
+        }
         self.end_error(start);
     }
 
