@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 
 use tidegate_compat_tests::install::{needed, program};
 use tidegate_compat_tests::server::Server;
-use tidegate_compat_tests::transcript::replay::replay;
+use tidegate_compat_tests::transcript::replay::{Mismatch, replay};
 use tidegate_compat_tests::transcript::script::Script;
 use tidegate_compat_tests::transcript::{Family, Subject, scripts};
 
@@ -49,13 +49,22 @@ fn replay_all(family: Family, subject: Subject) {
     for path in scripts(family).iter().filter(|path| path.to_string_lossy().contains(&wanted)) {
         played += 1;
         let script = Script::read(path).unwrap();
-        let server = Server::for_script(&script, subject).unwrap();
-        for mismatch in replay(&script, subject, address(&server, family)) {
+        let mut mismatches = play(&script, subject);
+        if !mismatches.is_empty() && subject == Subject::Real {
+            // Its background threads show in a reply now and then; what is true of it is true the second time.
+            mismatches = play(&script, subject);
+        }
+        for mismatch in mismatches {
             write!(failures, "{mismatch}").unwrap();
         }
     }
     println!("{played} scripts played");
     assert!(failures.is_empty(), "against {subject:?}:\n{failures}");
+}
+
+fn play(script: &Script, subject: Subject) -> Vec<Mismatch> {
+    let server = Server::for_script(script, subject).unwrap();
+    replay(script, subject, address(&server, script.family))
 }
 
 fn address(server: &Server, family: Family) -> SocketAddr {
