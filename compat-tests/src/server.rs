@@ -105,7 +105,12 @@ impl Server {
             (Family::Redis, Subject::Tidegate) => Self::tidegate(&settings(flags, |name, value| {
                 vec!["--set".to_owned(), format!("{name}={value}")]
             })?),
-            (Family::Memcached, Subject::Real) => Self::real_memcached(flags),
+            (Family::Memcached, Subject::Real) => {
+                // Its maintainer thread holds items that were just read for a moment, in which `incr` and `decr`
+                // do not write in place: without it replies do not depend on the moment.
+                let calm = ["-o", "no_lru_maintainer"].map(str::to_owned);
+                Self::real_memcached(&[&calm[..], flags].concat())
+            }
             (Family::Memcached, Subject::Tidegate) if script.server.is_some() => {
                 Self::tidegate_as_memcached(flags)
             }

@@ -201,6 +201,7 @@ impl<W: Worker> Tick<W> {
                 decoded.dialect
             }
         };
+        session.client.heard_of(self.now_ms, row);
         let request = self.batch.request(decoded, row, dialect);
         let mark = self.output.len();
         let mut reply = Reply::new(&mut self.output, dialect);
@@ -225,7 +226,6 @@ impl<W: Worker> Tick<W> {
             }
             Outcome::Done => {}
         }
-        session.client.heard_of(self.now_ms, row);
         match began {
             None => self.watch.share(row),
             Some(began) => self.watch.record(began, &request, &scope, counters),

@@ -100,7 +100,7 @@ pub(super) fn reply(word: &[u8], scope: &Scope<'_>, reply: &mut Reply<'_>) -> Re
 
 pub(super) fn pause(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let kind = match args.get(3) {
-        _ if args.len() > 4 => return Err(wrong_arguments("pause")),
+        _ if args.len() > 4 => return Err(wrong_arguments(args.at(1))),
         None => PauseKind::All,
         Some(word) if word.eq_ignore_ascii_case(b"all") => PauseKind::All,
         Some(word) if word.eq_ignore_ascii_case(b"write") => PauseKind::Writes,
@@ -113,7 +113,8 @@ pub(super) fn pause(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) -
     Ok(())
 }
 
-fn wrong_arguments(subcommand: &str) -> Error {
+fn wrong_arguments(subcommand: &[u8]) -> Error {
+    let subcommand = String::from_utf8_lossy(subcommand);
     Error::Composed(
         format!("ERR unknown subcommand or wrong number of arguments for '{subcommand}'. Try CLIENT HELP.")
             .into(),
@@ -122,7 +123,7 @@ fn wrong_arguments(subcommand: &str) -> Error {
 
 pub(super) fn unblock(args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     match args.get(3) {
-        _ if args.len() > 4 => return Err(wrong_arguments("unblock")),
+        _ if args.len() > 4 => return Err(wrong_arguments(args.at(1))),
         Some(word) if !word.eq_ignore_ascii_case(b"timeout") && !word.eq_ignore_ascii_case(b"error") => {
             return Err(Error::Text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
         }
