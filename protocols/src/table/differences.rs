@@ -36,6 +36,12 @@ pub const DIFFERENCES: &[Difference] = &[
         reason: "A write never goes to a place nobody named.",
     },
     Difference {
+        command: "BITFIELD",
+        difference: "A write that begins within the first 512 MB and ends after them is refused. In Redis the \
+            string grows up to eight bytes past the limit.",
+        reason: "No string is longer than 512 MB.",
+    },
+    Difference {
         command: "Any inline command",
         difference: "A line longer than 64 KiB is always refused. Redis takes it if its end happens to arrive \
             in the same read.",
