@@ -86,7 +86,8 @@ impl Figures {
 /// Runs `load` against the server that is `process`.
 ///
 /// # Errors
-/// A connection that fails or closes, a server that stays silent for 30 s, or any reply that is an error.
+/// A connection that fails or closes, a server that stays silent for 30 s or all the time that is counted,
+/// or any reply that is an error.
 pub fn run(load: &Load, process: Process) -> io::Result<Figures> {
     Generator::connect(load)?.run(process)
 }
@@ -152,8 +153,11 @@ impl<'a> Generator<'a> {
         let cpu_before = process.cpu()?;
         self.until(started.checked_add(counted))?;
         let spent = process.cpu()?.saturating_sub(cpu_before);
+        if self.operations == 0 {
+            return Err(io::Error::new(ErrorKind::TimedOut, "no reply in the time that was to be measured"));
+        }
         let seconds = started.elapsed().as_secs_f64();
-        let cpu_us = spent.as_secs_f64() * 1e6 / self.operations.max(1) as f64;
+        let cpu_us = spent.as_secs_f64() * 1e6 / self.operations as f64;
         Ok(Figures {
             operations: self.operations,
             misses: self.misses,

@@ -108,7 +108,7 @@ fn measure_family(
     }
     for cell in cells {
         let mut runs = vec![Vec::new(); servers.len()];
-        for _ in 0..options.repeat {
+        for _ in 0..options.repeat() {
             for (server, runs) in servers.iter().zip(&mut runs) {
                 runs.push(measure(options, server, cell)?);
             }
@@ -125,11 +125,11 @@ fn measure(options: &Options, server: &Server, cell: Cell) -> Result<Figures, St
         address: address(server, cell.dialect),
         dialect: cell.dialect,
         operation: cell.operation,
-        connections: options.connections,
+        connections: options.connections.into(),
         pipeline: cell.pipeline,
         keys: options.keys,
         value_bytes: cell.value_bytes,
-        extent: Extent::Random { warm: WARM, counted: options.measured() },
+        extent: Extent::Random { warm: WARM, counted: Duration::from_secs_f64(options.seconds()) },
     };
     run_load(&load, server)
 }
@@ -145,9 +145,9 @@ fn measure_memory(
     for contender in entrants {
         let server = contender.start()?;
         let empty_bytes = resident_bytes(&server)?;
-        fill(options, &server, dialect, options.items, FOOTPRINT_VALUE_BYTES)?;
+        fill(options, &server, dialect, options.items(), FOOTPRINT_VALUE_BYTES)?;
         let full_bytes = resident_bytes(&server)?;
-        let items = options.items;
+        let items = options.items();
         footprints.push(Footprint { name: contender.name.clone(), items, empty_bytes, full_bytes });
     }
     report.memory(dialect, FOOTPRINT_VALUE_BYTES, &footprints);
@@ -166,7 +166,7 @@ fn fill(
         address: address(server, dialect),
         dialect,
         operation: Operation::Set,
-        connections: options.connections,
+        connections: options.connections.into(),
         pipeline: 64,
         keys,
         value_bytes,

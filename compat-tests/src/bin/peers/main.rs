@@ -7,7 +7,6 @@ mod contest;
 mod report;
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Parser;
 use clap::builder::styling::Styles;
@@ -20,7 +19,7 @@ use clap::builder::styling::Styles;
 #[derive(Debug, Parser)]
 #[command(name = "peers", styles = Styles::plain(), after_help = EXAMPLES)]
 struct Options {
-    /// One short repetition at 64 B only, and memory with 1 M items
+    /// One short repetition of each measurement, 64 B values, memory with 1 M items; other options win over it
     #[arg(long)]
     quick: bool,
     /// Only cells with these words, one of each kind: resp text meta binary, get set, p1 p16 p64, 64 1024, memory
@@ -30,20 +29,20 @@ struct Options {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: u16,
     /// Connections of the generator
-    #[arg(long, default_value_t = 50, value_name = "N")]
-    connections: usize,
+    #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    connections: u16,
     /// Keys, all stored before anything is measured
-    #[arg(long, default_value_t = 1_000_000, value_name = "N")]
+    #[arg(long, default_value_t = 1_000_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     keys: u64,
-    /// Seconds of one measurement
-    #[arg(long, default_value_t = 2.0, value_name = "S")]
-    seconds: f64,
-    /// Repetitions of each measurement
-    #[arg(long, default_value_t = 3, value_name = "N")]
-    repeat: usize,
-    /// Items stored for the memory table (16-byte keys, 32-byte values)
-    #[arg(long, default_value_t = 5_000_000, value_name = "N")]
-    items: u64,
+    /// Seconds of one measurement [default: 2; --quick: 0.7]
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    seconds: Option<f64>,
+    /// Repetitions of each measurement [default: 3; --quick: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: Option<u32>,
+    /// Items stored for the memory table, 16-byte keys, 32-byte values [default: 5000000; --quick: 1000000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    items: Option<u64>,
     /// Comma-separated values instead of tables
     #[arg(long)]
     csv: bool,
@@ -61,7 +60,7 @@ struct Options {
 const EXAMPLES: &str = "\
 Examples:
   peers                               everything, about half an hour
-  peers --quick                       64 B values, one short repetition
+  peers --quick                       the same in about a minute
   peers --only resp,get,p16,64        one cell
   peers --only text,binary --quick    two dialects
   peers --only memory                 resident bytes per item
@@ -71,12 +70,7 @@ Examples:
 Needs redis-server and memcached on the PATH (Debian: apt-get install redis-server memcached).";
 
 fn main() -> ExitCode {
-    let mut options = Options::parse();
-    if options.quick {
-        options.seconds = options.seconds.min(0.7);
-        options.repeat = 1;
-        options.items = options.items.min(1_000_000);
-    }
+    let options = Options::parse();
     if cfg!(debug_assertions) {
         eprintln!(
             "peers: this generator is a debug build and will be the bottleneck; use cargo run --release"
@@ -97,6 +91,9 @@ impl Options {
         const KINDS: [&[&str]; 4] =
             [&["resp", "text", "meta", "binary"], &["get", "set"], &["p1", "p16", "p64"], &["64", "1024"]];
         let given = |word: &str| self.only.iter().any(|only| only.eq_ignore_ascii_case(word));
+        if self.quick && words.contains(&"1024") && !given("1024") {
+            return false;
+        }
         words.iter().all(|word| {
             let kind = KINDS.iter().find(|kind| kind.contains(word));
             kind.is_none_or(|kind| given(word) || !kind.iter().any(|other| given(other)))
@@ -112,7 +109,23 @@ impl Options {
         self.only.len() == 1 && self.wants_memory()
     }
 
-    fn measured(&self) -> Duration {
-        Duration::from_secs_f64(self.seconds)
+    fn seconds(&self) -> f64 {
+        self.seconds.unwrap_or(if self.quick { 0.7 } else { 2.0 })
+    }
+
+    fn repeat(&self) -> u32 {
+        self.repeat.unwrap_or(if self.quick { 1 } else { 3 })
+    }
+
+    fn items(&self) -> u64 {
+        self.items.unwrap_or(if self.quick { 1_000_000 } else { 5_000_000 })
+    }
+}
+
+/// A time that can be measured in.
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.05..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("0.05 to 3600 seconds are expected".into()),
     }
 }

@@ -68,8 +68,8 @@ impl Report {
             "{} keys of 16 B, {} connections, {} × {} s a measurement, {} server thread(s), {} processors.",
             options.keys,
             options.connections,
-            options.repeat,
-            options.seconds,
+            options.repeat(),
+            options.seconds(),
             options.threads,
             processors.len()
         );
