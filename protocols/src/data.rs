@@ -159,4 +159,6 @@ pub struct MemcachedFigures {
     pub touch_hits: u64,
     pub touch_misses: u64,
     pub total_items: u64,
+    pub store_too_large: u64,
+    pub store_no_memory: u64,
 }

@@ -41,7 +41,8 @@ macro_rules! by_all_fields {
     ($($trait:ident $method:ident),*) => {
         $(by_field! { $trait $method hits misses expired evicted / cmd_get cmd_set cmd_flush cmd_touch cmd_meta
             get_hits get_misses get_expired get_flushed delete_misses delete_hits incr_misses incr_hits
-            decr_misses decr_hits cas_misses cas_hits cas_badval touch_hits touch_misses total_items })*
+            decr_misses decr_hits cas_misses cas_hits cas_badval touch_hits touch_misses total_items store_too_large
+            store_no_memory })*
     };
 }
 

@@ -20,6 +20,7 @@ use tidegate_protocols::table::memcached::Memcached;
 use tidegate_protocols::{Dialect, Error, Reply, Request};
 
 use crate::db::{Db, EntryRef, Metadata};
+pub(crate) use stores::no_memory;
 
 /// Answers a command of this family.
 #[inline]

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tidegate_protocols::data::{Context, Outcome, Prepared, Worker};
 use tidegate_protocols::settings::Key;
 use tidegate_protocols::table::Flags;
-use tidegate_protocols::{Error, Reply, Request};
+use tidegate_protocols::{Error, Reply, Request, Verb};
 
 use crate::allocator::ThreadCounter;
 use crate::counts::Counts;
@@ -15,6 +15,7 @@ use crate::db::{Db, FirstKey};
 use crate::evict::{self, Room};
 use crate::execute::{execute, refuse};
 use crate::held::{Busy, Held, PartitionSet};
+use crate::memcached;
 use crate::partition::Spot;
 use crate::store::Shared;
 use crate::sweep::Sweep;
@@ -111,6 +112,10 @@ impl StoreWorker {
         if limit == 0 || !request.row.flags.has(Flags::DENYOOM) || self.local.used_bytes() <= limit {
             return Room::Enough;
         }
+        let memcached = matches!(request.row.verb, Verb::Memcached(_));
+        if memcached && self.local.shared.settings.is_on(Key::MemcachedErrorOnFull) {
+            return Room::None;
+        }
         evict::make_room(&mut self.held, &mut self.local, limit)
     }
 
@@ -172,9 +177,10 @@ impl Worker for StoreWorker {
         context: &Context,
         reply: &mut Reply<'_>,
     ) -> Outcome {
-        match self.make_room(request) {
-            Room::Enough => {}
-            Room::None => return refuse(request, Error::OutOfMemory, reply),
+        let full = matches!(self.make_room(request), Room::None);
+        let of_memcached = matches!(request.row.verb, Verb::Memcached(_));
+        if full && !of_memcached {
+            return refuse(request, Error::OutOfMemory, reply);
         }
         if self.lock(request, prepared).is_err() {
             return Outcome::Busy;
@@ -184,7 +190,12 @@ impl Worker for StoreWorker {
         } else {
             FirstKey::NONE
         };
-        execute(request, &mut Db::new(&mut self.held, &mut self.local, context, first), reply)
+        let mut db = Db::new(&mut self.held, &mut self.local, context, first);
+        if full {
+            memcached::no_memory(request, &mut db);
+            return refuse(request, Error::OutOfMemory, reply);
+        }
+        execute(request, &mut db, reply)
     }
 
     fn finish(&mut self) {

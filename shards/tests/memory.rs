@@ -72,6 +72,27 @@ fn writes_are_refused_and_reads_are_not_when_nothing_may_be_evicted() {
 }
 
 #[test]
+fn a_memcached_set_that_finds_no_memory_removes_what_it_would_have_replaced() {
+    let _alone = ALONE.lock().unwrap();
+    let no_memory = "SERVER_ERROR out of memory storing object\r\n";
+    for (policy, error_on_full) in [("noeviction", "no"), ("allkeys-lru", "yes")] {
+        let (settings, store) = store(policy);
+        settings.set(Key::MemcachedErrorOnFull, error_on_full).unwrap();
+        let mut client = Client::new(&store, 0, 1);
+        assert_eq!(client.memcached("set a 0 0 1\r\n1\r\n"), "STORED\r\n");
+        assert_eq!(client.memcached("set b 0 0 1\r\n1\r\n"), "STORED\r\n");
+        settings.set(Key::MaxMemory, "1").unwrap();
+        assert_eq!(client.memcached("set a 0 0 1\r\n2\r\n"), no_memory);
+        assert_eq!(client.memcached("append b 0 0 1\r\n2\r\n"), no_memory);
+        assert_eq!(client.memcached("incr b 1\r\n"), "SERVER_ERROR out of memory\r\n");
+        assert_eq!(client.memcached("get a\r\n"), "END\r\n");
+        assert_eq!(client.memcached("get b\r\n"), "VALUE b 0 1\r\n1\r\nEND\r\n");
+        assert_eq!(client.memcached("ms b 1 ME\r\n2\r\n"), no_memory);
+        assert_eq!(client.memcached("mg b\r\n"), "EN\r\n");
+    }
+}
+
+#[test]
 fn a_flush_gives_memory_back() {
     let _alone = ALONE.lock().unwrap();
     let (_settings, store) = store("noeviction");

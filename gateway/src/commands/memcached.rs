@@ -18,6 +18,7 @@ const SASL_STEP: u8 = 0x22;
 
 const BYTES_PER_MEGABYTE: u64 = 1024 * 1024;
 
+#[expect(clippy::unnecessary_wraps, reason = "all families have one shape")]
 pub(super) fn execute(
     verb: MemcachedServer,
     request: &Request<'_>,

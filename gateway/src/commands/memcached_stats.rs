@@ -32,7 +32,8 @@ pub(super) fn stats(request: &Request<'_>, scope: &Scope<'_>, answer: &mut Answe
         Some(b"cachedump") => return answer.status(Status::CachedumpDisabled, 0),
         Some(b"detail") => {
             return match words.next() {
-                Some(b"off") => ended(request, answer, Status::Ok),
+                // Nothing is kept by prefix; who switches it on finds nothing.
+                Some(b"on" | b"off") => ended(request, answer, Status::Ok),
                 Some(b"dump") => answer.stats_end(),
                 _ => answer.status(Status::DetailUsage, 0),
             };
@@ -95,7 +96,12 @@ impl List<'_, '_, '_> {
         self.put("bytes_written", bytes_out);
         self.put("limit_maxbytes", shared.settings.number(Key::MaxMemory));
         self.put("accepting_conns", 1);
+        self.put("listen_disabled_num", 0);
+        self.put("time_in_listen_disabled_us", 0);
         self.put("threads", shared.workers);
+        self.put("conn_yields", 0);
+        self.put("hash_is_expanding", 0);
+        self.put("malloc_fails", 0);
     }
 
     fn commands(&mut self) {
@@ -121,6 +127,8 @@ impl List<'_, '_, '_> {
             ("cas_badval", figures.cas_badval),
             ("touch_hits", figures.touch_hits),
             ("touch_misses", figures.touch_misses),
+            ("store_too_large", figures.store_too_large),
+            ("store_no_memory", figures.store_no_memory),
         ] {
             self.put(name, value);
         }
@@ -135,6 +143,7 @@ impl List<'_, '_, '_> {
         self.put("total_items", figures.memcached.total_items);
         self.put("evictions", figures.evicted);
         self.put("reclaimed", figures.expired);
+        self.put("lrutail_reflocked", 0);
     }
 
     fn settings(&mut self) {

@@ -484,7 +484,11 @@ fn slabs(words: &Words<'_, 8>, item: &mut Item) -> Result<Asked, Status> {
         b"reassign" if words.count == 4 => Err(Status::ReassignDisabled),
         b"automove" if words.count >= 3 => {
             item.quiet = words.says_noreply();
-            Err(Status::ReassignDisabled)
+            match number::u32(words.at(2)).ok_or(Status::BadFormat)? {
+                0 => Err(Status::Ok),
+                1 | 2 => Err(Status::ReassignDisabled),
+                _ => Err(Status::Error),
+            }
         }
         _ => Err(Status::Error),
     }

@@ -94,4 +94,67 @@ pub const DIFFERENCES: &[Difference] = &[
             within a limit; SAVE is refused.",
         reason: "There is nothing to save to yet.",
     },
+    Difference {
+        command: "Memcached: any command",
+        difference: "Items are string keys of database 0. A Redis string has client flags 0; a value of another \
+            type is answered `SERVER_ERROR the key holds a value that is not a string`, except where it is \
+            overwritten, touched or deleted.",
+        reason: "Both families see the same keys.",
+    },
+    Difference {
+        command: "Memcached: expiration times",
+        difference: "Items expire to the millisecond; memcached counts in whole seconds and may be one early. \
+            Remaining times are rounded up.",
+        reason: "Both families see the same time to live.",
+    },
+    Difference {
+        command: "Memcached: mg, me with k or b",
+        difference: "A key is repeated in base64 if it was asked for in base64; memcached repeats it as it was \
+            stored.",
+        reason: "The client that asks knows which form it understands.",
+    },
+    Difference {
+        command: "Memcached: me",
+        difference: "`cls` is always 1 and `size` is what the item takes here.",
+        reason: "There are no slab classes.",
+    },
+    Difference {
+        command: "Memcached: flags of meta commands",
+        difference: "An opaque that is too long refuses the command before it is executed; memcached notices while \
+            it writes the answer.",
+        reason: "A command that was refused has done nothing.",
+    },
+    Difference {
+        command: "Memcached: binary operations that are unknown",
+        difference: "Exactly their body is thrown away. memcached throws away as many bytes of what follows as \
+            well. Bodies that do not fit their operation close the connection.",
+        reason: "The next request is read from its beginning.",
+    },
+    Difference {
+        command: "Memcached: stats",
+        difference: "Only figures that mean something here. `detail` is accepted and keeps nothing, `cachedump` is \
+            refused, all items are of class 1.",
+        reason: "There are no slabs and no statistics by prefix.",
+    },
+    Difference {
+        command: "Memcached: slabs, lru, lru_crawler, watch, extstore, shutdown",
+        difference: "Answered as memcached answers them when they are switched off.",
+        reason: "They are about parts of memcached.",
+    },
+    Difference {
+        command: "Memcached: verbosity",
+        difference: "Accepted, without effect.",
+        reason: "Logging is configured at start.",
+    },
+    Difference {
+        command: "Memcached: cache_memlimit",
+        difference: "Sets `maxmemory`, which counts all that is allocated.",
+        reason: "There is one limit for both families.",
+    },
+    Difference {
+        command: "Memcached: authentication",
+        difference: "With `requirepass`, binary clients use SASL PLAIN and text clients a first `set` whose value is \
+            user and password, on one port; the user is `default`.",
+        reason: "Protocol is chosen by the first byte; there is one user so far.",
+    },
 ];

@@ -3,7 +3,7 @@
 use tidegate_protocols::memcached::{Answer, Options, Status, deadline_ms, item_bytes};
 use tidegate_protocols::settings::Key;
 use tidegate_protocols::table::memcached::Memcached;
-use tidegate_protocols::{Error, Request};
+use tidegate_protocols::{Dialect, Error, Request};
 
 use super::{differs, tells_cas};
 use crate::db::{Db, Expiry, Metadata};
@@ -118,9 +118,25 @@ pub(super) fn too_large(
     db: &mut Db<'_>,
     answer: &mut Answer<'_, '_>,
 ) -> Result<(), Error> {
+    db.memcached().store_too_large += 1;
     db.remove(request.args.at(1));
     answer.status(Status::TooLarge, 0);
     Ok(())
+}
+
+/// Takes note that there is no memory for an item. As one that is too large, it takes the one it would have
+/// replaced with it; of classic and binary stores only `set` does.
+pub(crate) fn no_memory(request: &Request<'_>, db: &mut Db<'_>) {
+    db.memcached().store_no_memory += 1;
+    let meta = request.dialect == Dialect::MemcachedMeta && request.args.len() > 2;
+    if request.row.verb == Memcached::Set.row().verb || meta && !counts(request) {
+        db.remove(request.args.at(1));
+    }
+}
+
+/// Whether a request changes a counter.
+fn counts(request: &Request<'_>) -> bool {
+    [Memcached::Incr, Memcached::Decr].iter().any(|verb| verb.row().verb == request.row.verb)
 }
 
 /// Stores the item. It gets a CAS value only if the answer tells it.

@@ -1,8 +1,8 @@
 //! A client without a connection, on a thread of its own.
-#![allow(unreachable_pub, reason = "shared by several test programs")]
+#![allow(unreachable_pub, dead_code, reason = "shared by several test programs")]
 
 use tidegate_protocols::data::{Context, Data as _, Outcome, Worker as _};
-use tidegate_protocols::memcached::Item;
+use tidegate_protocols::memcached::{Decoded, Decoder, Item, Rules};
 use tidegate_protocols::{Args, Dialect, Reply, Request, Span, table};
 use tidegate_shards::{Store, StoreWorker};
 
@@ -29,14 +29,26 @@ impl Client {
         let spans: Vec<Span> = spans.collect();
         let args = Args::new(&bytes, &spans);
         let Ok(row) = table::resolve(&args) else { panic!("no such command") };
-        let request = Request { row, dialect: Dialect::Resp2, args, item: &Item::NONE };
+        self.request(&Request { row, dialect: Dialect::Resp2, args, item: &Item::NONE })
+    }
+
+    /// The reply to a request of a Memcached text client.
+    pub fn memcached(&mut self, wire: &str) -> String {
+        let (mut input, mut spans, mut item) = (wire.as_bytes().to_vec(), Vec::new(), Item::NONE);
+        let decoded = Decoder::default().decode(&mut input, &Rules::default(), &mut spans, &mut item);
+        let Decoded::Request { row, dialect, .. } = decoded else { panic!("no request: {wire:?}") };
+        let out = self.request(&Request { row, dialect, args: Args::new(&input, &spans), item: &item });
+        String::from_utf8(out).expect("replies of these tests are text")
+    }
+
+    fn request(&mut self, request: &Request<'_>) -> Vec<u8> {
         let (context, mut out) = (Context::default(), Vec::new());
         loop {
             self.worker.begin(self.now_ms);
-            let prepared = self.worker.prepare(&request, &context);
+            let prepared = self.worker.prepare(request, &context);
             self.worker.fetch(prepared, &context);
-            let outcome =
-                self.worker.execute(&request, prepared, &context, &mut Reply::new(&mut out, Dialect::Resp2));
+            let mut reply = Reply::new(&mut out, request.dialect);
+            let outcome = self.worker.execute(request, prepared, &context, &mut reply);
             self.worker.finish();
             if outcome != Outcome::Busy {
                 return out;
