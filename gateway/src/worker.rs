@@ -112,10 +112,6 @@ async fn keep_time(intake: Rc<Intake>) {
         sleep(Duration::from_secs(1) / settings.number(Key::Hz).max(1) as u32).await;
         intake.maintenance_due.set(true);
         intake.work.wake();
-        let shared = &intake.shared;
-        if intake.index == 0 && shared.rates.is_due(now_ms()) {
-            shared.rates.sample(now_ms(), &shared.counters.totals());
-        }
         let idle_ms = settings.number(Key::Timeout) as u64 * 1000;
         if idle_ms > 0 {
             let since = now_ms().saturating_sub(idle_ms);
