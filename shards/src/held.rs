@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_epoch::Guard;
+use crossbeam_epoch::{Guard, LocalHandle};
 use parking_lot::MutexGuard;
 
 use crate::entry::Entry;
@@ -20,6 +20,9 @@ use crate::word::Word;
 /// How long to try for a lock before other tasks get their turn: several times as long as a lock is held
 /// for one short command.
 const SPIN: Duration = Duration::from_micros(20);
+
+/// Collections in one go: the first two let time pass for what is waiting, each frees some hundred pieces.
+const COLLECTIONS: usize = 8;
 
 /// A set of partitions.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -64,6 +67,7 @@ pub(crate) struct Held {
     set: PartitionSet,
     /// Keeps what prefetches look at from being freed, while a tick lasts.
     epoch: Option<Guard>,
+    collector: LocalHandle,
     /// A lock is given back by the thread that took it.
     not_send: PhantomData<*const ()>,
 }
@@ -71,7 +75,8 @@ pub(crate) struct Held {
 impl Held {
     /// Nothing locked yet.
     pub(crate) fn new(keyspace: Arc<Keyspace>) -> Self {
-        Self { keyspace, set: PartitionSet::default(), epoch: None, not_send: PhantomData }
+        let collector = keyspace.collector().register();
+        Self { keyspace, set: PartitionSet::default(), epoch: None, collector, not_send: PhantomData }
     }
 
     /// The keyspace.
@@ -83,7 +88,7 @@ impl Held {
     /// The guard of this tick, under which roots may be followed without a lock.
     #[inline]
     pub(crate) fn epoch(&mut self) -> &Guard {
-        self.epoch.get_or_insert_with(crossbeam_epoch::pin)
+        self.epoch.get_or_insert_with(|| self.collector.pin())
     }
 
     /// Locks one partition, unless it is locked already.
@@ -168,6 +173,14 @@ impl Held {
         self.epoch = None;
     }
 
+    /// Frees some of what was replaced before, even if no more ticks come.
+    pub(crate) fn collect(&mut self) {
+        self.finish();
+        for _ in 0..COLLECTIONS {
+            self.collector.pin().flush();
+        }
+    }
+
     /// A locked partition.
     ///
     /// # Panics
@@ -178,7 +191,7 @@ impl Held {
         let keyspace = &*self.keyspace;
         // SAFETY: this thread has the lock, and `self` is borrowed alone, so this is the only reference.
         let partition = unsafe { &mut *keyspace.lock_of(partition).data_ptr() };
-        Locked { partition, keyspace, epoch: self.epoch.get_or_insert_with(crossbeam_epoch::pin) }
+        Locked { partition, keyspace, epoch: self.epoch.get_or_insert_with(|| self.collector.pin()) }
     }
 
     /// The locked partition of a slot.
@@ -347,8 +360,7 @@ impl<'a> Locked<'a> {
         removed
     }
 
-    /// Takes everything out of a database in this partition. Dropping what is returned frees it, with no
-    /// lock needed.
+    /// Takes everything out of a database in this partition, to be freed with no lock held.
     pub(crate) fn detach(&mut self, database: DatabaseId) -> Vec<Detached> {
         if self.keyspace.roots(database).is_none() || self.partition.tally(database).keys == 0 {
             return Vec::new();

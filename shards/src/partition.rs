@@ -8,12 +8,13 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering::Relaxed;
 
+use crossbeam_epoch::Collector;
 use parking_lot::Mutex;
 use tidegate_protocols::limits::DATABASES;
 use tidegate_protocols::slot::{SLOTS, slot_of};
 
 use crate::hash::KeyHasher;
-use crate::table::{Detached, Root};
+use crate::table::{self, Root};
 
 /// Partitions there are at most.
 pub(crate) const PARTITIONS_MAX: usize = 256;
@@ -114,6 +115,8 @@ pub(crate) struct Keyspace {
     /// The stored database for each number clients use. Changed with every partition locked.
     names: [AtomicU8; DATABASES],
     hasher: KeyHasher,
+    /// Frees what was replaced, once no prefetch can look at it; all of it at the end.
+    collector: Collector,
 }
 
 /// A partition alone in its cache lines.
@@ -131,6 +134,7 @@ impl Keyspace {
             roots: Default::default(),
             names: std::array::from_fn(|index| AtomicU8::new(index as u8)),
             hasher: KeyHasher::new(),
+            collector: Collector::new(),
         }
     }
 
@@ -150,6 +154,11 @@ impl Keyspace {
     #[inline]
     pub(crate) fn hasher(&self) -> KeyHasher {
         self.hasher
+    }
+
+    /// Frees what was replaced.
+    pub(crate) fn collector(&self) -> &Collector {
+        &self.collector
     }
 
     /// Where `key` belongs.
@@ -225,7 +234,7 @@ impl Keyspace {
 impl Drop for Keyspace {
     fn drop(&mut self) {
         let roots = self.roots.iter_mut().filter_map(OnceLock::get_mut);
-        roots.flatten().for_each(|root| drop(Detached::owned(root)));
+        roots.flatten().for_each(table::free_owned);
     }
 }
 

@@ -92,7 +92,7 @@ impl Store {
     /// Bytes of all tables without their entries.
     fn table_bytes(&self) -> u64 {
         let keyspace = &self.shared.keyspace;
-        let epoch = crossbeam_epoch::pin();
+        let epoch = keyspace.collector().register().pin();
         let databases = (0..DATABASES).filter_map(|number| keyspace.roots(keyspace.database(number as u8)));
         databases.flatten().map(|root| Table::bytes(root, &epoch) as u64 + size_of_val(root) as u64).sum()
     }

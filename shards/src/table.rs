@@ -616,8 +616,7 @@ impl<'a> Table<'a> {
         removed
     }
 
-    /// Takes everything out. What is returned frees it when dropped, with no lock held.
-    #[must_use]
+    /// Takes everything out.
     pub(crate) fn detach(&mut self) -> Detached {
         Detached(Node(self.root.swap(0, Release)))
     }
@@ -664,32 +663,23 @@ fn first_prefix_after(home: usize, homes: usize, depth: u32, prefix: u64) -> u64
 }
 
 /// The nodes of a table that nothing leads to any more, with their entries.
+#[must_use = "to be freed"]
 pub(crate) struct Detached(Node);
 
 impl Detached {
-    /// Everything at a root that nobody else can reach.
-    pub(crate) fn owned(root: &mut Root) -> Self {
-        Self(Node(std::mem::take(root.get_mut())))
-    }
-
     /// Whether there was nothing in the table.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-}
 
-impl Drop for Detached {
-    fn drop(&mut self) {
+    /// Frees it: entries now, the rest when no prefetch can look at it. Needs no lock.
+    pub(crate) fn free(self, guard: &Guard) {
         let root = self.0;
-        if root.is_empty() {
-            return;
-        }
-        let guard = crossbeam_epoch::pin();
         let free = |node: Node| {
             // SAFETY: detached from its root, so only this knows it; entries are owned by their table.
             unsafe {
                 node.segment().entries().for_each(|(_, word)| drop(Entry::from_bits(word.address())));
-                node.retire(&guard);
+                node.retire(guard);
             }
         };
         if !root.is_directory() {
@@ -703,8 +693,17 @@ impl Drop for Detached {
                 free(node);
                 index += 1 << (root.depth() - node.depth());
             }
-            root.retire(&guard);
+            root.retire(guard);
         }
+    }
+}
+
+/// Frees the table at a root that nobody else can reach.
+pub(crate) fn free_owned(root: &mut Root) {
+    let table = Detached(Node(std::mem::take(root.get_mut())));
+    if !table.is_empty() {
+        // SAFETY: the root is borrowed alone, so no prefetch is under way.
+        table.free(unsafe { crossbeam_epoch::unprotected() });
     }
 }
 

@@ -138,7 +138,9 @@ pub(crate) fn flush(held: &mut Held, database: u8) {
         let database = held.keyspace().database(database);
         let tables = held.locked(partition).detach(database);
         held.release();
-        drop(tables);
+        for table in tables {
+            table.free(held.epoch());
+        }
     }
 }
 

@@ -210,10 +210,7 @@ impl Worker for StoreWorker {
             self.local.shared.memory.refresh();
         }
         self.sweep.run(&mut self.held, &mut self.local, end);
-        self.finish();
-        // Twice, so that what was replaced before the last tick is freed even when no more ticks come.
-        for _ in 0..2 {
-            crossbeam_epoch::pin().flush();
-        }
+        self.held.collect();
+        self.publish();
     }
 }

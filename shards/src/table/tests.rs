@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crossbeam_epoch::Collector;
 use proptest::prelude::*;
 
 use super::*;
@@ -11,12 +12,15 @@ use crate::entry::{Encoding, Metadata};
 struct Model {
     root: Root,
     guard: Guard,
+    _collector: Collector,
     map: HashMap<u32, Vec<u8>>,
 }
 
 impl Model {
     fn new() -> Self {
-        Self { root: Root::new(0), guard: crossbeam_epoch::pin(), map: HashMap::new() }
+        let collector = Collector::new();
+        let guard = collector.register().pin();
+        Self { root: Root::new(0), guard, _collector: collector, map: HashMap::new() }
     }
 
     fn table(&self) -> Table<'_> {
@@ -70,7 +74,7 @@ impl Model {
 
 impl Drop for Model {
     fn drop(&mut self) {
-        drop(self.table().detach());
+        free_owned(&mut self.root);
     }
 }
 
