@@ -180,8 +180,8 @@ impl Inbox {
         }
         self.missing = 0;
         if self.rest.len() > LARGE_BYTES {
-            // Only what was thrown away can leave so much behind it.
-            return Reading::GoesOn;
+            // More than the arena may be asked to take: on from here.
+            return self.decode_large(connection);
         }
         let end = batch.used + self.rest.len();
         batch.arena[batch.used..end].copy_from_slice(&self.rest);

@@ -69,3 +69,79 @@ fn what_another_worker_holds_is_waited_for_without_losing_the_order() {
     client.ask(b"PING\r\n", b"+OK\r\n+OK\r\n$1\r\n1\r\n$1\r\n2\r\n+PONG\r\n");
     assert_eq!(server.fake.busy.load(SeqCst), 0);
 }
+
+/// Numbers that look random and are the same in every run. Source: Knuth's MMIX generator.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % limit
+    }
+}
+
+/// Requests and the replies they must get: values of any size, some read back, some that another worker
+/// holds for a while.
+fn conversation(chance: &mut Chance, name: &str) -> (Vec<u8>, Vec<u8>) {
+    let (mut wire, mut replies) = (Vec::new(), Vec::new());
+    let mut value = Vec::new();
+    for step in 0..150 {
+        let key = if chance.below(8) == 0 { "busy" } else { name };
+        match chance.below(4) {
+            0 => {
+                let bytes = [3, 100, 5_000, 70_000, 300_000][chance.below(5)];
+                value = format!("{name}{step}").into_bytes();
+                value.resize(bytes, b'.');
+                wire.extend_from_slice(&array(&[b"SET", name.as_bytes(), &value]));
+                replies.extend_from_slice(b"+OK\r\n");
+            }
+            1 if !value.is_empty() => {
+                wire.extend_from_slice(&array(&[b"GET", name.as_bytes()]));
+                replies.extend_from_slice(format!("${}\r\n", value.len()).as_bytes());
+                replies.extend_from_slice(&value);
+                replies.extend_from_slice(b"\r\n");
+            }
+            2 => {
+                wire.extend_from_slice(&array(&[b"SET", key.as_bytes(), b"x"]));
+                replies.extend_from_slice(b"+OK\r\n");
+                if key == name {
+                    value = b"x".to_vec();
+                }
+            }
+            _ => {
+                wire.extend_from_slice(format!("ECHO {step}\r\n").as_bytes());
+                replies.extend_from_slice(format!("${}\r\n{step}\r\n", step.to_string().len()).as_bytes());
+            }
+        }
+    }
+    (wire, replies)
+}
+
+#[test]
+fn conversations_of_any_shape_at_once_keep_their_order() {
+    let server = Server::start(2);
+    server.fake.busy.store(2000, SeqCst);
+    let talks: Vec<_> = (0..8)
+        .map(|seed| {
+            let mut client = server.client();
+            std::thread::spawn(move || {
+                let mut chance = Chance(seed);
+                let (wire, replies) = conversation(&mut chance, &format!("client{seed}"));
+                let mut sender = fake::Client(client.0.try_clone().unwrap());
+                let sending = std::thread::spawn(move || {
+                    let mut rest = &wire[..];
+                    while !rest.is_empty() {
+                        let piece = rest.len().min(1 + chance.below(200_000));
+                        sender.send(&rest[..piece]);
+                        rest = &rest[piece..];
+                    }
+                });
+                client.expect(&replies);
+                sending.join().unwrap();
+            })
+        })
+        .collect();
+    for talk in talks {
+        talk.join().unwrap();
+    }
+}
