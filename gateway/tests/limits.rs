@@ -15,7 +15,9 @@ use tidegate_protocols::settings::Key;
 fn one_client_too_many_is_told_so() {
     let server = Server::start_with(1, &[(Key::MaxClients, "2")]);
     let mut clients = [server.client(), server.client()];
-    clients.iter_mut().for_each(|client| client.ask(b"PING\r\n", b"+PONG\r\n"));
+    for client in &mut clients {
+        client.ask(b"PING\r\n", b"+PONG\r\n");
+    }
     let mut third = server.client();
     third.expect(b"-ERR max number of clients reached\r\n");
     third.expect_end();
@@ -48,13 +50,14 @@ fn a_taken_port_is_named_with_the_flag_that_changes_it() {
 #[test]
 fn bytes_that_are_no_request_are_answered_and_end_the_connection() {
     let server = Server::start(1);
+    let endless = vec![b'x'; 70_000];
     for (wire, reply) in [
         (&b"*1\r\n:1\r\n"[..], &b"-ERR Protocol error: expected '$', got ':'\r\n"[..]),
         (b"PING\r\n*1\r\n$-1\r\n", b"+PONG\r\n-ERR Protocol error: invalid bulk length\r\n"),
         (b"*1\r\n$600000000\r\n", b"-ERR Protocol error: invalid bulk length\r\n"),
         (b"*2147483648\r\n", b"-ERR Protocol error: invalid multibulk length\r\n"),
         (b"GET \"a\r\n", b"-ERR Protocol error: unbalanced quotes in request\r\n"),
-        (&[b'x'; 70_000], b"-ERR Protocol error: too big inline request\r\n"),
+        (&endless, b"-ERR Protocol error: too big inline request\r\n"),
     ] {
         let mut client = server.client();
         client.ask(wire, reply);
