@@ -153,7 +153,11 @@ pub(crate) async fn serve(connection: Rc<Connection>, mut reader: OwnedReadHalf)
             tokio::task::yield_now().await;
             if !intake.is_busy_with(&connection) {
                 intake.has_room().await;
-                reading = inbox.decode(&connection, 0);
+                reading = if inbox.is_large() {
+                    inbox.decode_large(&connection)
+                } else {
+                    inbox.decode(&connection, 0)
+                };
                 intake.work.wake();
             }
         }

@@ -143,50 +143,68 @@ impl Inbox {
     }
 
     /// Decodes what is in the buffer of a large request.
+    ///
+    /// A line of many Memcached keys is many small requests.
     pub(crate) fn decode_large(&mut self, connection: &Rc<Connection>) -> Reading {
         let batch = &mut *connection.intake.filling.borrow_mut();
         let rules = self.rules(connection);
-        let first_span = batch.spans.len();
-        match self.decoder.look(&mut self.rest, &rules, &mut batch.spans) {
-            Found::More(missing) => {
-                self.missing = missing;
-                return Reading::GoesOn;
+        let mut at = 0;
+        self.missing = 0;
+        let reading = loop {
+            if !batch.has_room() {
+                break Reading::Rests;
             }
-            Found::Request { ask, dialect, item, bytes } => {
-                let tail = self.rest.split_off(bytes);
-                let mut request = std::mem::replace(&mut self.rest, tail);
-                request.shrink_to_fit();
-                let ask = resolved(ask, &request, &batch.spans[first_span..]);
-                batch.take_large(request);
-                batch.push(connection, (ask, dialect), Place::Large, first_span, item.as_ref());
-                if !self.rest.is_empty() && connection.session.may_log_in() {
-                    self.missing = 0;
-                    return Reading::Rests;
+            let first_span = batch.spans.len();
+            match self.decoder.look(&mut self.rest[at..], &rules, &mut batch.spans) {
+                Found::More(missing) => {
+                    self.missing = missing;
+                    break Reading::GoesOn;
+                }
+                Found::Empty(bytes) => at += bytes,
+                Found::End(ask) => {
+                    let dialect = connection.session.dialect();
+                    batch.push(connection, (ask, dialect), Place::Arena(0), first_span, None);
+                    return Reading::Ends;
+                }
+                Found::Request { ask, dialect, item, bytes } => {
+                    let ask = resolved(ask, &self.rest[at..], &batch.spans[first_span..]);
+                    let place = self.hand_over(batch, &mut at, bytes);
+                    batch.push(connection, (ask, dialect), place, first_span, item.as_ref());
+                    if self.rest.len() > at && connection.session.may_log_in() {
+                        break Reading::Rests;
+                    }
                 }
             }
-            Found::Empty(bytes) => {
-                self.rest.drain(..bytes);
+            if self.rest.len() - at <= LARGE_BYTES {
+                // The arena takes the rest.
+                self.rest.drain(..at);
+                let end = batch.used + self.rest.len();
+                batch.arena[batch.used..end].copy_from_slice(&self.rest);
+                self.rest = Vec::new();
+                return self.decode_arena(connection, batch, end);
             }
-            Found::End(ask) => {
-                batch.push(
-                    connection,
-                    (ask, connection.session.dialect()),
-                    Place::Arena(0),
-                    first_span,
-                    None,
-                );
-                return Reading::Ends;
-            }
+        };
+        self.rest.drain(..at);
+        reading
+    }
+
+    /// Gives the request of `bytes` at `at` to the batch: a small one as a copy in the arena, a large one with
+    /// the buffer it was read into.
+    fn hand_over(&mut self, batch: &mut Batch, at: &mut usize, bytes: usize) -> Place {
+        if bytes <= LARGE_BYTES {
+            let begin = batch.used;
+            batch.used += bytes;
+            batch.arena[begin..batch.used].copy_from_slice(&self.rest[*at..*at + bytes]);
+            *at += bytes;
+            return Place::Arena(begin);
         }
-        self.missing = 0;
-        if self.rest.len() > LARGE_BYTES {
-            // More than the arena may be asked to take: on from here.
-            return self.decode_large(connection);
-        }
-        let end = batch.used + self.rest.len();
-        batch.arena[batch.used..end].copy_from_slice(&self.rest);
-        self.rest = Vec::new();
-        self.decode_arena(connection, batch, end)
+        self.rest.drain(..*at);
+        *at = 0;
+        let tail = self.rest.split_off(bytes);
+        let mut request = std::mem::replace(&mut self.rest, tail);
+        request.shrink_to_fit();
+        batch.take_large(request);
+        Place::Large
     }
 
     /// Decodes the arena up to `end` and keeps what is left.
