@@ -236,20 +236,23 @@ impl<'a> Segment<'a> {
     }
 
     /// Words that may be of this hash, without a look at their entries: what to prefetch. May be called
-    /// without the lock.
+    /// without the lock. Most keys lie in their home; the bucket after it is read only if nothing there fits.
     #[inline]
     pub(crate) fn candidates(&self, hash: u64) -> impl Iterator<Item = Word> {
         let (home, tag) = (self.home(hash), tag_of(hash));
-        [home, self.after(home)].into_iter().flat_map(move |bucket| {
-            ways(matching(self.tags(bucket), tag)).map(move |way| self.word(Place::new(bucket, way)))
-        })
+        let mut bucket = home;
+        let mut found = matching(self.tags(bucket), tag);
+        if found == 0 {
+            bucket = self.after(home);
+            found = matching(self.tags(bucket), tag);
+        }
+        ways(found).map(move |way| self.word(Place::new(bucket, way)))
     }
 
-    /// The two lines where a hash is looked for first. May be called without the lock.
+    /// The line where a hash is looked for first. May be called without the lock.
     #[inline]
-    pub(crate) fn lines_of(lines: *const Line, class: Class, depth: u32, hash: u64) -> [*const Line; 2] {
-        let home = home_of(hash, depth, class.homes());
-        [lines.wrapping_add(home + 1), lines.wrapping_add(home + 2)]
+    pub(crate) fn line_of(lines: *const Line, class: Class, depth: u32, hash: u64) -> *const Line {
+        lines.wrapping_add(home_of(hash, depth, class.homes()) + 1)
     }
 
     /// Puts in an entry of a key that is not there. `None` is "no room"; `hash_of` gives the hash of an

@@ -138,7 +138,7 @@ fn index_of(hash: u64, depth: u32) -> usize {
     (hash >> (64 - depth)) as usize
 }
 
-/// Starts the lines of a bucket on their way into the cache. Needs no lock.
+/// Starts the home of a key on its way into the cache. Needs no lock.
 #[inline]
 pub(crate) fn prefetch_bucket(root: &Root, hash: u64, _guard: &Guard) {
     let mut node = Node(root.load(Acquire));
@@ -147,8 +147,7 @@ pub(crate) fn prefetch_bucket(root: &Root, hash: u64, _guard: &Guard) {
         node = Node(unsafe { node.directory() }[index_of(hash, node.depth())].load(Acquire));
     }
     if !node.is_empty() {
-        let lines = Segment::lines_of(node.lines(), node.class(), node.depth(), hash);
-        lines.into_iter().for_each(prefetch);
+        prefetch(Segment::line_of(node.lines(), node.class(), node.depth(), hash));
     }
 }
 
