@@ -17,6 +17,13 @@ use crate::server::workspace;
 #[derive(Clone, Debug)]
 pub struct Missing(String);
 
+impl Missing {
+    /// What cannot be installed, but arranged by this command.
+    pub fn until(command: &str) -> Self {
+        Self(command.to_owned())
+    }
+}
+
 /// Unwraps what a test needs; without it the test `name` ends here, as a failure in CI and as a skip elsewhere.
 pub fn needed<T>(name: &str, found: Result<T, Missing>) -> Option<T> {
     match found {
