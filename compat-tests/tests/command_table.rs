@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 
@@ -25,12 +26,12 @@ fn command_info_agrees_with_redis_server() {
     let mut problems = Vec::new();
     for (row, name) in known_to(&mut redis) {
         let theirs = redis.ask(&["COMMAND", "INFO", &name]);
-        let ours = answer(&name, |names, reply| table::info_of(names, reply));
+        let ours = answer(&name, table::info_of);
         let (theirs, ours) = (theirs.items()[0].items(), ours.items()[0].items());
         let fields =
             ["name", "arity", "flags", "first key", "last key", "step", "categories", "tips", "key specs"];
         for (index, field) in fields.iter().enumerate() {
-            compare(row, field, theirs[index].without("notes"), ours[index].clone(), &mut problems);
+            compare(row, field, &theirs[index].without("notes"), &ours[index].clone(), &mut problems);
         }
     }
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
@@ -42,20 +43,16 @@ fn command_docs_agree_with_redis_server() {
     let mut problems = Vec::new();
     for (row, name) in known_to(&mut redis) {
         let theirs = redis.ask(&["COMMAND", "DOCS", &name]);
-        let ours = answer(&name, |names, reply| table::docs_of(names, reply));
+        let ours = answer(&name, table::docs_of);
         let (theirs, ours) = (theirs.field(&name).unwrap(), ours.field(&name).unwrap());
         for field in ["since", "group", "doc_flags", "deprecated_since", "arguments"] {
-            compare(row, field, theirs.field(field), ours.field(field), &mut problems);
+            compare(row, field, &theirs.field(field), &ours.field(field), &mut problems);
         }
         let versions = |docs: &Value| -> Vec<Value> {
             let history = docs.field("history");
-            history
-                .iter()
-                .flat_map(|history| history.items())
-                .map(|change| change.items()[0].clone())
-                .collect()
+            history.iter().flat_map(Value::items).map(|change| change.items()[0].clone()).collect()
         };
-        compare(row, "history", versions(&theirs), versions(&ours), &mut problems);
+        compare(row, "history", &versions(&theirs), &versions(&ours), &mut problems);
         for field in ["summary", "complexity"] {
             assert!(
                 ours.field(field).is_some_and(|text| text != Value::Text(String::new())),
@@ -131,8 +128,8 @@ fn known_to(redis: &mut Redis) -> Vec<(&'static Row, String)> {
 fn compare<T: PartialEq + std::fmt::Debug>(
     row: &Row,
     field: &str,
-    theirs: T,
-    ours: T,
+    theirs: &T,
+    ours: &T,
     problems: &mut Vec<String>,
 ) {
     let name = row.name.to_ascii_lowercase();
@@ -173,7 +170,7 @@ impl Redis {
     fn ask(&mut self, words: &[&str]) -> Value {
         let mut request = format!("*{}\r\n", words.len());
         for word in words {
-            request += &format!("${}\r\n{word}\r\n", word.len());
+            write!(request, "${}\r\n{word}\r\n", word.len()).unwrap();
         }
         self.stream.get_mut().write_all(request.as_bytes()).unwrap();
         Value::read(&mut self.stream)

@@ -49,10 +49,14 @@ fn main() {
             black_box(row.keys_of(black_box(&Args::new(words, &spans))).count());
         }
     });
-    reply("reply OK", |reply| reply.ok());
+    reply("reply OK", |reply| {
+        reply.ok();
+    });
     reply("reply of an integer", |reply| reply.integer(black_box(12)));
     reply("reply of 64 B", |reply| reply.bulk(black_box(value.as_bytes())));
-    reply("reply of null", |reply| reply.null());
+    reply("reply of null", |reply| {
+        reply.null();
+    });
     report("slot of a key", || {
         for _ in 0..PIPELINE {
             black_box(tidegate_protocols::slot::slot_of(black_box(b"key:000000000042")));
