@@ -12,7 +12,7 @@ use tidegate_protocols::limits::DATABASES;
 use tidegate_protocols::settings::{Key, Policy};
 
 use crate::hash::KeyHasher;
-use crate::held::{Held, Locked};
+use crate::held::{Busy, Held, Locked};
 use crate::partition::{DatabaseId, Partition, Place};
 use crate::sample;
 use crate::segment::WAYS;
@@ -48,27 +48,44 @@ pub(crate) fn make_room(held: &mut Held, local: &mut Local, limit: u64) -> Room 
     let policy = local.shared.settings.policy();
     let start = Instant::now();
     while local.used_bytes() > limit {
-        if policy == Policy::NoEviction || !evict_one(held, local, policy) {
-            return Room::None;
-        }
-        if start.elapsed() > TIME_MAX {
-            break;
+        match evict_one(held, local, policy) {
+            Eviction::Done if start.elapsed() <= TIME_MAX => {}
+            Eviction::Done | Eviction::Busy => break,
+            Eviction::NothingLeft => return Room::None,
         }
     }
     Room::Enough
 }
 
-/// Removes the best victim of a sample. `false` if none was found.
-pub(crate) fn evict_one(held: &mut Held, local: &mut Local, policy: Policy) -> bool {
+/// What became of an eviction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Eviction {
+    /// An entry was removed.
+    Done,
+    /// Other workers hold every partition that has entries to remove.
+    Busy,
+    /// There is no entry that may be removed.
+    NothingLeft,
+}
+
+/// Removes the best victim of a sample.
+pub(crate) fn evict_one(held: &mut Held, local: &mut Local, policy: Policy) -> Eviction {
+    if policy == Policy::NoEviction {
+        return Eviction::NothingLeft;
+    }
     let volatile = is_volatile(policy);
     let weight = |partition: &Partition| databases().map(|id| weight(partition, id, volatile)).sum();
-    let Some(partition) = sample::lock_partition(held, local, weight) else { return false };
+    let partition = match sample::lock_partition(held, local, weight) {
+        Ok(Some(partition)) => partition,
+        Ok(None) => return Eviction::NothingLeft,
+        Err(Busy) => return Eviction::Busy,
+    };
     let mut locked = held.locked(partition);
-    let Some(database) = database(&locked, local, volatile) else { return false };
-    let Some(victim) = victim(&mut locked, local, database, policy) else { return false };
-    let evicted = locked.remove_address(database, victim.place, victim.hash, victim.address);
-    local.counts.evicted += u64::from(evicted);
-    evicted
+    let Some(database) = database(&locked, local, volatile) else { return Eviction::NothingLeft };
+    let Some(victim) = victim(&mut locked, local, database, policy) else { return Eviction::NothingLeft };
+    locked.remove_address(database, victim.place, victim.hash, victim.address);
+    local.counts.evicted += 1;
+    Eviction::Done
 }
 
 fn is_volatile(policy: Policy) -> bool {
@@ -115,14 +132,14 @@ fn victim(
             break;
         }
     }
-    if choice.best.is_none() && choice.volatile {
-        look_for_expiry(locked, database, &mut local.random, &mut choice);
+    if choice.best.is_none() {
+        look_for_any(locked, database, &mut local.random, &mut choice);
     }
     choice.best
 }
 
 /// Goes through the partition from somewhere on to the first segment with an entry that may be removed.
-fn look_for_expiry(
+fn look_for_any(
     locked: &mut Locked<'_>,
     database: DatabaseId,
     random: &mut fastrand::Rng,
@@ -135,7 +152,7 @@ fn look_for_expiry(
         let mut next = Some(0);
         while let Some(prefix) = next {
             ((), next) = table.walk(prefix, |segment| {
-                if segment.min_expire() != u64::MAX {
+                if !choice.volatile || segment.min_expire() != u64::MAX {
                     segment
                         .entries()
                         .for_each(|(at, word)| choice.consider(place, &Found::at(&table, segment, at, word)));
@@ -205,7 +222,7 @@ mod tests {
     fn evict(client: &mut Client, count: usize) {
         let policy = client.settings.policy();
         for _ in 0..count {
-            assert!(client.evict_one(policy));
+            assert_eq!(client.evict_one(policy), Eviction::Done);
         }
     }
 
@@ -229,7 +246,7 @@ mod tests {
             let mut client = filled(policy, 1000);
             evict(&mut client, 500);
             assert_eq!(left(&mut client, (0..1000).filter(|n| n % 2 == 1)), 500, "{policy}");
-            assert!(!client.evict_one(client.settings.policy()), "{policy}");
+            assert_eq!(client.evict_one(client.settings.policy()), Eviction::NothingLeft, "{policy}");
         }
     }
 
@@ -259,6 +276,6 @@ mod tests {
         let mut client = filled("allkeys-random", 1000);
         evict(&mut client, 1000);
         assert_eq!(client.run("DBSIZE"), ":0\\r\\n");
-        assert!(!client.evict_one(Policy::AllKeysRandom));
+        assert_eq!(client.evict_one(Policy::AllKeysRandom), Eviction::NothingLeft);
     }
 }

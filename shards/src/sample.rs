@@ -5,7 +5,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::held::{Held, Locked};
+use crate::held::{Busy, Held, Locked};
 use crate::partition::{DatabaseId, GROUP, Partition, Place};
 use crate::table::{Found, Table};
 use crate::worker::Local;
@@ -13,13 +13,15 @@ use crate::worker::Local;
 /// Attempts to find a partition before the last one is taken as it is.
 const PARTITION_TRIES: usize = 64;
 
-/// Locks a partition by chance, weighted with what `weight` says of it. `None` if every one tried was
-/// empty, or locked by others.
+/// Locks a partition by chance, weighted with what `weight` says of it. `None` if all have none.
+///
+/// # Errors
+/// [`Busy`] if none was found, and other workers held some.
 pub(crate) fn lock_partition(
     held: &mut Held,
     local: &mut Local,
     weight: impl Fn(&Partition) -> u64,
-) -> Option<usize> {
+) -> Result<Option<usize>, Busy> {
     let partitions = held.keyspace().partitions();
     // What was the most is forgotten slowly, since keys go as well as come.
     local.partition_keys_max -= local.partition_keys_max / 64;
@@ -31,14 +33,20 @@ pub(crate) fn lock_partition(
         let weight = weight(held.locked(index).partition);
         local.partition_keys_max = local.partition_keys_max.max(weight);
         if weight > 0 && local.random.u64(..local.partition_keys_max) < weight {
-            return Some(index);
+            return Ok(Some(index));
         }
     }
     // Keys are in few partitions, or few have what is looked for: the first that has any.
     let start = local.random.usize(..partitions);
-    (0..partitions)
-        .map(|step| (start + step) % partitions)
-        .find(|&index| held.lock_if_free(index).is_ok() && weight(held.locked(index).partition) > 0)
+    let mut result = Ok(None);
+    for index in (0..partitions).map(|step| (start + step) % partitions) {
+        if held.lock_if_free(index).is_err() {
+            result = Err(Busy);
+        } else if weight(held.locked(index).partition) > 0 {
+            return Ok(Some(index));
+        }
+    }
+    result
 }
 
 /// A place of a database by chance, weighted with its keys. The partition has keys of that database.

@@ -93,10 +93,10 @@ impl Sweep {
         self.expiry = if place < places { here } else { self.next_database(here) };
     }
 
-    /// Tends to the segments of the next place that has any: every place's turn comes within the quarter of
+    /// Tends to some segments of the next place that has any: every place's turn comes within the quarter of
     /// the clock's cycle that [`LRU_AGE_MAX_S`](crate::word::LRU_AGE_MAX_S) leaves.
     fn tend_some(&mut self, held: &mut Held, local: &mut Local) {
-        let at = self.access;
+        let mut at = self.access;
         let database = DatabaseId(at.database);
         self.access = self.next_database(at);
         if held.lock_if_free(at.partition).is_err() {
@@ -109,10 +109,13 @@ impl Sweep {
             let root = &roots[usize::from(keyspace.nth_place(at.partition, *place).0)];
             Table::weight(root) > 0
         };
-        if let Some(place) = (at.place..keyspace.places_of_each()).find(is_used) {
-            tend(&mut locked, database, keyspace.nth_place(at.partition, place), local);
-            self.access = Position { place: place + 1, ..at };
-        }
+        let Some(place) = (at.place..keyspace.places_of_each()).find(is_used) else { return };
+        at.prefix = if place == at.place { at.prefix } else { 0 };
+        let next = tend(&mut locked, database, keyspace.nth_place(at.partition, place), at.prefix, local);
+        self.access = match next {
+            Some(prefix) => Position { place, prefix, ..at },
+            None => Position { place: place + 1, prefix: 0, ..at },
+        };
     }
 
     /// The first position of the next database, of this partition or the worker's next.
@@ -124,31 +127,37 @@ impl Sweep {
     }
 }
 
-/// Keeps access times of one table from wrapping around, and looks how long its keys have to live.
-fn tend(locked: &mut Locked<'_>, database: DatabaseId, place: Place, local: &Local) {
-    let mut ttl_ms = None;
-    if let Some(table) = locked.again().into_table(database, place) {
-        let mut next = Some(0);
-        while let Some(prefix) = next {
-            let ((), after) = table.walk(prefix, |segment| {
-                for (at, word) in segment.entries() {
-                    if let Some(access) = local.clock.clamped(word) {
-                        segment.set_word(at, word.with_access(access));
-                    }
-                    if ttl_ms.is_none() && word.expires() {
-                        let expire_at = Found::at(&table, segment, at, word).entry().expire_at();
-                        ttl_ms = expire_at.map(|at| at.saturating_sub(local.now_ms));
-                    }
+/// Keeps access times in some segments of a table from wrapping around, and looks how long its keys have to
+/// live. Returns the prefix to go on with.
+fn tend(
+    locked: &mut Locked<'_>,
+    database: DatabaseId,
+    place: Place,
+    prefix: u64,
+    local: &Local,
+) -> Option<u64> {
+    let (mut ttl_ms, mut next) = (None, Some(prefix));
+    let table = locked.again().into_table(database, place)?;
+    for _ in 0..SEGMENTS_MAX {
+        let Some(prefix) = next else { break };
+        ((), next) = table.walk(prefix, |segment| {
+            for (at, word) in segment.entries() {
+                if let Some(access) = local.clock.clamped(word) {
+                    segment.set_word(at, word.with_access(access));
                 }
-            });
-            next = after;
-        }
+                if ttl_ms.is_none() && word.expires() {
+                    let expire_at = Found::at(&table, segment, at, word).entry().expire_at();
+                    ttl_ms = expire_at.map(|at| at.saturating_sub(local.now_ms));
+                }
+            }
+        });
     }
     if let Some(ttl_ms) = ttl_ms {
         // A running mean over some fifty samples. Source: Redis, `activeExpireCycle`.
         let mean = &mut locked.partition.tally_mut(database).ttl_ms_mean;
         *mean = if *mean == 0 { ttl_ms } else { *mean / 50 * 49 + ttl_ms / 50 };
     }
+    next
 }
 
 #[cfg(test)]
@@ -198,5 +207,23 @@ mod tests {
             assert!(rounds < 10_000, "{} left", client.store.figures().databases[0].keys);
         }
         assert!(rounds > 10);
+    }
+
+    #[test]
+    fn an_untouched_key_stays_old_when_the_clock_of_accesses_wraps() {
+        let mut client = Client::new();
+        client.run("SET untouched v");
+        let mut other = client.store.worker(1, 2);
+        let start = client.now_ms;
+        for hour in 1..100 {
+            client.now_ms = start + hour * 3_600_000;
+            for _ in 0..200 {
+                client.worker.maintain(client.now_ms, Duration::ZERO);
+                other.maintain(client.now_ms, Duration::ZERO);
+            }
+            let reply = client.run("OBJECT IDLETIME untouched");
+            let idle_s: u64 = reply.trim_start_matches(':').trim_end_matches("\\r\\n").parse().unwrap();
+            assert!(idle_s >= (hour * 3600).min(95_000), "{idle_s} after {hour} hours");
+        }
     }
 }

@@ -8,6 +8,7 @@ use tidegate_protocols::reply::{Dialect, Reply};
 use tidegate_protocols::settings::{Policy, Settings};
 use tidegate_protocols::{Args, Request, Span, table};
 
+use crate::evict::Eviction;
 use crate::store::Store;
 use crate::worker::StoreWorker;
 
@@ -44,8 +45,8 @@ impl Client {
         self.request(row, words, &Item::NONE).escape_ascii().to_string()
     }
 
-    /// Removes one key as if memory were full. `false` if none may be removed.
-    pub(crate) fn evict_one(&mut self, policy: Policy) -> bool {
+    /// Removes one key as if memory were full.
+    pub(crate) fn evict_one(&mut self, policy: Policy) -> Eviction {
         self.worker.begin(self.now_ms);
         let evicted = self.worker.evict_one(policy);
         self.worker.finish();

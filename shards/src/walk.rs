@@ -67,7 +67,7 @@ impl Db<'_> {
     fn sample_key(&mut self) -> Option<Vec<u8>> {
         let database = self.held.keyspace().database(self.context().database);
         let keys = |partition: &Partition| partition.tally(database).keys;
-        let partition = sample::lock_partition(self.held, self.local, keys)?;
+        let partition = sample::lock_partition(self.held, self.local, keys).ok()??;
         let (way, mut key, mut first) = (self.local.random.usize(..WAYS), None, None);
         let (locked, random) = (self.held.locked(partition), &mut self.local.random);
         sample::buckets(locked, database, 1, random, |place, found| {

@@ -120,7 +120,7 @@ impl StoreWorker {
     }
 
     #[cfg(test)]
-    pub(crate) fn evict_one(&mut self, policy: tidegate_protocols::settings::Policy) -> bool {
+    pub(crate) fn evict_one(&mut self, policy: tidegate_protocols::settings::Policy) -> evict::Eviction {
         evict::evict_one(&mut self.held, &mut self.local, policy)
     }
 
@@ -210,6 +210,11 @@ impl Worker for StoreWorker {
             self.local.shared.memory.refresh();
         }
         self.sweep.run(&mut self.held, &mut self.local, end);
+        // A limit that was lowered, and what commands had no time for.
+        let limit = self.local.shared.settings.number(Key::MaxMemory) as u64;
+        if limit != 0 && self.local.used_bytes() > limit {
+            evict::make_room(&mut self.held, &mut self.local, limit);
+        }
         self.held.collect();
         self.publish();
     }
