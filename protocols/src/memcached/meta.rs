@@ -3,7 +3,9 @@
 //! The flags of a command are checked and understood here and stay arguments, because the answer repeats
 //! some of them in the order of the request.
 
-use super::text::{Asked, Words, value_bytes};
+use super::classic::value_bytes;
+use super::text::Asked;
+use super::words::Words;
 use super::{Item, Options, Status, base64, number};
 use crate::limits::{MEMCACHED_KEY_BYTES_MAX, MEMCACHED_META_WORDS_MAX, MEMCACHED_OPAQUE_BYTES_MAX};
 use crate::request::Span;

@@ -8,6 +8,7 @@
 pub mod answer;
 mod base64;
 mod binary;
+mod classic;
 mod item;
 mod meta;
 pub mod number;
@@ -15,6 +16,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod text;
+mod words;
 
 pub use answer::{Answer, Found};
 pub use item::{Item, Options};
