@@ -190,10 +190,26 @@ impl List<'_, '_, '_> {
         }
     }
 
-    /// Memory is not kept in slabs.
+    /// Memory is not kept in slabs: one class has all items, each of them a chunk.
     fn slabs(&mut self) {
         let figures = self.scope.shared.figures();
-        self.put("active_slabs", 0);
+        let counts = &figures.memcached;
+        if keys(&figures) > 0 {
+            self.put("1:used_chunks", keys(&figures));
+            for (name, count) in [
+                ("1:get_hits", counts.get_hits),
+                ("1:cmd_set", counts.cmd_set),
+                ("1:delete_hits", counts.delete_hits),
+                ("1:incr_hits", counts.incr_hits),
+                ("1:decr_hits", counts.decr_hits),
+                ("1:cas_hits", counts.cas_hits),
+                ("1:cas_badval", counts.cas_badval),
+                ("1:touch_hits", counts.touch_hits),
+            ] {
+                self.put(name, count);
+            }
+        }
+        self.put("active_slabs", u8::from(keys(&figures) > 0));
         self.put("total_malloced", figures.allocated_bytes);
     }
 
