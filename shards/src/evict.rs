@@ -8,7 +8,6 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use tidegate_protocols::limits::DATABASES;
 use tidegate_protocols::settings::{Key, Policy};
 
 use crate::hash::KeyHasher;
@@ -74,7 +73,7 @@ pub(crate) fn evict_one(held: &mut Held, local: &mut Local, policy: Policy) -> E
         return Eviction::NothingLeft;
     }
     let volatile = is_volatile(policy);
-    let weight = |partition: &Partition| databases().map(|id| weight(partition, id, volatile)).sum();
+    let weight = |partition: &Partition| DatabaseId::all().map(|id| weight(partition, id, volatile)).sum();
     let partition = match sample::lock_partition(held, local, weight) {
         Ok(Some(partition)) => partition,
         Ok(None) => return Eviction::NothingLeft,
@@ -92,10 +91,6 @@ fn is_volatile(policy: Policy) -> bool {
     matches!(policy, Policy::VolatileLru | Policy::VolatileLfu | Policy::VolatileRandom | Policy::VolatileTtl)
 }
 
-fn databases() -> impl Iterator<Item = DatabaseId> {
-    (0..DATABASES).map(|id| DatabaseId(id as u8))
-}
-
 fn weight(partition: &Partition, database: DatabaseId, volatile: bool) -> u64 {
     let tally = partition.tally(database);
     if volatile { tally.expires } else { tally.keys }
@@ -103,9 +98,9 @@ fn weight(partition: &Partition, database: DatabaseId, volatile: bool) -> u64 {
 
 /// A database by chance, weighted with the keys that may be removed.
 fn database(locked: &Locked<'_>, local: &mut Local, volatile: bool) -> Option<DatabaseId> {
-    let sum: u64 = databases().map(|id| weight(locked.partition, id, volatile)).sum();
+    let sum: u64 = DatabaseId::all().map(|id| weight(locked.partition, id, volatile)).sum();
     let mut at = if sum == 0 { return None } else { local.random.u64(..sum) };
-    databases().find(|&id| {
+    DatabaseId::all().find(|&id| {
         let weight = weight(locked.partition, id, volatile);
         let here = at < weight;
         at = at.saturating_sub(weight);

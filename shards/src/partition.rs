@@ -36,6 +36,13 @@ pub(crate) struct Place(pub(crate) u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DatabaseId(pub(crate) u8);
 
+impl DatabaseId {
+    /// All of them, whatever numbers they have at the moment.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        (0..DATABASES).map(|id| Self(id as u8))
+    }
+}
+
 /// What is kept of a partition under its lock, besides the tables.
 pub(crate) struct Partition {
     index: usize,

@@ -6,12 +6,11 @@
 
 use std::ops::ControlFlow;
 
-use tidegate_protocols::limits::DATABASES;
 use tidegate_protocols::slot::SLOTS;
 
 use crate::db::Db;
 use crate::held::Held;
-use crate::partition::{Partition, Place};
+use crate::partition::{DatabaseId, Partition, Place};
 use crate::sample;
 use crate::segment::WAYS;
 use crate::table::{Found, PREFIX_BITS};
@@ -111,10 +110,10 @@ impl Db<'_> {
 
     /// Removes every key of one database, or of all.
     pub fn flush(&mut self, database: Option<u8>) {
-        for number in 0..DATABASES as u8 {
-            if database.is_none_or(|only| only == number) {
-                flush(self.held, number);
-            }
+        match database {
+            Some(number) => flush(self.held, self.held.keyspace().database(number)),
+            // By where they are stored: whatever is swapped meanwhile, none is left out.
+            None => DatabaseId::all().for_each(|database| flush(self.held, database)),
         }
     }
 
@@ -131,11 +130,10 @@ impl Db<'_> {
     }
 }
 
-/// Removes every key of a database. Memory is freed with no lock held.
-pub(crate) fn flush(held: &mut Held, database: u8) {
+/// Removes every key of a database, also if its number changes meanwhile. Memory is freed with no lock held.
+pub(crate) fn flush(held: &mut Held, database: DatabaseId) {
     for partition in 0..held.keyspace().partitions() {
         held.lock_patiently(partition);
-        let database = held.keyspace().database(database);
         let tables = held.locked(partition).detach(database);
         held.release();
         for table in tables {

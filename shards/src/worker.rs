@@ -138,6 +138,7 @@ impl Worker for StoreWorker {
             local.clock = AccessClock::new(now_ms, &local.shared.settings);
         }
         if let Some(database) = local.shared.flush.take(now_ms) {
+            let database = self.held.keyspace().database(database);
             walk::flush(&mut self.held, database);
         }
     }

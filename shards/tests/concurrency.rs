@@ -4,6 +4,7 @@
 mod common;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 
 use common::Client;
@@ -121,6 +122,28 @@ fn scanned(client: &mut Client, prefix: &str) -> usize {
             return found;
         }
     }
+}
+
+#[test]
+fn a_flush_leaves_nothing_whatever_is_swapped_meanwhile() {
+    let store = store();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut client = Client::new(&store, 1, WORKERS);
+            while !done.load(Relaxed) {
+                client.run("SWAPDB 0 1");
+            }
+        });
+        let mut client = Client::new(&store, 0, WORKERS);
+        let left = (0..200).find(|_| {
+            client.run("MSET a 0 b 0 c 0 d 0");
+            client.run("FLUSHALL");
+            store.figures().databases.iter().any(|database| database.keys > 0)
+        });
+        done.store(true, Relaxed);
+        assert_eq!(left, None, "keys are left after this many rounds");
+    });
 }
 
 #[test]
