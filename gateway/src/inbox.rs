@@ -120,10 +120,13 @@ impl Inbox {
         }
     }
 
-    /// Reads into the buffer of a large request, which at most doubles.
+    /// Reads into the buffer of a large request, which at most doubles. Of many small arguments only the next
+    /// is known to be missing, so then it does double: a request that arrives is not copied again and again.
     pub(crate) async fn read_large(&mut self, reader: &mut OwnedReadHalf) -> io::Result<usize> {
-        let more = self.missing.min(self.rest.len()).max(READ_BYTES);
-        if self.rest.capacity() - self.rest.len() < more.min(self.missing) {
+        let arrived = self.rest.len();
+        let more =
+            if self.missing > READ_BYTES { self.missing.min(arrived) } else { arrived.max(READ_BYTES) };
+        if self.rest.capacity() - arrived < more.min(self.missing) {
             self.rest.reserve_exact(more);
         }
         reader.read_buf(&mut self.rest).await

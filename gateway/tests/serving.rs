@@ -59,6 +59,23 @@ fn a_large_value_passes_with_what_is_pipelined_behind_it() {
 }
 
 #[test]
+fn a_request_of_many_small_arguments_passes_with_what_is_pipelined_behind_it() {
+    let server = Server::start(1);
+    let mut client = server.client();
+    let mut words = vec![&b"k"[..]; 200_001];
+    words[0] = b"MSET";
+    let mut wire = array(&words);
+    wire.extend_from_slice(&b"PING\r\n".repeat(100_000));
+    let sender = std::thread::spawn({
+        let mut client = fake::Client(client.0.try_clone().unwrap());
+        move || client.send(&wire)
+    });
+    client.expect(b"-ERR not by the fake\r\n");
+    client.expect(&b"+PONG\r\n".repeat(100_000));
+    sender.join().unwrap();
+}
+
+#[test]
 fn what_another_worker_holds_is_waited_for_without_losing_the_order() {
     let server = Server::start(1);
     server.fake.busy.store(1000, SeqCst);
