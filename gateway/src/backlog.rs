@@ -181,6 +181,7 @@ async fn drain(connection: &Rc<Connection>) -> bool {
                 Err(_) => false,
             },
             Some(_) => {
+                connection.session.client.is_active(now_ms());
                 tokio::task::yield_now().await;
                 !patience.is_zero()
             }

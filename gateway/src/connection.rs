@@ -17,6 +17,7 @@ use crate::inbox::{Family, Inbox, Reading};
 use crate::intake::Intake;
 use crate::limits::READ_BYTES;
 use crate::session::{Attention, Session};
+use crate::shared::now_ms;
 
 /// A connection, as its worker's tasks share it.
 pub(crate) struct Connection {
@@ -143,6 +144,7 @@ pub(crate) async fn serve(connection: Rc<Connection>, mut reader: OwnedReadHalf)
         counters.reads.add(1);
         counters.protocols[Protocol::from(connection.session.dialect()) as usize].bytes_in.add(bytes as u64);
         let mut reading = if large {
+            connection.session.client.is_active(now_ms());
             intake.has_room().await;
             inbox.decode_large(&connection)
         } else {
@@ -151,6 +153,7 @@ pub(crate) async fn serve(connection: Rc<Connection>, mut reader: OwnedReadHalf)
         intake.work.wake();
         while reading == Reading::Rests {
             tokio::task::yield_now().await;
+            connection.without_backlog().await;
             if !intake.is_busy_with(&connection) {
                 intake.has_room().await;
                 reading = if inbox.is_large() {

@@ -119,6 +119,11 @@ impl Client {
         self.command.store(index_of(row.verb) as u32 + 1, Relaxed);
     }
 
+    /// It has sent or taken part of something large.
+    pub(crate) fn is_active(&self, now_ms: u64) {
+        self.last_ms.store(now_ms, Relaxed);
+    }
+
     pub(crate) fn set_database(&self, database: u8) {
         self.database.store(database, Relaxed);
     }

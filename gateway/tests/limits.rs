@@ -5,7 +5,7 @@ mod fake;
 
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fake::{Client, Server, array};
 use tidegate_gateway::{Config, Gateway};
@@ -94,6 +94,22 @@ fn a_client_that_reads_nothing_is_not_served_further_and_loses_nothing() {
         slow.expect(&reply);
     }
     slow.expect(b"+PONG\r\n");
+}
+
+#[test]
+fn a_client_that_sends_something_large_is_not_idle() {
+    let server = Server::start_with(1, &[(Key::Timeout, "2")]);
+    let (mut sender, mut other) = (server.client(), server.client());
+    sender.ask(b"PING\r\n", b"+PONG\r\n");
+    sender.send(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$500000000\r\n");
+    let (began, mut silent) = (Instant::now(), server.client());
+    while began.elapsed() < Duration::from_secs(4) {
+        sender.send(b"v");
+        other.ask(b"PING\r\n", b"+PONG\r\n");
+    }
+    silent.expect_end();
+    other.send(b"CLIENT LIST\r\n");
+    assert_eq!(other.bulk().lines().count(), 2, "the sender and who asks");
 }
 
 #[test]
