@@ -86,6 +86,8 @@ pub(crate) struct WorkerCounters {
     pub(crate) writes: Counter,
     pub(crate) ticks: Counter,
     pub(crate) output_limit_disconnections: Counter,
+    /// By code. Others lock it only to add up.
+    errors: Mutex<BTreeMap<Box<str>, u64>>,
 }
 
 #[derive(Debug)]
@@ -113,12 +115,28 @@ impl WorkerCounters {
             writes: Counter::default(),
             ticks: Counter::default(),
             output_limit_disconnections: Counter::default(),
+            errors: Mutex::default(),
         }
     }
 
     #[inline]
     pub(crate) fn command(&self, verb: Verb) -> &CommandCounters {
         &self.commands[index_of(verb)]
+    }
+
+    /// Counts an error reply by its code, the first word of `reply` after the `-`.
+    pub(crate) fn error(&self, reply: &[u8]) {
+        let code = reply.strip_prefix(b"-").unwrap_or(reply);
+        let end = code.iter().position(|byte| !byte.is_ascii_graphic()).unwrap_or(code.len());
+        let code = std::str::from_utf8(&code[..end]).unwrap_or("ERR");
+        let mut errors = self.errors.lock();
+        let code = if errors.len() < ERROR_CODES_MAX || errors.contains_key(code) { code } else { "other" };
+        match errors.get_mut(code) {
+            Some(count) => *count += 1,
+            None => {
+                errors.insert(code.into(), 1);
+            }
+        }
     }
 }
 
@@ -187,7 +205,6 @@ pub struct Counters {
     workers: Box<[WorkerCounters]>,
     accepted: AtomicU64,
     refused: AtomicU64,
-    errors: Mutex<BTreeMap<Box<str>, u64>>,
     baseline: Mutex<Totals>,
 }
 
@@ -253,7 +270,6 @@ impl Counters {
             workers: (0..workers).map(|_| WorkerCounters::new()).collect(),
             accepted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
-            errors: Mutex::default(),
             baseline: Mutex::default(),
         }
     }
@@ -270,28 +286,12 @@ impl Counters {
         self.refused.fetch_add(1, Relaxed);
     }
 
-    /// Counts an error reply by its code, the first word of `reply` after the `-`.
-    pub(crate) fn error(&self, reply: &[u8]) {
-        let code = reply.strip_prefix(b"-").unwrap_or(reply);
-        let end = code.iter().position(|byte| !byte.is_ascii_graphic()).unwrap_or(code.len());
-        let code = std::str::from_utf8(&code[..end]).unwrap_or("ERR");
-        let mut errors = self.errors.lock();
-        let code = if errors.len() < ERROR_CODES_MAX || errors.contains_key(code) { code } else { "other" };
-        match errors.get_mut(code) {
-            Some(count) => *count += 1,
-            None => {
-                errors.insert(code.into(), 1);
-            }
-        }
-    }
-
     /// The sums since the process began.
     pub fn totals(&self) -> Totals {
         let mut totals = Totals {
             commands: vec![CommandTotals::default(); family_starts()[6]],
             accepted: self.accepted.load(Relaxed),
             refused: self.refused.load(Relaxed),
-            errors: self.errors.lock().clone(),
             ..Totals::default()
         };
         for worker in &self.workers {
@@ -337,6 +337,9 @@ impl WorkerCounters {
         totals.writes += self.writes.get();
         totals.ticks += self.ticks.get();
         totals.output_limit_disconnections += self.output_limit_disconnections.get();
+        for (code, count) in &*self.errors.lock() {
+            *totals.errors.entry(code.clone()).or_default() += count;
+        }
     }
 }
 
@@ -389,7 +392,7 @@ mod tests {
         let verb = rows().next().unwrap().verb;
         counters.worker(0).command(verb).called(3);
         counters.worker(1).command(verb).called(1000);
-        counters.error(b"-WRONGTYPE not that\r\n");
+        counters.worker(0).error(b"-WRONGTYPE not that\r\n");
         counters.reset();
         counters.worker(1).command(verb).called(5);
         assert_eq!(counters.totals().commands[0].nanos, 1008);
@@ -397,6 +400,8 @@ mod tests {
         assert_eq!((since.calls(), since.commands[0].nanos), (1, 5));
         assert_eq!(since.commands[0].latency.iter().sum::<u64>(), 1);
         assert!(since.errors.is_empty());
-        assert_eq!(counters.totals().errors["WRONGTYPE"], 1);
+        counters.worker(1).error(b"-WRONGTYPE not that\r\n");
+        assert_eq!(counters.totals().errors["WRONGTYPE"], 2);
+        assert_eq!(counters.since_reset().errors["WRONGTYPE"], 1);
     }
 }

@@ -36,13 +36,20 @@ struct State {
     next: usize,
 }
 
+impl State {
+    fn is_due(&self, now_ms: u64) -> bool {
+        self.last.is_none_or(|(then_ms, _)| now_ms >= then_ms + SAMPLE_MS)
+    }
+}
+
 impl Rates {
     /// Whether it is time for another sample.
     pub(crate) fn is_due(&self, now_ms: u64) -> bool {
-        self.state.lock().last.is_none_or(|(then_ms, _)| now_ms >= then_ms + SAMPLE_MS)
+        self.state.lock().is_due(now_ms)
     }
 
-    /// Takes a sample: what happened since the one before, by the second.
+    /// Takes a sample: what happened since the one before, by the second. Of two workers at the same moment
+    /// one does.
     pub(crate) fn sample(&self, now_ms: u64, totals: &Totals) {
         let bytes = |of: fn(&crate::counters::ProtocolTotals) -> u64| totals.protocols.iter().map(of).sum();
         let sums = Rate {
@@ -51,8 +58,11 @@ impl Rates {
             bytes_out: bytes(|protocol| protocol.bytes_out),
         };
         let mut state = self.state.lock();
+        if !state.is_due(now_ms) {
+            return;
+        }
         if let Some((then_ms, before)) = state.last.replace((now_ms, sums)) {
-            let ms = now_ms.saturating_sub(then_ms).max(1);
+            let ms = now_ms - then_ms;
             let per_s = |now: u64, before: u64| now.saturating_sub(before) * 1000 / ms;
             let place = state.next % SAMPLES;
             state.samples[place] = Rate {
@@ -89,6 +99,8 @@ mod tests {
             rates.sample(1000 + round * SAMPLE_MS, &totals);
         }
         assert!(!rates.is_due(1000 + SAMPLES as u64 * SAMPLE_MS));
+        totals.protocols[0].bytes_in *= 1000;
+        rates.sample(1000 + SAMPLES as u64 * SAMPLE_MS, &totals);
         assert_eq!(rates.now(), Rate { bytes_in: 1000, ..Rate::default() });
     }
 }

@@ -222,7 +222,7 @@ impl<W: Worker> Tick<W> {
             Outcome::Busy => return Pace::Waits,
             Outcome::Failed => {
                 counters.command(row.verb).failed.add(1);
-                self.intake.shared.counters.error(&self.output[mark..]);
+                counters.error(&self.output[mark..]);
             }
             Outcome::Done => {}
         }
@@ -333,7 +333,7 @@ impl<W: Worker> Tick<W> {
             Ask::Close | Ask::Words => connection.session.put(Attention::Closing, true),
         }
         if self.output.len() > mark {
-            self.intake.shared.counters.error(&self.output[mark..]);
+            self.intake.counters().error(&self.output[mark..]);
         }
     }
 
