@@ -232,5 +232,7 @@ impl Batch {
         self.arena.truncate(ARENA_BYTES);
         self.arena.shrink_to(ARENA_BYTES);
         self.spans.shrink_to(KEPT_BYTES / size_of::<Span>());
+        self.items.shrink_to(KEPT_BYTES / size_of::<Item>());
+        self.requests.shrink_to(KEPT_BYTES / size_of::<Decoded>());
     }
 }

@@ -364,10 +364,12 @@ impl<W: Worker> Tick<W> {
         self.output.clear();
     }
 
-    /// Writes before the tick has ended, so that its buffer stays small. A client that does not take what it
-    /// asked for is not served further until it does.
+    /// Writes before the tick has ended, so that its buffer stays small; others need not wait for that. A
+    /// client that does not take what it asked for is not served further until it does.
     fn flush_early(&mut self) {
+        self.data.finish();
         self.flush();
+        self.data.begin(self.now_ms);
         if self.connection().is_slow() {
             self.park_rest();
         }
