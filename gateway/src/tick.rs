@@ -169,7 +169,7 @@ impl<W: Worker> Tick<W> {
     fn prepare(&mut self, requests: Range<usize>) {
         let Self { batch, data, prepared, at, .. } = self;
         prepared.clear();
-        for (decoded, connection) in batch.of_sources(requests.clone(), at.source) {
+        for (decoded, connection) in batch.of_sources(requests, at.source) {
             prepared.push(match decoded.ask {
                 Ask::Row(row) if row.route != Route::Gateway => {
                     let request = batch.request(decoded, row, decoded.dialect);
@@ -178,11 +178,7 @@ impl<W: Worker> Tick<W> {
                 _ => Prepared::default(),
             });
         }
-        for ((_, connection), &prepared) in batch.of_sources(requests, at.source).zip(&*prepared) {
-            if prepared.keyed {
-                data.fetch(prepared, &connection.session.context());
-            }
-        }
+        data.fetch(prepared);
     }
 
     fn connection(&self) -> &Rc<Connection> {

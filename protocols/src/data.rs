@@ -33,17 +33,17 @@ pub trait Data: Send + Sync + 'static {
 }
 
 /// One worker's way to the data. Calls come in ticks: `begin`, then for each stretch of requests
-/// `prepare` for all, `fetch` for all, `execute` for all in order, then `finish`.
+/// `prepare` for each, `fetch` for all, `execute` for all in order, then `finish`.
 pub trait Worker: 'static {
     /// A tick begins; `now_ms` is the time, in Unix milliseconds, for everything in it.
     fn begin(&mut self, now_ms: u64);
 
-    /// First look at a request of `context`: finds where its first key belongs and starts that cache line
-    /// on its way.
+    /// First look at a request of `context`: computes where its first key belongs.
     fn prepare(&mut self, request: &Request<'_>, context: &Context) -> Prepared;
 
-    /// Second look: starts the entry itself on its way.
-    fn fetch(&mut self, prepared: Prepared, context: &Context);
+    /// Second look, at a whole stretch: starts all that its requests will read on its way into the cache.
+    /// All together, because the processor overlaps only what lies close to each other in time.
+    fn fetch(&mut self, prepared: &[Prepared]);
 
     /// Executes the request and writes its whole reply, or says why it cannot be done now.
     fn execute(
@@ -81,6 +81,8 @@ pub struct Prepared {
     pub hash: u64,
     /// Slot of the first key.
     pub slot: u16,
+    /// The logical database that was selected.
+    pub database: u8,
     /// Whether the request has a key at all.
     pub keyed: bool,
 }

@@ -81,9 +81,7 @@ impl Bench {
         for (laid, prepared) in stretch.iter().zip(&mut prepared) {
             *prepared = self.worker.prepare(&laid.request(row), &self.context);
         }
-        for prepared in &prepared[..stretch.len()] {
-            self.worker.fetch(*prepared, &self.context);
-        }
+        self.worker.fetch(&prepared[..stretch.len()]);
         for (laid, prepared) in stretch.iter().zip(&prepared) {
             let mut reply = Reply::new(&mut self.out, Dialect::Resp2);
             let outcome = self.worker.execute(&laid.request(row), *prepared, &self.context, &mut reply);

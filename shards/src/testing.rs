@@ -60,7 +60,7 @@ impl Client {
         let mut out = Vec::new();
         self.worker.begin(self.now_ms);
         let prepared = self.worker.prepare(&request, &self.context);
-        self.worker.fetch(prepared, &self.context);
+        self.worker.fetch(&[prepared]);
         let mut reply = Reply::new(&mut out, self.dialect);
         let _ = self.worker.execute(&request, prepared, &self.context, &mut reply);
         self.worker.finish();

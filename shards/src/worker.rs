@@ -16,10 +16,10 @@ use crate::evict::{self, Room};
 use crate::execute::{execute, refuse};
 use crate::held::{Busy, Held, PartitionSet};
 use crate::memcached;
-use crate::partition::Spot;
+use crate::partition::{Keyspace, Spot};
 use crate::store::Shared;
 use crate::sweep::Sweep;
-use crate::table::{prefetch_bucket, prefetch_entry};
+use crate::table::{Root, prefetch_bucket, prefetch_entry};
 use crate::walk;
 use crate::word::AccessClock;
 
@@ -130,6 +130,15 @@ impl StoreWorker {
     }
 }
 
+/// The roots and hashes of those that have a key, where there is a table.
+#[inline]
+fn roots_of<'a>(keyspace: &'a Keyspace, prepared: &'a [Prepared]) -> impl Iterator<Item = (&'a Root, u64)> {
+    prepared.iter().filter(|prepared| prepared.keyed).filter_map(|prepared| {
+        let roots = keyspace.roots(keyspace.database(prepared.database))?;
+        Some((&roots[usize::from(keyspace.place_of(prepared.slot).0)], prepared.hash))
+    })
+}
+
 impl Worker for StoreWorker {
     fn begin(&mut self, now_ms: u64) {
         let local = &mut self.local;
@@ -147,26 +156,20 @@ impl Worker for StoreWorker {
     fn prepare(&mut self, request: &Request<'_>, context: &Context) -> Prepared {
         let index = request.row.first_key(&request.args);
         let Some(key) = request.args.get(index).filter(|_| index != 0) else { return Prepared::default() };
-        let keyspace = Arc::as_ref(self.held.keyspace());
-        let Spot { hash, slot } = keyspace.spot(key);
-        let place = keyspace.place_of(slot);
-        let database = keyspace.database(context.database);
-        let shared = &self.local.shared;
-        if let Some(roots) = shared.keyspace.roots(database) {
-            prefetch_bucket(&roots[usize::from(place.0)], hash, self.held.epoch());
-        }
-        Prepared { hash, slot, keyed: true }
+        let Spot { hash, slot } = self.local.shared.keyspace.spot(key);
+        Prepared { hash, slot, database: context.database, keyed: true }
     }
 
-    #[inline]
-    fn fetch(&mut self, prepared: Prepared, context: &Context) {
-        if !prepared.keyed {
-            return;
+    /// Nothing but prefetches in tight loops: a prefetch whose address the processor has to translate first
+    /// holds up what comes after it, unless that is another prefetch.
+    fn fetch(&mut self, prepared: &[Prepared]) {
+        let keyspace = &*self.local.shared.keyspace;
+        let epoch = self.held.epoch();
+        for (root, hash) in roots_of(keyspace, prepared) {
+            prefetch_bucket(root, hash, epoch);
         }
-        let keyspace = &self.local.shared.keyspace;
-        if let Some(roots) = keyspace.roots(keyspace.database(context.database)) {
-            let place = keyspace.place_of(prepared.slot);
-            prefetch_entry(&roots[usize::from(place.0)], prepared.hash, self.held.epoch());
+        for (root, hash) in roots_of(keyspace, prepared) {
+            prefetch_entry(root, hash, epoch);
         }
     }
 

@@ -48,10 +48,10 @@ impl Worker for FakeWorker {
     fn begin(&mut self, _now_ms: u64) {}
 
     fn prepare(&mut self, request: &Request<'_>, _context: &Context) -> Prepared {
-        Prepared { hash: request.args.len() as u64, slot: 0, keyed: true }
+        Prepared { hash: request.args.len() as u64, slot: 0, database: 0, keyed: true }
     }
 
-    fn fetch(&mut self, _prepared: Prepared, _context: &Context) {}
+    fn fetch(&mut self, _prepared: &[Prepared]) {}
 
     fn execute(
         &mut self,

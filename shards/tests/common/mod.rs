@@ -46,7 +46,7 @@ impl Client {
         loop {
             self.worker.begin(self.now_ms);
             let prepared = self.worker.prepare(request, &context);
-            self.worker.fetch(prepared, &context);
+            self.worker.fetch(&[prepared]);
             let mut reply = Reply::new(&mut out, request.dialect);
             let outcome = self.worker.execute(request, prepared, &context, &mut reply);
             self.worker.finish();
