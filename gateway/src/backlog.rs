@@ -6,12 +6,13 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use tidegate_protocols::limits::REPLY_BYTES_MAX;
 use tidegate_protocols::settings::OutputLimit;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::batch::Batch;
 use crate::connection::Connection;
-use crate::limits::{OUTPUT_BYTES_MAX, OUTPUT_BYTES_SOFT, OUTPUT_STALL};
+use crate::limits::{OUTPUT_BYTES_SOFT, OUTPUT_STALL};
 use crate::session::Attention;
 use crate::shared::now_ms;
 
@@ -62,8 +63,8 @@ impl Connection {
         let bytes = waiting.output_bytes();
         self.session.client.set_pending_bytes(bytes);
         let hard = match self.output_limit().hard_bytes as usize {
-            0 => OUTPUT_BYTES_MAX,
-            hard => hard.min(OUTPUT_BYTES_MAX),
+            0 => REPLY_BYTES_MAX,
+            hard => hard.min(REPLY_BYTES_MAX),
         };
         if bytes > hard {
             drop(backlog);

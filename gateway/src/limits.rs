@@ -21,10 +21,6 @@ pub(crate) const OUTPUT_FLUSH_BYTES: usize = 1024 * 1024;
 /// Bytes of output waiting for one client from which nothing more of it is read or executed.
 pub(crate) const OUTPUT_BYTES_SOFT: usize = 1024 * 1024;
 
-/// Bytes of output waiting for one client from which it is closed. Above the largest single value, so only
-/// the reply to one command of many keys gets here.
-pub(crate) const OUTPUT_BYTES_MAX: usize = 1024 * 1024 * 1024;
-
 /// How long a client may take nothing of the output that waits for it.
 pub(crate) const OUTPUT_STALL: Duration = Duration::from_mins(1);
 

@@ -158,13 +158,17 @@ fn getex(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), E
 }
 
 fn mget(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    let keys = args.from(1);
+    let (keys, begin) = (args.from(1), reply.mark());
     reply.array(keys.len());
     for key in keys.iter() {
         match db.string(key) {
             Ok(Some(mut value)) => reply.bulk(value.bytes()),
             // Another type is no error here.
             Ok(None) | Err(_) => reply.null(),
+        }
+        // A few bytes can name one large value a thousand times.
+        if reply.mark() - begin > db.local.reply_bytes_max {
+            return Err(Error::Text("ERR the values are longer than one reply may be"));
         }
     }
     Ok(())
@@ -204,4 +208,18 @@ fn pairs<'a>(
         return Err(Error::Arity(command));
     }
     Ok((1..args.len()).step_by(2).map(move |at| (args.at(at), args.at(at + 1))))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Client;
+
+    #[test]
+    fn a_reply_that_gets_too_long_is_refused_as_a_whole() {
+        let mut client = Client::new();
+        client.worker.limit_replies(100);
+        client.run(&format!("SET k {}", "v".repeat(40)));
+        assert!(client.run("MGET k k").starts_with("*2\\r\\n$40\\r\\nvvv"));
+        assert_eq!(client.run("MGET k k k k"), "-ERR the values are longer than one reply may be\\r\\n");
+    }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tidegate_protocols::data::{Context, Outcome, Prepared, Worker};
+use tidegate_protocols::limits::REPLY_BYTES_MAX;
 use tidegate_protocols::settings::Key;
 use tidegate_protocols::table::Flags;
 use tidegate_protocols::{Error, Reply, Request, Verb};
@@ -31,6 +32,8 @@ pub(crate) struct Local {
     pub(crate) clock: AccessClock,
     pub(crate) counts: Counts,
     pub(crate) random: fastrand::Rng,
+    /// Bytes from which a reply of many values is refused.
+    pub(crate) reply_bytes_max: usize,
     /// Keys of the fullest partition this worker has sampled.
     pub(crate) partition_keys_max: u64,
     thread: ThreadCounter,
@@ -71,6 +74,7 @@ impl StoreWorker {
                 clock: AccessClock::new(0, &shared.settings),
                 counts: Counts::default(),
                 random: fastrand::Rng::new(),
+                reply_bytes_max: REPLY_BYTES_MAX,
                 partition_keys_max: 0,
                 thread,
                 shared,
@@ -122,6 +126,11 @@ impl StoreWorker {
     #[cfg(test)]
     pub(crate) fn evict_one(&mut self, policy: tidegate_protocols::settings::Policy) -> evict::Eviction {
         evict::evict_one(&mut self.held, &mut self.local, policy)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn limit_replies(&mut self, bytes_max: usize) {
+        self.local.reply_bytes_max = bytes_max;
     }
 
     fn publish(&mut self) {

@@ -84,6 +84,11 @@ pub const DIFFERENCES: &[Difference] = &[
         reason: "The texts are our own.",
     },
     Difference {
+        command: "MGET",
+        difference: "Values of more than 1 GiB together are refused. Redis builds the reply whatever that takes.",
+        reason: "One short request must not take all memory.",
+    },
+    Difference {
         command: "OBJECT REFCOUNT",
         difference: "Nothing is shared between keys; what Redis would answer is answered.",
         reason: "Clients that look at it expect that.",
