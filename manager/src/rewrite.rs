@@ -3,7 +3,9 @@
 //! Lines that say something else (comments, settings that only the start can change) stay as they are. A
 //! setting that changed gets its line changed, or a line of its own at the end.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use tidegate_protocols::settings::{Change, Key, Settings};
@@ -20,10 +22,23 @@ pub(crate) fn rewrite(path: &Path, settings: &Settings) -> Result<(), String> {
     let new = rewritten(&old, settings);
     agrees(&new, settings)?;
     let draft = path.with_extension("rewrite");
-    fs::write(&draft, new)
-        .and_then(|()| fs::set_permissions(&draft, fs::metadata(path)?.permissions()))
-        .and_then(|()| fs::rename(&draft, path))
-        .map_err(|error| error.to_string())
+    let written = write(&draft, &new, path).and_then(|()| fs::rename(&draft, path));
+    written.map_err(|error| {
+        // There may be none.
+        let _ = fs::remove_file(&draft);
+        error.to_string()
+    })
+}
+
+/// Writes a draft that is whole before it may take the place of the file at `path`, with the permissions of that.
+/// It may hold a password, so until then nobody else may read it.
+fn write(draft: &Path, text: &str, path: &Path) -> io::Result<()> {
+    // One that was cut off may have left its own.
+    let _ = fs::remove_file(draft);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft)?;
+    file.write_all(text.as_bytes())?;
+    file.set_permissions(fs::metadata(path)?.permissions())?;
+    file.sync_all()
 }
 
 fn rewritten(old: &str, settings: &Settings) -> String {
@@ -74,6 +89,8 @@ fn agrees(text: &str, settings: &Settings) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -98,5 +115,22 @@ mod tests {
         settings.set(Key::Timeout, "5").unwrap();
         let new = rewritten("requirepass = '''\nkept\n'''\n", &settings);
         assert!(agrees(&new, &settings).is_err());
+    }
+
+    #[test]
+    fn the_file_keeps_its_permissions_and_no_draft_is_left() {
+        let directory = std::env::temp_dir().join(format!("tidegate-rewrite-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let path = directory.join("tidegate.toml");
+        fs::write(&path, "timeout = 1\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        fs::write(path.with_extension("rewrite"), "half of").unwrap();
+        let settings = Settings::default();
+        settings.set(Key::Timeout, "5").unwrap();
+        assert_eq!(rewrite(&path, &settings), Ok(()));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "timeout = 5\n");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
+        fs::remove_dir_all(&directory).unwrap();
     }
 }
