@@ -492,8 +492,11 @@ impl<'a> Table<'a> {
     /// nothing.
     #[cold]
     fn shrink(&mut self, hash: u64) {
-        while self.merge(hash) {}
-        self.halve();
+        // Only where segments became one, the directory may have become too large for what it leads to.
+        if self.merge(hash) {
+            while self.merge(hash) {}
+            self.halve();
+        }
         let node = self.node_at(hash);
         // SAFETY: reachable from the root.
         let segment = unsafe { node.segment() };
