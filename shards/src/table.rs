@@ -5,13 +5,16 @@
 //! moves more than one segment's entries. Everything is in the order of hashes, so a scan needs to remember
 //! nothing but the hash it has reached.
 //!
-//! A [`Table`] is used with the lock of its partition held. [`prefetch`] is called without it: segments and
+//! A [`Table`] is used with the lock of its partition held. Prefetching is done without it: segments and
 //! directories that are replaced are freed only when no thread that could be in a prefetch still is
 //! ([`crossbeam_epoch`]).
 #![allow(unsafe_code)]
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
-use std::ptr::NonNull;
+mod node;
+mod prefetch;
+
+pub(crate) use prefetch::{prefetch_bucket, prefetch_entry};
+
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
@@ -19,171 +22,19 @@ use crossbeam_epoch::Guard;
 
 use crate::entry::{Entry, EntryPtr};
 use crate::hash::KeyHasher;
-use crate::segment::{Class, Line, Place, Segment, home_of};
+use crate::segment::{Class, Place, Segment, home_of};
+use crate::table::node::{Node, index_of};
+use crate::table::prefetch::prefetch;
 use crate::word::Word;
 
 /// Leading hash bits a scan's cursor keeps.
 pub(crate) const PREFIX_BITS: u32 = 39;
-
-/// Directories have at most 2 to this power entries: room for 10^11 keys of one slot.
-const DEPTH_MAX: u32 = 28;
 
 /// Two segments with no more entries than this become one.
 const MERGE_MAX: usize = 200;
 
 /// The root of a table: 0, or what [`Node`] says.
 pub(crate) type Root = AtomicU64;
-
-/// A pointer to a segment or to a directory: address (64-aligned, below 2^56), in the low bits the class
-/// of a segment, in the top byte the number of leading hash bits.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Node(u64);
-
-const CLASS: u64 = 0x0f;
-const DIRECTORY: u64 = 0x20;
-const ADDRESS: u64 = 0x00ff_ffff_ffff_ffc0;
-const DEPTH_SHIFT: u32 = 56;
-
-impl Node {
-    #[inline]
-    fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    #[inline]
-    fn is_directory(self) -> bool {
-        self.0 & DIRECTORY != 0
-    }
-
-    #[inline]
-    fn depth(self) -> u32 {
-        (self.0 >> DEPTH_SHIFT) as u32
-    }
-
-    #[inline]
-    fn class(self) -> Class {
-        Class((self.0 & CLASS) as u8)
-    }
-
-    #[inline]
-    fn lines(self) -> *const Line {
-        std::ptr::with_exposed_provenance((self.0 & ADDRESS) as usize)
-    }
-
-    /// # Safety
-    /// This is a directory, not freed during `'a`.
-    #[inline]
-    unsafe fn directory<'a>(self) -> &'a [AtomicU64] {
-        let at = std::ptr::with_exposed_provenance((self.0 & ADDRESS) as usize);
-        // SAFETY: a directory of depth d is 2^d words, zeroed or written when it was made.
-        unsafe { std::slice::from_raw_parts(at, 1 << self.depth()) }
-    }
-
-    /// # Safety
-    /// This is a segment, not freed during `'a`.
-    #[inline]
-    unsafe fn segment<'a>(self) -> Segment<'a> {
-        // SAFETY: a segment of a class is that many lines, zeroed when it was made.
-        let lines = unsafe { std::slice::from_raw_parts(self.lines(), self.class().lines()) };
-        Segment::new(lines, self.class(), self.depth())
-    }
-
-    fn layout(self) -> Layout {
-        let size = if self.is_directory() { 8 << self.depth() } else { self.class().lines() * 64 };
-        Layout::from_size_align(size, 64).expect("a directory has at most 2^28 words")
-    }
-
-    fn bytes(self) -> usize {
-        self.layout().size()
-    }
-
-    /// New zeroed memory for a node with these tags.
-    fn allocate(tags: u64) -> Self {
-        let layout = Self(tags).layout();
-        // SAFETY: no layout of a node is empty.
-        let Some(at) = NonNull::new(unsafe { alloc_zeroed(layout) }) else { handle_alloc_error(layout) };
-        Self(at.expose_provenance().get() as u64 | tags)
-    }
-
-    fn new_segment(class: Class, depth: u32) -> Self {
-        Self::allocate(u64::from(class.0) | u64::from(depth) << DEPTH_SHIFT)
-    }
-
-    fn new_directory(depth: u32) -> Self {
-        assert!(depth <= DEPTH_MAX, "the hash spreads keys evenly");
-        Self::allocate(DIRECTORY | u64::from(depth) << DEPTH_SHIFT)
-    }
-
-    /// Frees the memory when no prefetch can be looking at it.
-    ///
-    /// # Safety
-    /// The node can no longer be reached from a root, and is retired once.
-    unsafe fn retire(self, guard: &Guard) {
-        // SAFETY: by the caller's promise only threads pinned now can still look at it.
-        unsafe { guard.defer_unchecked(move || self.free()) };
-    }
-
-    /// # Safety
-    /// Nobody can look at the node any more, and it is freed once.
-    unsafe fn free(self) {
-        let at: *mut u8 = std::ptr::with_exposed_provenance_mut((self.0 & ADDRESS) as usize);
-        // SAFETY: allocated with this layout; the rest is the caller's promise.
-        unsafe { dealloc(at, self.layout()) };
-    }
-}
-
-/// The index in a directory of `depth`.
-#[inline]
-fn index_of(hash: u64, depth: u32) -> usize {
-    (hash >> (64 - depth)) as usize
-}
-
-/// Starts the home of a key on its way into the cache. Needs no lock.
-#[inline]
-pub(crate) fn prefetch_bucket(root: &Root, hash: u64, _guard: &Guard) {
-    let mut node = Node(root.load(Acquire));
-    if node.is_directory() {
-        // SAFETY: the guard was pinned before the load, so what was reachable then is not freed yet.
-        node = Node(unsafe { node.directory() }[index_of(hash, node.depth())].load(Acquire));
-    }
-    if !node.is_empty() {
-        prefetch(Segment::line_of(node.lines(), node.class(), node.depth(), hash));
-    }
-}
-
-/// Starts the entries that may have this hash on their way into the cache. Needs no lock.
-#[inline]
-pub(crate) fn prefetch_entry(root: &Root, hash: u64, _guard: &Guard) {
-    let mut node = Node(root.load(Acquire));
-    if node.is_directory() {
-        // SAFETY: as in `prefetch_bucket`.
-        node = Node(unsafe { node.directory() }[index_of(hash, node.depth())].load(Acquire));
-    }
-    if !node.is_empty() {
-        // SAFETY: as above. The entries' addresses are prefetched, never read.
-        for word in unsafe { node.segment() }.candidates(hash) {
-            let entry = std::ptr::without_provenance::<u8>(word.address() as usize);
-            prefetch(entry);
-            // Most entries reach into a second line, and a wrong guess costs little.
-            prefetch(entry.wrapping_add(64));
-        }
-    }
-}
-
-/// Starts a cache line on its way. Any address will do.
-#[inline]
-fn prefetch<T>(at: *const T) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a hint that never faults; SSE is part of the architecture.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast());
-    }
-    #[cfg(target_arch = "aarch64")]
-    // SAFETY: a hint that never faults and changes nothing.
-    unsafe {
-        std::arch::asm!("prfm pldl1keep, [{0}]", in(reg) at, options(nostack, readonly, preserves_flags));
-    }
-}
 
 /// Whether an entry of a table has this key. For words of a table whose lock is held.
 #[inline]
