@@ -272,10 +272,19 @@ fn resolved(ask: Ask, input: &[u8], spans: &[tidegate_protocols::Span]) -> Ask {
     match ask {
         Ask::Words => match resolve(&Args::new(input, spans)) {
             Ok(row) => Ask::Row(row),
+            Err(_) if is_http(input, spans) => Ask::Close,
             Err(unresolved) => Ask::Unresolved(unresolved),
         },
         ask => ask,
     }
+}
+
+/// Whether the words are from an HTTP request: a web page that has its visitor's browser send commands to
+/// a server on the visitor's machine. Source: Redis `processCommand`.
+#[cold]
+fn is_http(input: &[u8], spans: &[tidegate_protocols::Span]) -> bool {
+    let name = Args::new(input, spans).at(0);
+    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
 }
 
 impl Decoder {
