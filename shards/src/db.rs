@@ -311,6 +311,14 @@ impl<'a> Db<'a> {
         self.modify_metadata(key, |metadata| (metadata.stale, metadata.won) = (stale, won)).is_some()
     }
 
+    /// Says whether the item at `key` counts as read since it was stored, as memcached's `h` flag tells.
+    pub fn set_fetched(&mut self, key: &[u8], fetched: bool) {
+        let (spot, database) = (self.spot(key), self.stored(self.context.database));
+        self.held
+            .at(spot.slot)
+            .change(database, spot, key, |entry, word| (entry, word.with_fetched(fetched)));
+    }
+
     /// Stores an item as Memcached does: value, flags, expiry and CAS value, the next one if that is 0.
     /// Returns the CAS value.
     pub fn store(&mut self, key: &[u8], value: &[u8], mut metadata: Metadata) -> u64 {

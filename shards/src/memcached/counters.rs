@@ -23,7 +23,7 @@ pub(super) fn count(
     let Some(entry) = db.change(key) else {
         return missing(verb, request, db, answer);
     };
-    let metadata = entry.metadata();
+    let (metadata, fetched) = (entry.metadata(), entry.fetched());
     let mut text = entry.text()?;
     let (old, length) = (number::u64(text.bytes()), text.len());
     if item.cas != 0 && length > 0 && differs(item, &metadata) {
@@ -46,6 +46,10 @@ pub(super) fn count(
         let in_place = db.string_mut(key, length)?;
         in_place.fill(b' ');
         in_place[..digits.len()].copy_from_slice(digits);
+    }
+    // memcached keeps the item if the digits fit into it, and what it knows of it.
+    if fetched && digits.len() <= length {
+        db.set_fetched(key, true);
     }
     let figures = db.memcached();
     *(if verb == Memcached::Incr { &mut figures.incr_hits } else { &mut figures.decr_hits }) += 1;

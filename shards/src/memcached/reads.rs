@@ -84,6 +84,7 @@ pub(super) fn meta_get(
     let lifetime = lifetime(request, None, true, now_ms);
     let metadata = Metadata { expire_at: lifetime.expire_at, won: true, ..Metadata::default() };
     let cas = db.store(key, b"", metadata);
+    db.set_fetched(key, !silent);
     db.memcached().total_items += 1;
     count(db, true);
     answer.item(&Found { cas, ttl_s: lifetime.ttl_s, won: true, ..Found::default() });

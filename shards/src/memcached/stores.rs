@@ -85,7 +85,7 @@ pub(super) fn extend(
         answer.status(Status::NotStored, 0);
         return Ok(());
     };
-    let (old, metadata) = (entry.text()?.len(), entry.metadata());
+    let (old, metadata, fetched) = (entry.text()?.len(), entry.metadata(), entry.fetched());
     if request.item.cas != 0 && differs(request.item, &metadata) {
         answer.status(Status::Exists, 0);
         return Ok(());
@@ -105,6 +105,10 @@ pub(super) fn extend(
     }
     if metadata.stale || metadata.won {
         db.set_marks(key, false, false);
+    }
+    // To memcached it is a new item.
+    if fetched {
+        db.set_fetched(key, false);
     }
     db.memcached().total_items += 1;
     let cas = if tells_cas(request) { db.cas(key).unwrap_or(0) } else { 0 };
