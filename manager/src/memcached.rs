@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::net::IpAddr;
+use std::net::{IpAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ static FLAGS: &[Flag] = &[
         "listen",
         "addr",
         Maps(listen),
-        "address to listen on; several by commas or repeated (default: all)",
+        "address or host name to listen on; several by commas or repeated (default: all)",
     ),
     Flag('m', "memory-limit", "num", Maps(memory), "memory in megabytes (default: 64)"),
     Flag(
@@ -158,7 +158,7 @@ pub(crate) fn is_meant_by(program: Option<&OsString>) -> bool {
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Start, clap::Error> {
     let mut command = command();
     let matches = command.try_get_matches_from_mut(arguments)?;
-    let mut start = Start { settings: Arc::new(defaults()), ..Start::default() };
+    let mut start = Start { settings: Arc::new(defaults()), is_memcached: true, ..Start::default() };
     for &Flag(letter, long, value, fate, _) in FLAGS {
         let texts: Vec<String> = match value {
             "" => std::iter::repeat_n(String::new(), usize::from(matches.get_count(long))).collect(),
@@ -231,14 +231,20 @@ fn command() -> Command {
     command
 }
 
-/// One or more addresses by commas; memcached also takes `address:port`, here one port serves all.
+/// One or more addresses or host names by commas; memcached also takes `address:port`, here one port
+/// serves all.
 fn listen(start: &mut Start, text: &str) -> Result<(), String> {
     for address in text.split(',').map(str::trim) {
         let bare = address.trim_start_matches('[').trim_end_matches(']');
-        if bare.parse::<IpAddr>().is_err() && bare != "*" && bare != "localhost" {
-            return Err(format!("'{address}' is no IP address (a port is given by -p)"));
+        if bare == "*" || bare == "localhost" || bare.parse::<IpAddr>().is_ok() {
+            start.listen.push(bare.into());
+        } else if bare.is_empty() || bare.contains(':') {
+            return Err(format!("'{address}' is no address (a port is given by -p)"));
+        } else {
+            let found = (bare, 0).to_socket_addrs();
+            let found = found.map_err(|error| format!("'{address}' is no address of a host: {error}"))?;
+            start.listen.extend(found.map(|address| address.ip().to_string()));
         }
-        start.listen.push(bare.into());
     }
     Ok(())
 }
@@ -407,7 +413,6 @@ mod tests {
             ("memcached -m lots", "a number of megabytes"),
             ("memcached -m 0", "without memory"),
             ("memcached -t 0", "greater than 0"),
-            ("memcached -l nowhere", "no IP address"),
             ("memcached -l 127.0.0.1:5", "a port is given by -p"),
             ("memcached -o ext_path=/x:1G", "no external storage"),
             ("memcached -o nonsense", "unknown option 'nonsense'"),

@@ -27,6 +27,8 @@ pub(crate) struct Start {
     pub(crate) pid_file: Option<PathBuf>,
     /// Whether memory must never be swapped out.
     pub(crate) lock_memory: bool,
+    /// Whether it was started with memcached's flags.
+    pub(crate) is_memcached: bool,
     /// Addresses gathered while memcached's flags are read.
     pub(crate) listen: Vec<String>,
 }

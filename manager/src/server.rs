@@ -67,11 +67,12 @@ fn settle(start: &Start) -> Result<(), String> {
 /// Starts everything, waits for the end to be asked for, and ends everything.
 async fn serve(start: &Start) -> Result<(), String> {
     let settings = &start.settings;
-    let config = config(settings)?;
+    let config = config(start)?;
     let mut stop = Stop::new().map_err(|error| format!("cannot listen for signals: {error}"))?;
     let admin = listen_admin(settings)?;
     let store = Arc::new(Store::new(Arc::clone(settings), config.workers));
-    let running = Gateway::start(&config, store, Arc::clone(settings)).map_err(refusal)?;
+    let running = Gateway::start(&config, store, Arc::clone(settings));
+    let running = running.map_err(|error| refusal(start, error))?;
     if let Some(path) = &start.config_file {
         remember(&running, path);
     }
@@ -98,13 +99,35 @@ fn remember(running: &Running, path: &Path) {
     running.shared().config_file.get_or_init(|| ConfigFile { path, rewrite });
 }
 
-fn config(settings: &Settings) -> Result<Config, String> {
+fn config(start: &Start) -> Result<Config, String> {
+    let settings = &start.settings;
     let redis = listen::addresses(settings, Key::Port)?;
     let memcached = listen::addresses(settings, Key::MemcachedPort)?;
     if redis.is_empty() && memcached.is_empty() {
-        return Err("nothing to serve: --redis-port and --memcached-port are both 0".into());
+        let reason =
+            if start.is_memcached { "-p is 0" } else { "--redis-port and --memcached-port are both 0" };
+        return Err(format!("nothing to serve: {reason}"));
     }
+    distinct(settings)?;
     Ok(Config { redis, memcached, workers: settings.number(Key::Threads) as usize })
+}
+
+/// Refuses one port for two purposes, which would look as if another program had taken it.
+fn distinct(settings: &Settings) -> Result<(), String> {
+    let flags = [
+        (Key::Port, "--redis-port"),
+        (Key::MemcachedPort, "--memcached-port"),
+        (Key::AdminPort, "--admin-port"),
+    ];
+    for (place, (key, flag)) in flags.iter().enumerate() {
+        let port = settings.number(*key);
+        if let Some((_, other)) =
+            flags[..place].iter().find(|(key, _)| port != 0 && settings.number(*key) == port)
+        {
+            return Err(format!("{other} and {flag} are both {port}: choose another for one of them"));
+        }
+    }
+    Ok(())
 }
 
 /// The admin port's listener, on the first address of `bind`.
@@ -117,8 +140,11 @@ fn listen_admin(settings: &Settings) -> Result<Option<TcpListener>, String> {
     listener.transpose()
 }
 
-fn refusal(error: StartError) -> String {
+fn refusal(start: &Start, error: StartError) -> String {
     match error {
+        StartError::Listen { address, source: error, .. } if start.is_memcached => {
+            Taken { address, flag: "-p", error }.to_string()
+        }
         StartError::Listen { address, source: error, option: flag, .. } => {
             Taken { address, flag, error }.to_string()
         }
