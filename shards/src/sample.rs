@@ -85,10 +85,11 @@ pub(crate) fn buckets(
     mut each: impl FnMut(Place, Found<'_>) -> ControlFlow<()>,
 ) {
     let Some(Place(first)) = place(&locked, database, random) else { return };
-    let end = (usize::from(first) / GROUP + 1) * GROUP;
-    for place in (first..end as u16).map(Place) {
+    // Around the whole group: were it only to its end, keys at its beginning would hardly ever be seen.
+    let begin = first - first % GROUP as u16;
+    for place in (first..begin + GROUP as u16).chain(begin..first).map(Place) {
         if locked.keyspace().partition_at(place) != locked.partition.index() {
-            return;
+            continue;
         }
         let Some(table) = locked.again().into_table(database, place) else { continue };
         let Some(segment) = table.random_segment(random.u64(..)) else { continue };
