@@ -85,12 +85,10 @@ pub(crate) fn buckets(
     mut each: impl FnMut(Place, Found<'_>) -> ControlFlow<()>,
 ) {
     let Some(Place(first)) = place(&locked, database, random) else { return };
-    // Around the whole group: were it only to its end, keys at its beginning would hardly ever be seen.
+    // Around the whole group, which lies in one partition: were it only to its end, keys at its beginning would
+    // hardly ever be seen.
     let begin = first - first % GROUP as u16;
     for place in (first..begin + GROUP as u16).chain(begin..first).map(Place) {
-        if locked.keyspace().partition_at(place) != locked.partition.index() {
-            continue;
-        }
         let Some(table) = locked.again().into_table(database, place) else { continue };
         let Some(segment) = table.random_segment(random.u64(..)) else { continue };
         for (at, word) in segment.sample(random.usize(..1 << 16), buckets) {

@@ -14,6 +14,12 @@ pub struct Difference {
 /// All of them, by command. Whoever answers a command adds what differs.
 pub const DIFFERENCES: &[Difference] = &[
     Difference {
+        command: "CLIENT TRACKING",
+        difference: "ON is refused with `ERR Client tracking is not available`; OFF and the questions about it \
+            are answered as for a client that does not track.",
+        reason: "Invalidation is not here yet, and a client that believed in it would read stale values.",
+    },
+    Difference {
         command: "COMMAND DOCS, COMMAND INFO",
         difference: "Summaries, complexities and notes are worded differently; arguments, versions, flags, \
             keys and tips are those of Redis 7.0.",
