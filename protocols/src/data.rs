@@ -121,6 +121,10 @@ pub struct Figures {
     pub expired: u64,
     /// Keys removed to make room.
     pub evicted: u64,
+    /// Keys flushed whose memory is still to be freed.
+    pub lazyfree_pending: u64,
+    /// Keys whose memory was freed after their flush had been answered.
+    pub lazyfreed: u64,
     /// Counters of the Memcached family, for `stats`.
     pub memcached: MemcachedFigures,
 }

@@ -41,13 +41,18 @@ struct Victim {
     score: u64,
 }
 
-/// Removes entries until no more than `limit` bytes are used, for a limited time.
+/// Frees what was flushed, then removes entries by `policy`, until no more than `limit` bytes are used, for a
+/// limited time.
 #[cold]
-pub(crate) fn make_room(held: &mut Held, local: &mut Local, limit: u64) -> Room {
-    let policy = local.shared.settings.policy();
+pub(crate) fn make_room(held: &mut Held, local: &mut Local, limit: u64, policy: Policy) -> Room {
     let start = Instant::now();
     while local.used_bytes() > limit {
-        match evict_one(held, local, policy) {
+        let eviction = if local.shared.lazyfree.free_some(held.epoch()) {
+            Eviction::Done
+        } else {
+            evict_one(held, local, policy)
+        };
+        match eviction {
             Eviction::Done if start.elapsed() <= TIME_MAX => {}
             Eviction::Done | Eviction::Busy => break,
             Eviction::NothingLeft => return Room::None,

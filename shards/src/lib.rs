@@ -15,6 +15,7 @@ mod execute;
 mod hash;
 mod held;
 mod keyspace;
+mod lazyfree;
 mod memcached;
 mod memory;
 mod partition;

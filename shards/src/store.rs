@@ -10,6 +10,7 @@ use tidegate_protocols::settings::Settings;
 
 use crate::allocator;
 use crate::counts::Ledger;
+use crate::lazyfree::LazyFree;
 use crate::memory::Memory;
 use crate::partition::Keyspace;
 use crate::table::Table;
@@ -22,6 +23,14 @@ pub(crate) struct Shared {
     pub(crate) memory: Memory,
     pub(crate) ledger: Ledger,
     pub(crate) flush: DelayedFlush,
+    pub(crate) lazyfree: LazyFree,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let epoch = self.keyspace.collector().register().pin();
+        while self.lazyfree.free_some(&epoch) {}
+    }
 }
 
 /// A flush that was asked for at a later time; the last one asked for counts.
@@ -69,6 +78,7 @@ impl Store {
             memory: Memory::new(workers),
             ledger: Ledger::default(),
             flush: DelayedFlush { due_ms: AtomicU64::new(DelayedFlush::NEVER), database: AtomicU8::new(0) },
+            lazyfree: LazyFree::default(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -119,12 +129,15 @@ impl Data for Store {
             misses: counts.misses,
             expired: counts.expired,
             evicted: counts.evicted,
+            lazyfree_pending: self.shared.lazyfree.pending(),
+            lazyfreed: self.shared.lazyfree.freed(),
             memcached: counts.memcached,
         }
     }
 
     fn reset_figures(&self) {
         self.shared.ledger.reset();
+        self.shared.lazyfree.reset();
     }
 
     fn purge(&self) {

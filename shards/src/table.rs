@@ -10,9 +10,11 @@
 //! ([`crossbeam_epoch`]).
 #![allow(unsafe_code)]
 
+mod detached;
 mod node;
 mod prefetch;
 
+pub(crate) use detached::Detached;
 pub(crate) use prefetch::{prefetch_bucket, prefetch_entry};
 
 use std::sync::atomic::AtomicU64;
@@ -474,7 +476,7 @@ impl<'a> Table<'a> {
 
     /// Takes everything out.
     pub(crate) fn detach(&mut self) -> Detached {
-        Detached(Node(self.root.swap(0, Release)))
+        Detached::new(Node(self.root.swap(0, Release)))
     }
 
     /// Entries there could be, judged by the root alone.
@@ -518,49 +520,11 @@ fn first_prefix_after(home: usize, homes: usize, depth: u32, prefix: u64) -> u64
     base + (bits << (PREFIX_BITS - 32) >> depth)
 }
 
-/// The nodes of a table that nothing leads to any more, with their entries.
-#[must_use = "to be freed"]
-pub(crate) struct Detached(Node);
-
-impl Detached {
-    /// Whether there was nothing in the table.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Frees it: entries now, the rest when no prefetch can look at it. Needs no lock.
-    pub(crate) fn free(self, guard: &Guard) {
-        let root = self.0;
-        let free = |node: Node| {
-            // SAFETY: detached from its root, so only this knows it; entries are owned by their table.
-            unsafe {
-                node.segment().entries().for_each(|(_, word)| drop(Entry::from_bits(word.address())));
-                node.retire(guard);
-            }
-        };
-        if !root.is_directory() {
-            return free(root);
-        }
-        // SAFETY: as above; the directory is retired after its last use.
-        unsafe {
-            let mut index = 0;
-            while let Some(word) = root.directory().get(index) {
-                let node = Node(word.load(Relaxed));
-                free(node);
-                index += 1 << (root.depth() - node.depth());
-            }
-            root.retire(guard);
-        }
-    }
-}
-
 /// Frees the table at a root that nobody else can reach.
 pub(crate) fn free_owned(root: &mut Root) {
-    let table = Detached(Node(std::mem::take(root.get_mut())));
-    if !table.is_empty() {
-        // SAFETY: the root is borrowed alone, so no prefetch is under way.
-        table.free(unsafe { crossbeam_epoch::unprotected() });
-    }
+    let mut table = Detached::new(Node(std::mem::take(root.get_mut())));
+    // SAFETY: the root is borrowed alone, so no prefetch is under way.
+    table.free_some(u64::MAX, unsafe { crossbeam_epoch::unprotected() });
 }
 
 #[cfg(test)]

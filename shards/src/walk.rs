@@ -15,6 +15,7 @@ use crate::sample;
 use crate::segment::WAYS;
 use crate::table::{Found, PREFIX_BITS};
 use crate::view::EntryRef;
+use crate::worker::Local;
 
 /// Random positions looked at for a key before the first key is taken: a position is empty with a chance
 /// of one in seven at least, unless nearly all keys were removed.
@@ -108,12 +109,12 @@ impl Db<'_> {
         self.len() == 0
     }
 
-    /// Removes every key of one database, or of all.
-    pub fn flush(&mut self, database: Option<u8>) {
+    /// Removes every key of one database, or of all, and frees the memory now or later.
+    pub fn flush(&mut self, database: Option<u8>, free: Free) {
         match database {
-            Some(number) => flush(self.held, self.held.keyspace().database(number)),
+            Some(number) => flush(self.held, self.local, self.held.keyspace().database(number), free),
             // By where they are stored: whatever is swapped meanwhile, none is left out.
-            None => DatabaseId::all().for_each(|database| flush(self.held, database)),
+            None => DatabaseId::all().for_each(|database| flush(self.held, self.local, database, free)),
         }
     }
 
@@ -130,14 +131,30 @@ impl Db<'_> {
     }
 }
 
+/// When the memory of what was flushed is freed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Free {
+    /// Before the command is answered.
+    Now,
+    /// In the background.
+    Later,
+}
+
 /// Removes every key of a database, also if its number changes meanwhile. Memory is freed with no lock held.
-pub(crate) fn flush(held: &mut Held, database: DatabaseId) {
+pub(crate) fn flush(held: &mut Held, local: &Local, database: DatabaseId, free: Free) {
     for partition in 0..held.keyspace().partitions() {
         held.lock_patiently(partition);
-        let tables = held.locked(partition).detach(database);
+        let mut locked = held.locked(partition);
+        let keys = locked.partition.tally(database).keys;
+        let tables = locked.detach(database);
         held.release();
-        for table in tables {
-            table.free(held.epoch());
+        match free {
+            Free::Later => local.shared.lazyfree.add(tables, keys),
+            Free::Now => {
+                for mut table in tables {
+                    table.free_some(u64::MAX, held.epoch());
+                }
+            }
         }
     }
 }

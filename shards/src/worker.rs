@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tidegate_protocols::data::{Context, Outcome, Prepared, Worker};
 use tidegate_protocols::limits::REPLY_BYTES_MAX;
-use tidegate_protocols::settings::Key;
+use tidegate_protocols::settings::{Key, Policy};
 use tidegate_protocols::table::Flags;
 use tidegate_protocols::{Error, Reply, Request, Verb};
 
@@ -21,7 +21,7 @@ use crate::partition::{Keyspace, Spot};
 use crate::store::Shared;
 use crate::sweep::Sweep;
 use crate::table::{Root, prefetch_bucket, prefetch_entry};
-use crate::walk;
+use crate::walk::{self, Free};
 use crate::word::AccessClock;
 
 /// What belongs to one worker alone.
@@ -117,10 +117,9 @@ impl StoreWorker {
             return Room::Enough;
         }
         let memcached = matches!(request.row.verb, Verb::Memcached(_));
-        if memcached && self.local.shared.settings.is_on(Key::MemcachedErrorOnFull) {
-            return Room::None;
-        }
-        evict::make_room(&mut self.held, &mut self.local, limit)
+        let error = memcached && self.local.shared.settings.is_on(Key::MemcachedErrorOnFull);
+        let policy = if error { Policy::NoEviction } else { self.local.shared.settings.policy() };
+        evict::make_room(&mut self.held, &mut self.local, limit, policy)
     }
 
     #[cfg(test)]
@@ -157,7 +156,7 @@ impl Worker for StoreWorker {
         }
         if let Some(database) = local.shared.flush.take(now_ms) {
             let database = self.held.keyspace().database(database);
-            walk::flush(&mut self.held, database);
+            walk::flush(&mut self.held, local, database, Free::Later);
         }
     }
 
@@ -218,15 +217,21 @@ impl Worker for StoreWorker {
 
     fn maintain(&mut self, now_ms: u64, budget: Duration) {
         self.begin(now_ms);
-        let end = Instant::now() + budget;
+        let start = Instant::now();
         if self.local.index == 0 {
             self.local.shared.memory.refresh();
         }
-        self.sweep.run(&mut self.held, &mut self.local, end);
+        let flushed = self.local.shared.lazyfree.pending() > 0;
+        let sweep = if flushed { budget / 2 } else { budget };
+        self.sweep.run(&mut self.held, &mut self.local, start + sweep);
+        while self.local.shared.lazyfree.free_some(self.held.epoch()) && start.elapsed() < budget {}
         // A limit that was lowered, and what commands had no time for.
-        let limit = self.local.shared.settings.number(Key::MaxMemory) as u64;
+        let settings = &self.local.shared.settings;
+        let limit = settings.number(Key::MaxMemory) as u64;
         if limit != 0 && self.local.used_bytes() > limit {
-            evict::make_room(&mut self.held, &mut self.local, limit);
+            let error = settings.is_on(Key::MemcachedErrorOnFull);
+            let policy = if error { Policy::NoEviction } else { settings.policy() };
+            evict::make_room(&mut self.held, &mut self.local, limit, policy);
         }
         self.held.collect();
         self.publish();

@@ -110,3 +110,58 @@ fn a_flush_gives_memory_back() {
     let after = store.figures().allocated_bytes;
     assert!(after < before + 200_000, "{before} before, {after} after");
 }
+
+#[test]
+fn what_was_flushed_is_freed_before_anything_is_evicted_or_refused() {
+    let _alone = ALONE.lock().unwrap();
+    for policy in ["allkeys-lru", "noeviction"] {
+        let (settings, store) = store(policy);
+        let mut client = Client::new(&store, 0, 1);
+        let value = [b'v'; 1000];
+        let fill = |client: &mut Client| {
+            for number in 0..5000 {
+                let reply = client.send(&[b"SET", format!("key:{number}").as_bytes(), &value]);
+                assert_eq!(reply, b"+OK\r\n", "{policy}");
+            }
+        };
+        fill(&mut client);
+        assert_eq!(client.run("FLUSHALL ASYNC"), "+OK\r\n");
+        limit(&settings, &store, 1 << 20);
+        fill(&mut client);
+        let figures = store.figures();
+        assert_eq!((figures.evicted, figures.databases[0].keys), (0, 5000), "{policy}");
+        assert!(figures.lazyfree_pending < 2000, "{policy}: {}", figures.lazyfree_pending);
+    }
+}
+
+#[test]
+fn a_store_that_goes_frees_what_was_still_to_be_freed() {
+    let _alone = ALONE.lock().unwrap();
+    let before = store("noeviction").1.figures().allocated_bytes;
+    let (_settings, store_) = store("noeviction");
+    let mut client = Client::new(&store_, 0, 1);
+    for number in 0..50_000 {
+        client.run(&format!("SET key:{number} value"));
+    }
+    client.run("FLUSHALL ASYNC");
+    assert_eq!(store_.figures().lazyfree_pending, 50_000);
+    drop((client, store_));
+    let after = store("noeviction").1.figures().allocated_bytes;
+    assert!(after < before + 300_000, "{before} before, {after} after");
+}
+
+#[test]
+fn nothing_is_evicted_in_the_background_where_memcached_clients_want_an_error() {
+    let _alone = ALONE.lock().unwrap();
+    let (settings, store) = store("allkeys-lru");
+    let mut client = Client::new(&store, 0, 1);
+    for number in 0..100 {
+        client.run(&format!("SET key:{number} value"));
+    }
+    settings.set(Key::MaxMemory, "1").unwrap();
+    for (error, evicts) in [("yes", false), ("no", true)] {
+        settings.set(Key::MemcachedErrorOnFull, error).unwrap();
+        client.worker.maintain(client.now_ms, Duration::from_millis(1));
+        assert_eq!(store.figures().evicted > 0, evicts);
+    }
+}

@@ -194,8 +194,8 @@ fn memory(figures: &mut Figures<'_>) {
     figures.line("mem_aof_buffer", 0);
     figures.line("mem_allocator", "jemalloc");
     figures.line("active_defrag_running", 0);
-    figures.line("lazyfree_pending_objects", 0);
-    figures.line("lazyfreed_objects", 0);
+    figures.line("lazyfree_pending_objects", store.lazyfree_pending);
+    figures.line("lazyfreed_objects", store.lazyfreed);
 }
 
 fn persistence(figures: &mut Figures<'_>) {

@@ -123,6 +123,8 @@ settings! {
     MaxMemoryPolicy = "maxmemory-policy", Kind::Choice(POLICIES), Live, "noeviction";
     /// Keys looked at to find the best one to evict.
     MaxMemorySamples = "maxmemory-samples", Kind::Number(1, i32::MAX as i64), Live, "5";
+    /// Whether memory is freed after `FLUSHALL` and `FLUSHDB` have been answered unless they say `SYNC`.
+    LazyfreeLazyUserFlush = "lazyfree-lazy-user-flush", Kind::YesNo, Live, "no";
     /// How far a key's LFU counter lies from its accesses.
     LfuLogFactor = "lfu-log-factor", NATURAL, Live, "10";
     /// Minutes after which a key's LFU counter is lowered by one.

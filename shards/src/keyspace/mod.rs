@@ -8,10 +8,12 @@ use tidegate_protocols::glob::{Case, matches};
 use tidegate_protocols::limits::DATABASES;
 use tidegate_protocols::number::integer;
 use tidegate_protocols::reply::Collection;
+use tidegate_protocols::settings::Key;
 use tidegate_protocols::table::keyspace::Keyspace;
 use tidegate_protocols::{Args, Error, Reply, Request};
 
 use crate::db::Db;
+use crate::walk::Free;
 
 /// Answers a command of this family.
 pub(crate) fn execute(
@@ -139,14 +141,17 @@ fn keys(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) {
     reply.finish(list, found);
 }
 
-/// Whether memory is freed now (`SYNC`) or later (`ASYNC`) is the store's business; the words are checked.
+/// `SYNC` waits until memory is freed, `ASYNC` does not, and `lazyfree-lazy-user-flush` decides where neither is said.
 fn flush(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>, database: Option<u8>) -> Result<(), Error> {
-    let mode = args.get(1).unwrap_or(b"sync");
-    let known = mode.eq_ignore_ascii_case(b"sync") || mode.eq_ignore_ascii_case(b"async");
-    if args.len() > 2 || !known {
-        return Err(Error::Syntax);
-    }
-    db.flush(database);
+    let free = match args.get(1) {
+        Some(_) if args.len() > 2 => return Err(Error::Syntax),
+        Some(word) if word.eq_ignore_ascii_case(b"sync") => Free::Now,
+        Some(word) if word.eq_ignore_ascii_case(b"async") => Free::Later,
+        Some(_) => return Err(Error::Syntax),
+        None if db.settings().is_on(Key::LazyfreeLazyUserFlush) => Free::Later,
+        None => Free::Now,
+    };
+    db.flush(database, free);
     reply.ok();
     Ok(())
 }

@@ -5,6 +5,7 @@ use tidegate_protocols::{Error, Request};
 
 use super::differs;
 use crate::db::{Db, Metadata};
+use crate::walk::Free;
 
 /// Deletes an item, or with meta `I` marks it as stale.
 pub(super) fn delete(
@@ -59,7 +60,7 @@ pub(super) fn flush_all(
     } else {
         db.flush_at(None);
         let database = db.database();
-        db.flush(Some(database));
+        db.flush(Some(database), Free::Later);
     }
     answer.status(Status::Ok, 0);
     Ok(())

@@ -1,0 +1,118 @@
+//! What was flushed in the background: tables that no key leads to any more, freed step by step.
+//!
+//! Taking a table out of its root is a matter of nanoseconds, freeing ten million entries one of a second.
+//! So a flush leaves its tables here. Every worker's maintenance frees some of them, and so does a command that
+//! finds memory full, before anything is evicted or refused.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+use crossbeam_epoch::Guard;
+use parking_lot::Mutex;
+
+use crate::table::Detached;
+
+/// Entries freed in one step: some tens of microseconds. A step ends with a segment, at most 448 entries later.
+const STEP_ENTRIES: u64 = 256;
+
+/// Tables that are still to be freed.
+#[derive(Default)]
+pub(crate) struct LazyFree {
+    tables: Mutex<Vec<Detached>>,
+    pending: AtomicU64,
+    freed: AtomicU64,
+}
+
+impl LazyFree {
+    /// Takes over `tables`, which hold `keys` entries.
+    pub(crate) fn add(&self, tables: Vec<Detached>, keys: u64) {
+        self.pending.fetch_add(keys, Relaxed);
+        self.tables.lock().extend(tables);
+    }
+
+    /// Entries still to be freed.
+    pub(crate) fn pending(&self) -> u64 {
+        self.pending.load(Relaxed)
+    }
+
+    /// Entries freed since the start or the last [`LazyFree::reset`].
+    pub(crate) fn freed(&self) -> u64 {
+        self.freed.load(Relaxed)
+    }
+
+    /// Counts what is freed from zero again.
+    pub(crate) fn reset(&self) {
+        self.freed.store(0, Relaxed);
+    }
+
+    /// Frees [`STEP_ENTRIES`] or what is left of one table. Says whether there was anything to free.
+    pub(crate) fn free_some(&self, guard: &Guard) -> bool {
+        if self.pending() == 0 {
+            return false;
+        }
+        let Some(mut table) = self.tables.lock().pop() else { return false };
+        let freed = table.free_some(STEP_ENTRIES, guard);
+        self.pending.fetch_sub(freed, Relaxed);
+        self.freed.fetch_add(freed, Relaxed);
+        if !table.is_empty() {
+            self.tables.lock().push(table);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tidegate_protocols::data::{Data as _, Worker as _};
+
+    use crate::testing::Client;
+
+    /// Keys of many slots, and many keys of one.
+    fn filled() -> Client {
+        let mut client = Client::new();
+        for n in 0..2000 {
+            client.run(&format!("SET key:{n} v"));
+            client.run(&format!("SET {{slot}}:{n} v"));
+        }
+        client
+    }
+
+    #[test]
+    fn a_flush_in_the_background_is_freed_in_steps_and_says_how_much_is_left() {
+        let mut client = filled();
+        assert_eq!(client.run("FLUSHALL ASYNC"), "+OK\\r\\n");
+        assert_eq!(client.run("DBSIZE"), ":0\\r\\n");
+        client.run("SET new v");
+        let (mut before, mut steps) = (client.store.figures().lazyfree_pending, 0);
+        assert_eq!(before, 4000);
+        while before > 0 {
+            client.worker.maintain(client.now_ms, Duration::ZERO);
+            let figures = client.store.figures();
+            let freed = before - figures.lazyfree_pending;
+            assert!((1..super::STEP_ENTRIES + 448).contains(&freed), "{freed} in one step");
+            assert_eq!(figures.lazyfree_pending + figures.lazyfreed, 4000);
+            (before, steps) = (figures.lazyfree_pending, steps + 1);
+        }
+        assert!(steps > 8);
+        assert_eq!(client.run("GET new"), "$1\\r\\nv\\r\\n");
+    }
+
+    #[test]
+    fn who_waits_for_a_flush_is_told_by_its_word_or_by_the_setting() {
+        use tidegate_protocols::settings::Key;
+        for (setting, flush, later) in [
+            ("no", "FLUSHALL", 0),
+            ("no", "FLUSHDB ASYNC", 4000),
+            ("yes", "FLUSHALL", 4000),
+            ("yes", "FLUSHDB", 4000),
+            ("yes", "FLUSHALL SYNC", 0),
+        ] {
+            let mut client = filled();
+            client.settings.set(Key::LazyfreeLazyUserFlush, setting).unwrap();
+            assert_eq!(client.run(flush), "+OK\\r\\n");
+            assert_eq!(client.store.figures().lazyfree_pending, later, "{setting} {flush}");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What was taken out of a root as a whole, on its way to be freed.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use crossbeam_epoch::Guard;
+
+use crate::entry::Entry;
+use crate::table::node::Node;
+
+/// The nodes of a table that nothing leads to any more, with their entries.
+#[must_use = "to be freed"]
+pub(crate) struct Detached {
+    /// What is left of it.
+    root: Node,
+    /// Where a directory's next segment stands.
+    index: usize,
+}
+
+impl Detached {
+    pub(super) fn new(root: Node) -> Self {
+        Self { root, index: 0 }
+    }
+
+    /// Whether nothing is left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.root.is_empty()
+    }
+
+    /// Frees segments until they held `entries` entries or nothing is left, and returns how many they held:
+    /// entries now, the rest when no prefetch can look at it. Needs no lock.
+    pub(crate) fn free_some(&mut self, entries: u64, guard: &Guard) -> u64 {
+        let mut freed = 0;
+        while !self.is_empty() && freed < entries {
+            let segment = self.next_segment(guard);
+            // SAFETY: detached from its root, so only this knows it, and only once; entries are owned by
+            // their table.
+            unsafe {
+                let words = segment.segment().entries();
+                freed += words.map(|(_, word)| drop(Entry::from_bits(word.address()))).count() as u64;
+                segment.retire(guard);
+            }
+        }
+        freed
+    }
+
+    /// Takes out the next segment, and after the last retires the directory.
+    fn next_segment(&mut self, guard: &Guard) -> Node {
+        let root = self.root;
+        if !root.is_directory() {
+            self.root = Node(0);
+            return root;
+        }
+        // SAFETY: detached from its root; it is retired below, once nothing is left to be read from it.
+        let directory = unsafe { root.directory() };
+        let segment = Node(directory[self.index].load(Relaxed));
+        self.index += 1 << (root.depth() - segment.depth());
+        if self.index == directory.len() {
+            self.root = Node(0);
+            // SAFETY: as above.
+            unsafe { root.retire(guard) };
+        }
+        segment
+    }
+}
