@@ -10,9 +10,10 @@ use std::net::TcpStream;
 
 use tidegate_compat_tests::install::{needed, program};
 use tidegate_compat_tests::server::Server;
+use tidegate_protocols::limits::REPLY_BYTES_MAX;
 use tidegate_protocols::request::{Args, Span};
 use tidegate_protocols::table::{self, Row};
-use tidegate_protocols::{Dialect, Reply};
+use tidegate_protocols::{Dialect, Error, Reply};
 
 /// What differs on purpose: command, field, reason.
 const DIFFERENCES: &[(&str, &str, &str)] = &[
@@ -26,7 +27,7 @@ fn command_info_agrees_with_redis_server() {
     let mut problems = Vec::new();
     for (row, name) in known_to(&mut redis) {
         let theirs = redis.ask(&["COMMAND", "INFO", &name]);
-        let ours = answer(&name, table::info_of);
+        let ours = answer(&name, |args, reply| table::info_of(args, REPLY_BYTES_MAX, reply));
         let (theirs, ours) = (theirs.items()[0].items(), ours.items()[0].items());
         let fields =
             ["name", "arity", "flags", "first key", "last key", "step", "categories", "tips", "key specs"];
@@ -43,7 +44,7 @@ fn command_docs_agree_with_redis_server() {
     let mut problems = Vec::new();
     for (row, name) in known_to(&mut redis) {
         let theirs = redis.ask(&["COMMAND", "DOCS", &name]);
-        let ours = answer(&name, table::docs_of);
+        let ours = answer(&name, |args, reply| table::docs_of(args, REPLY_BYTES_MAX, reply));
         let (theirs, ours) = (theirs.field(&name).unwrap(), ours.field(&name).unwrap());
         for field in ["since", "group", "doc_flags", "deprecated_since", "arguments"] {
             compare(row, field, &theirs.field(field), &ours.field(field), &mut problems);
@@ -105,11 +106,7 @@ fn keys_are_found_as_redis_server_finds_them() {
             ("GETKEYS", table::get_keys as fn(&Args<'_>, &mut Reply<'_>) -> _),
             ("GETKEYSANDFLAGS", table::get_keys_and_flags),
         ] {
-            let ours = answer(request, |args, reply| {
-                if let Err(error) = ours(args, reply) {
-                    reply.error(error);
-                }
-            });
+            let ours = answer(request, ours);
             let theirs = redis.ask(&[&["COMMAND", subcommand], &words[..]].concat());
             assert_eq!(ours, theirs, "COMMAND {subcommand} {request}");
         }
@@ -140,7 +137,7 @@ fn compare<T: PartialEq + std::fmt::Debug>(
 }
 
 /// What our table answers to the words of `request`.
-fn answer(request: &str, write: impl Fn(&Args<'_>, &mut Reply<'_>)) -> Value {
+fn answer(request: &str, write: impl Fn(&Args<'_>, &mut Reply<'_>) -> Result<(), Error>) -> Value {
     let mut spans = Vec::new();
     let mut at = 0;
     for word in request.split(' ') {
@@ -148,7 +145,10 @@ fn answer(request: &str, write: impl Fn(&Args<'_>, &mut Reply<'_>)) -> Value {
         at += word.len() + 1;
     }
     let mut out = Vec::new();
-    write(&Args::new(request.as_bytes(), &spans), &mut Reply::new(&mut out, Dialect::Resp3));
+    let mut reply = Reply::new(&mut out, Dialect::Resp3);
+    if let Err(error) = write(&Args::new(request.as_bytes(), &spans), &mut reply) {
+        reply.refuse(&error);
+    }
     Value::read(&mut out.as_slice())
 }
 

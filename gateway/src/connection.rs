@@ -71,6 +71,14 @@ impl Connection {
         }
     }
 
+    /// Counts what was read, after a look at it: the first byte decides what a Memcached client speaks.
+    fn count_read(&self, bytes: usize, inbox: &Inbox) {
+        let dialect = if inbox.is_binary() { Dialect::MemcachedBinary } else { self.session.dialect() };
+        let counters = self.intake.counters();
+        counters.reads.add(1);
+        counters.protocols[Protocol::from(dialect) as usize].bytes_in.add(bytes as u64);
+    }
+
     /// Ends the connection: nothing more is executed for it, its reading task finds the end.
     pub(crate) fn end(&self) {
         self.session.put(Attention::Closing, true);
@@ -140,9 +148,6 @@ pub(crate) async fn serve(connection: Rc<Connection>, mut reader: OwnedReadHalf)
             Ok(_) if connection.session.has(Attention::Closing) => break,
             Ok(bytes) => bytes,
         };
-        let counters = intake.counters();
-        counters.reads.add(1);
-        counters.protocols[Protocol::from(connection.session.dialect()) as usize].bytes_in.add(bytes as u64);
         let mut reading = if large {
             connection.session.client.is_active(now_ms());
             intake.has_room().await;
@@ -150,6 +155,7 @@ pub(crate) async fn serve(connection: Rc<Connection>, mut reader: OwnedReadHalf)
         } else {
             inbox.decode(&connection, bytes)
         };
+        connection.count_read(bytes, &inbox);
         intake.work.wake();
         while reading == Reading::Rests {
             tokio::task::yield_now().await;

@@ -99,6 +99,11 @@ impl Inbox {
         self.rest.len() + self.missing > LARGE_BYTES
     }
 
+    /// Whether what has been decoded is Memcached's binary protocol.
+    pub(crate) fn is_binary(&self) -> bool {
+        matches!(&self.decoder, Decoder::Memcached(decoder) if decoder.is_binary())
+    }
+
     /// Reads into the arena, behind a place for what is left from before.
     pub(crate) fn poll_read(
         &mut self,

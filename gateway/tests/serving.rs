@@ -5,7 +5,7 @@ mod fake;
 
 use std::sync::atomic::Ordering::SeqCst;
 
-use fake::{Server, array};
+use fake::{Client, Server, array};
 
 #[test]
 fn requests_are_answered_in_order() {
@@ -161,4 +161,15 @@ fn conversations_of_any_shape_at_once_keep_their_order() {
     for talk in talks {
         talk.join().unwrap();
     }
+}
+
+#[test]
+fn what_a_memcached_client_speaks_is_counted_from_its_first_byte() {
+    let server = Server::start(1);
+    let noop = [&[0x80, 0x0a][..], &[0; 22]].concat();
+    let answer = [&[0x81, 0x0a][..], &[0; 22]].concat();
+    Client::connect(server.running.memcached()[0]).ask(&noop, &answer);
+    Client::connect(server.running.memcached()[0]).ask(b"mn\r\n", b"MN\r\n");
+    let [_, text, binary] = server.running.shared().counters.totals().protocols;
+    assert_eq!((text.bytes_in, binary.bytes_in), (4, 24));
 }

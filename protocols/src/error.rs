@@ -47,9 +47,20 @@ pub enum Error {
     /// Any other exact text, error code first.
     #[error("{0}")]
     Text(&'static str),
-    /// Any other exact text that had to be composed, error code first.
-    #[error("{0}")]
-    Composed(Box<str>),
+    /// Any other exact text that had to be composed, error code first; see [`Error::quoting`].
+    #[error("{}", String::from_utf8_lossy(.0))]
+    Composed(Box<[u8]>),
+    /// A short request asks for a reply longer than [`crate::limits::REPLY_BYTES_MAX`].
+    #[error("ERR the reply would be longer than a reply may be")]
+    ReplyTooLong,
+}
+
+impl Error {
+    /// An error that repeats `word`, which need not be text, as C prints it: up to a zero byte.
+    pub fn quoting(before: &str, word: &[u8], after: &str) -> Self {
+        let word = &word[..memchr::memchr(0, word).unwrap_or(word.len())];
+        Self::Composed([before.as_bytes(), word, after.as_bytes()].concat().into())
+    }
 }
 
 /// Bytes that are not the protocol: a reply, and the connection is closed.

@@ -6,7 +6,7 @@
 
 use std::io::Write as _;
 
-use crate::error::Fault;
+use crate::error::{Error, Fault};
 
 /// The language a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -102,7 +102,25 @@ impl<'a> Reply<'a> {
         self.end_error(start);
     }
 
-    /// The same for an error that repeats what the client sent, which need not be text.
+    /// The reply to a request that is refused.
+    pub fn refuse(&mut self, error: &Error) {
+        match error {
+            Error::Composed(text) => self.error_of(&[text]),
+            _ => self.error(error),
+        }
+    }
+
+    /// Refuses to go on with a reply, begun at `mark`, that has become longer than `bytes_max`: a short request
+    /// can ask for one long part of it a million times.
+    ///
+    /// # Errors
+    /// [`Error::ReplyTooLong`].
+    #[inline]
+    pub fn check_since(&self, mark: usize, bytes_max: usize) -> Result<(), Error> {
+        if self.out.len() - mark > bytes_max { Err(Error::ReplyTooLong) } else { Ok(()) }
+    }
+
+    /// An error that repeats what the client sent, which need not be text.
     pub fn error_of(&mut self, parts: &[&[u8]]) {
         let start = self.out.len();
         self.out.push(b'-');
@@ -356,6 +374,19 @@ mod tests {
             reply.null();
         });
         assert_eq!(text, "+OK\r\n$-1\r\n");
+    }
+
+    #[test]
+    fn an_error_repeats_what_need_not_be_text_up_to_a_zero_byte() {
+        for (word, expected) in [
+            (&b"\xff\r\n"[..], &b"-ERR no 'x\xff  ' here\r\n"[..]),
+            (b"\xfe\0\xff", b"-ERR no 'x\xfe' here\r\n"),
+        ] {
+            let mut out = Vec::new();
+            let error = Error::quoting("ERR no 'x", word, "' here");
+            Reply::new(&mut out, Dialect::Resp2).refuse(&error);
+            assert_eq!(out, expected, "{}", out.escape_ascii());
+        }
     }
 
     #[test]

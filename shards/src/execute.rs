@@ -15,16 +15,16 @@ pub(crate) fn execute(request: &Request<'_>, db: &mut Db<'_>, reply: &mut Reply<
         Ok(()) => Outcome::Done,
         Err(error) => {
             reply.rewind(mark);
-            refuse(request, error, reply)
+            refuse(request, &error, reply)
         }
     }
 }
 
 /// Answers a request with an error, in the client's language.
-pub(crate) fn refuse(request: &Request<'_>, error: Error, reply: &mut Reply<'_>) -> Outcome {
+pub(crate) fn refuse(request: &Request<'_>, error: &Error, reply: &mut Reply<'_>) -> Outcome {
     match request.dialect {
-        Dialect::Resp2 | Dialect::Resp3 => reply.error(error),
-        _ => Answer::new(request, reply).error(&error),
+        Dialect::Resp2 | Dialect::Resp3 => reply.refuse(error),
+        _ => Answer::new(request, reply).error(error),
     }
     Outcome::Failed
 }

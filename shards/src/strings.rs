@@ -167,9 +167,7 @@ fn mget(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Er
             Ok(None) | Err(_) => reply.null(),
         }
         // A few bytes can name one large value a thousand times.
-        if reply.mark() - begin > db.local.reply_bytes_max {
-            return Err(Error::Text("ERR the values are longer than one reply may be"));
-        }
+        reply.check_since(begin, db.local.reply_bytes_max)?;
     }
     Ok(())
 }
@@ -220,6 +218,6 @@ mod tests {
         client.worker.limit_replies(100);
         client.run(&format!("SET k {}", "v".repeat(40)));
         assert!(client.run("MGET k k").starts_with("*2\\r\\n$40\\r\\nvvv"));
-        assert_eq!(client.run("MGET k k k k"), "-ERR the values are longer than one reply may be\\r\\n");
+        assert_eq!(client.run("MGET k k k k"), "-ERR the reply would be longer than a reply may be\\r\\n");
     }
 }

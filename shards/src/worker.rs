@@ -192,7 +192,7 @@ impl Worker for StoreWorker {
         let full = matches!(self.make_room(request), Room::None);
         let of_memcached = matches!(request.row.verb, Verb::Memcached(_));
         if full && !of_memcached {
-            return refuse(request, Error::OutOfMemory, reply);
+            return refuse(request, &Error::OutOfMemory, reply);
         }
         if self.lock(request, prepared).is_err() {
             return Outcome::Busy;
@@ -205,7 +205,7 @@ impl Worker for StoreWorker {
         let mut db = Db::new(&mut self.held, &mut self.local, context, first);
         if full {
             memcached::no_memory(request, &mut db);
-            return refuse(request, Error::OutOfMemory, reply);
+            return refuse(request, &Error::OutOfMemory, reply);
         }
         execute(request, &mut db, reply)
     }

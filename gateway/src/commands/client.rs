@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use tidegate_protocols::limits::REPLY_BYTES_MAX;
 use tidegate_protocols::number::integer;
 use tidegate_protocols::{Args, Dialect, Error, Reply};
 
@@ -45,12 +46,10 @@ fn graphic(text: &[u8]) -> Option<&str> {
 pub(super) fn setinfo(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let option = args.at(2).to_ascii_lowercase();
     if option != b"lib-name" && option != b"lib-ver" {
-        let option = String::from_utf8_lossy(args.at(2));
-        return Err(Error::Composed(format!("ERR Unrecognized option '{option}'").into()));
+        return Err(Error::quoting("ERR Unrecognized option '", args.at(2), "'"));
     }
     let value = graphic(args.at(3)).ok_or_else(|| {
-        let option = String::from_utf8_lossy(&option);
-        Error::Composed(format!("ERR {option} cannot contain spaces, newlines or special characters.").into())
+        Error::quoting("ERR ", &option, " cannot contain spaces, newlines or special characters.")
     })?;
     scope.client().edit_texts(|texts| match &option[..] {
         b"lib-name" => texts.library = value.into(),
@@ -114,11 +113,8 @@ pub(super) fn pause(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) -
 }
 
 fn wrong_arguments(subcommand: &[u8]) -> Error {
-    let subcommand = String::from_utf8_lossy(subcommand);
-    Error::Composed(
-        format!("ERR unknown subcommand or wrong number of arguments for '{subcommand}'. Try CLIENT HELP.")
-            .into(),
-    )
+    let before = "ERR unknown subcommand or wrong number of arguments for '";
+    Error::quoting(before, subcommand, "'. Try CLIENT HELP.")
 }
 
 pub(super) fn unblock(args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
@@ -177,12 +173,20 @@ pub(super) fn list(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) ->
         }
         Some(_) => return Err(Error::Syntax),
     };
+    reply.verbatim(*b"txt", lines(&clients, scope.now_ms, REPLY_BYTES_MAX)?.as_bytes());
+    Ok(())
+}
+
+/// A line for each client. One may have been asked for a million times.
+fn lines(clients: &[Arc<Client>], now_ms: u64, bytes_max: usize) -> Result<String, Error> {
     let mut text = String::new();
     for client in clients {
-        describe(&client, scope.now_ms, &mut text);
+        describe(client, now_ms, &mut text);
+        if text.len() > bytes_max {
+            return Err(Error::ReplyTooLong);
+        }
     }
-    reply.verbatim(*b"txt", text.as_bytes());
-    Ok(())
+    Ok(text)
 }
 
 /// The kinds of clients; all of ours are normal.
@@ -196,10 +200,7 @@ fn kind(word: &[u8]) -> Result<Kind, Error> {
     match &word.to_ascii_lowercase()[..] {
         b"normal" => Ok(Kind::Normal),
         b"master" | b"slave" | b"replica" | b"pubsub" => Ok(Kind::Other),
-        _ => {
-            let word = String::from_utf8_lossy(word);
-            Err(Error::Composed(format!("ERR Unknown client type '{word}'").into()))
-        }
+        _ => Err(Error::quoting("ERR Unknown client type '", word, "'")),
     }
 }
 
@@ -290,10 +291,7 @@ impl<'a> Filter<'a> {
                 b"addr" => filter.address = Some(value),
                 b"laddr" => filter.local_address = Some(value),
                 b"user" if value == b"default" => {}
-                b"user" => {
-                    let user = String::from_utf8_lossy(value);
-                    return Err(Error::Composed(format!("ERR No such user '{user}'").into()));
-                }
+                b"user" => return Err(Error::quoting("ERR No such user '", value, "'")),
                 b"skipme" if value.eq_ignore_ascii_case(b"yes") => filter.spare_self = true,
                 b"skipme" if value.eq_ignore_ascii_case(b"no") => filter.spare_self = false,
                 _ => return Err(Error::Syntax),
@@ -312,5 +310,19 @@ impl<'a> Filter<'a> {
             && is(self.address, client.address)
             && is(self.local_address, client.local_address)
             && !(self.spare_self && client.id == scope.client().id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::Registry;
+
+    #[test]
+    fn a_client_listed_a_thousand_times_is_not_listed_beyond_what_a_reply_may_be() {
+        let address = "127.0.0.1:1".parse().unwrap();
+        let client = Registry::new(Vec::new()).add(1, [0, 7], [address; 2], Dialect::Resp2, 0);
+        assert!(lines(&[Arc::clone(&client)], 0, 10_000).unwrap().starts_with("id=1 addr=127.0.0.1:1"));
+        assert_eq!(lines(&vec![client; 1000], 0, 10_000), Err(Error::ReplyTooLong));
     }
 }

@@ -1,8 +1,10 @@
 //! CONFIG GET, SET and REWRITE.
 
+use std::borrow::Cow;
+
 use tidegate_protocols::glob::{Case, matches};
 use tidegate_protocols::reply::Collection;
-use tidegate_protocols::settings::{Change, Key, Settings, Value};
+use tidegate_protocols::settings::{Change, Key, Kind, Settings, Value};
 use tidegate_protocols::{Args, Error, Reply};
 
 use super::Scope;
@@ -65,9 +67,11 @@ fn changes(pairs: &Args<'_>, settings: &Settings) -> Result<Vec<(Key, Value)>, E
     }
     let value = |(place, key): (usize, Key)| {
         let name = key.row().name.as_bytes();
-        let text = std::str::from_utf8(pairs.at(2 * place + 1));
-        let text = text.map_err(|_| refused(name, "argument must be UTF-8 text"))?;
-        let value = settings.parse(key, text).map_err(|reason| match key.row().change {
+        let text = String::from_utf8_lossy(pairs.at(2 * place + 1));
+        if matches!(key.row().kind, Kind::Text) && matches!(text, Cow::Owned(_)) {
+            return Err(refused(name, "argument must be UTF-8 text"));
+        }
+        let value = settings.parse(key, &text).map_err(|reason| match key.row().change {
             Change::Fixed => refused(name, "can't set immutable config"),
             Change::Live | Change::Start => refused(name, &reason),
         })?;
@@ -90,15 +94,12 @@ fn check(key: Key, value: &Value) -> Result<(), String> {
 }
 
 fn unknown(name: &[u8]) -> Error {
-    let name = String::from_utf8_lossy(name);
-    Error::Composed(format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'").into())
+    Error::quoting("ERR Unknown option or number of arguments for CONFIG SET - '", name, "'")
 }
 
 fn refused(name: &[u8], reason: &str) -> Error {
-    let name = String::from_utf8_lossy(name);
-    Error::Composed(
-        format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}").into(),
-    )
+    let reason = format!("') - {reason}");
+    Error::quoting("ERR CONFIG SET failed (possibly related to argument '", name, &reason)
 }
 
 /// `CONFIG REWRITE`.
@@ -106,7 +107,7 @@ pub(super) fn rewrite(scope: &Scope<'_>, reply: &mut Reply<'_>) -> Result<(), Er
     let file = scope.shared.config_file.get();
     let file = file.ok_or(Error::Text("ERR The server is running without a config file"))?;
     (file.rewrite)(&scope.shared.settings)
-        .map_err(|reason| Error::Composed(format!("ERR Rewriting config file: {reason}").into()))?;
+        .map_err(|reason| Error::quoting("ERR Rewriting config file: ", reason.as_bytes(), ""))?;
     reply.ok();
     Ok(())
 }

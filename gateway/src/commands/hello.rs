@@ -52,8 +52,7 @@ pub(super) fn hello(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) -
             client::name(args.at(at + 1), scope)?;
             at += 2;
         } else {
-            let option = String::from_utf8_lossy(option);
-            return Err(Error::Composed(format!("ERR Syntax error in HELLO option '{option}'").into()));
+            return Err(Error::quoting("ERR Syntax error in HELLO option '", option, "'"));
         }
     }
     if scope.session.has(Attention::Anonymous) && needs_password(scope) {

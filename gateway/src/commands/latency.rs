@@ -48,10 +48,8 @@ pub(super) fn reset(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) {
 
 /// `LATENCY GRAPH event`.
 pub(super) fn graph(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    let (event, history) = of_event(args.at(2), scope).ok_or_else(|| {
-        let name = String::from_utf8_lossy(args.at(2));
-        Error::Composed(format!("ERR No samples available for event '{name}'").into())
-    })?;
+    let (event, history) = of_event(args.at(2), scope)
+        .ok_or_else(|| Error::quoting("ERR No samples available for event '", args.at(2), "'"))?;
     let ms = || history.spikes.iter().map(|(_, ms)| *ms);
     let (low, high) = (ms().min().unwrap_or(0), ms().max().unwrap_or(0));
     let mut text = format!(

@@ -66,7 +66,7 @@ pub(crate) fn execute(request: &Request<'_>, scope: &Scope<'_>, reply: &mut Repl
         Err(error) => {
             reply.rewind(begin);
             match request.dialect {
-                Dialect::Resp2 | Dialect::Resp3 => reply.error(error),
+                Dialect::Resp2 | Dialect::Resp3 => reply.refuse(&error),
                 _ => Answer::new(request, reply).error(&error),
             }
             Outcome::Failed

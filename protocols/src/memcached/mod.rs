@@ -162,6 +162,11 @@ impl Decoder {
         }
     }
 
+    /// Whether the first byte was one of the binary protocol.
+    pub fn is_binary(&self) -> bool {
+        self.protocol == Protocol::Binary
+    }
+
     /// Whether the beginning of a request has been decoded and the rest is awaited.
     pub fn is_halfway(&self) -> bool {
         self.whole > 0 || self.refused > 0

@@ -4,6 +4,7 @@ use super::info::{commands, name, subcommands, words};
 use super::lookup;
 use super::row::Row;
 use super::syntax::{Argument, Kind};
+use crate::error::Error;
 use crate::reply::{Collection, Reply};
 use crate::request::Args;
 
@@ -17,13 +18,19 @@ pub fn docs_of_all(reply: &mut Reply<'_>) {
 }
 
 /// `COMMAND DOCS name …`: those of the commands that are there.
-pub fn docs_of(names: &Args<'_>, reply: &mut Reply<'_>) {
+///
+/// # Errors
+/// More than `bytes_max` bytes of reply.
+pub fn docs_of(names: &Args<'_>, bytes_max: usize, reply: &mut Reply<'_>) -> Result<(), Error> {
+    let begin = reply.mark();
     let found = names.iter().filter_map(lookup);
     reply.map(found.clone().count());
     for row in found {
         name(row, reply);
         docs(row, reply);
+        reply.check_since(begin, bytes_max)?;
     }
+    Ok(())
 }
 
 /// The fields of a map, counted as they are written.
@@ -128,5 +135,34 @@ fn flags(name: &str, flags: &[(bool, &'static str)], fields: &mut Fields<'_, '_>
     let set = flags.iter().filter(|(is, _)| *is).map(|&(_, name)| name);
     if set.clone().next().is_some() {
         words(set, fields.field(name));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::Span;
+    use crate::table::info_of;
+    use crate::{Dialect, limits};
+
+    /// One command asked for `times` times, of which `bytes_max` bytes may be told.
+    fn told(times: usize, bytes_max: usize) -> [(Result<(), Error>, usize); 2] {
+        let spans = vec![Span::new(0, 3); times];
+        let names = Args::new(b"SET", &spans);
+        [docs_of, info_of].map(|tell| {
+            let mut out = Vec::new();
+            let outcome = tell(&names, bytes_max, &mut Reply::new(&mut out, Dialect::Resp3));
+            (outcome, out.len())
+        })
+    }
+
+    #[test]
+    fn a_command_named_a_thousand_times_is_not_told_beyond_what_a_reply_may_be() {
+        for ((once, bytes), (often, most)) in
+            told(1, limits::REPLY_BYTES_MAX).into_iter().zip(told(1000, 8000))
+        {
+            assert_eq!((once, often), (Ok(()), Err(Error::ReplyTooLong)));
+            assert!(most < 8000 + 2 * bytes, "{most} bytes were written");
+        }
     }
 }

@@ -20,14 +20,20 @@ pub fn info_of_all(reply: &mut Reply<'_>) {
 }
 
 /// `COMMAND INFO name …`: the commands `names`, null for one that is not there.
-pub fn info_of(names: &Args<'_>, reply: &mut Reply<'_>) {
+///
+/// # Errors
+/// More than `bytes_max` bytes of reply.
+pub fn info_of(names: &Args<'_>, bytes_max: usize, reply: &mut Reply<'_>) -> Result<(), Error> {
+    let begin = reply.mark();
     reply.array(names.len());
     for name in names.iter() {
         match lookup(name) {
             Some(row) => info(row, reply),
             None => reply.null(),
         }
+        reply.check_since(begin, bytes_max)?;
     }
+    Ok(())
 }
 
 /// `COMMAND LIST [FILTERBY kind value]`: names, subcommands too; `filter` is what follows `LIST`.

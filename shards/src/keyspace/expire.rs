@@ -127,10 +127,7 @@ impl Condition {
                 b"xx" => condition.some = true,
                 b"gt" => condition.later = true,
                 b"lt" => condition.earlier = true,
-                _ => {
-                    let word = String::from_utf8_lossy(word);
-                    return Err(Error::Composed(format!("ERR Unsupported option {word}").into()));
-                }
+                _ => return Err(Error::quoting("ERR Unsupported option ", word, "")),
             }
         }
         if condition.none && (condition.some || condition.later || condition.earlier) {
