@@ -105,7 +105,7 @@ impl Acceptor {
             return Some(TOO_MANY[usize::from(family == Family::Memcached)]);
         }
         // Both families reach the same keys, so neither may be a way around the other's protection.
-        if !settings.is_on(Key::ProtectedMode) || !settings.text(Key::RequirePass).is_empty() {
+        if !settings.is_on(Key::ProtectedMode) || self.shared.needs_login(family) {
             return None;
         }
         let near = stream.peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback());

@@ -18,6 +18,8 @@ use crate::acceptor::Acceptor;
 use crate::inbox::Family;
 use crate::registry::Registry;
 use crate::shared::Shared;
+use crate::taken::Taken;
+use crate::users::Users;
 use crate::worker::{self, Message};
 
 /// Where a gateway listens and how many threads it has.
@@ -29,23 +31,16 @@ pub struct Config {
     pub memcached: Vec<SocketAddr>,
     /// Worker threads; at least 1.
     pub workers: usize,
+    /// Whom Memcached clients may be.
+    pub users: Users,
 }
 
 /// Why a gateway could not start.
 #[derive(Debug, Error)]
 pub enum StartError {
     /// An address cannot be listened to.
-    #[error("cannot listen for {family} clients on {address}: {source}; choose another port with {option}")]
-    Listen {
-        /// `Redis` or `Memcached`.
-        family: &'static str,
-        /// The address.
-        address: SocketAddr,
-        /// What the system says.
-        source: io::Error,
-        /// The flag that changes it.
-        option: &'static str,
-    },
+    #[error(transparent)]
+    Listen(#[from] Taken),
     /// The system gives no more threads.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -75,15 +70,15 @@ impl Gateway {
         settings: Arc<Settings>,
     ) -> Result<Running, StartError> {
         let backlog = settings.number(Key::TcpBacklog) as i32;
-        let redis = listen(&config.redis, backlog, "Redis", "--redis-port")?;
-        let memcached = listen(&config.memcached, backlog, "Memcached", "--memcached-port")?;
+        let redis = listen(&config.redis, backlog, "--redis-port")?;
+        let memcached = listen(&config.memcached, backlog, "--memcached-port")?;
         let addresses =
             [&redis, &memcached].map(|listeners| listeners.iter().map(|(_, address)| *address).collect());
         let workers = config.workers.max(1);
         let (messages, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| unbounded_channel()).unzip();
         let registry = Registry::new(messages.clone());
         let handles: Vec<_> = receivers.into_iter().map(|receiver| (receiver, Arc::clone(&data))).collect();
-        let shared = Arc::new(Shared::new(data, settings, registry, workers, addresses));
+        let shared = Arc::new(Shared::new(data, settings, registry, config, addresses));
         let workers = handles
             .into_iter()
             .enumerate()
@@ -151,15 +146,14 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 fn listen(
     addresses: &[SocketAddr],
     backlog: i32,
-    family: &'static str,
-    option: &'static str,
-) -> Result<Vec<(TcpListener, SocketAddr)>, StartError> {
+    port_flag: &'static str,
+) -> Result<Vec<(TcpListener, SocketAddr)>, Taken> {
     let listener = |&address: &SocketAddr| {
         let listener = bind(address, backlog).and_then(|listener| {
             let address = listener.local_addr()?;
             Ok((listener, address))
         });
-        listener.map_err(|source| StartError::Listen { family, address, source, option })
+        listener.map_err(|error| Taken { address, port_flag, address_flag: "--bind", error })
     };
     addresses.iter().map(listener).collect()
 }

@@ -21,10 +21,14 @@ pub mod registry;
 mod session;
 mod shared;
 pub mod slow_log;
+mod taken;
 mod tick;
 mod timing;
+mod users;
 mod wake;
 mod worker;
 
 pub use gateway::{Config, Gateway, Running, StartError};
 pub use shared::{ConfigFile, Rewrite, Shared};
+pub use taken::Taken;
+pub use users::Users;

@@ -7,14 +7,17 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tidegate_protocols::data::{Data, Figures};
-use tidegate_protocols::settings::Settings;
+use tidegate_protocols::settings::{Key, Settings};
 use tokio::sync::{Notify, watch};
 
 use crate::counters::Counters;
+use crate::gateway::Config;
+use crate::inbox::Family;
 use crate::latency::LatencyMonitor;
 use crate::rates::Rates;
 use crate::registry::Registry;
 use crate::slow_log::SlowLog;
+use crate::users::Users;
 
 /// What the workers of one gateway have in common, and what the manager may look at.
 pub struct Shared {
@@ -30,6 +33,8 @@ pub struct Shared {
     pub latency: LatencyMonitor,
     /// How busy the server is.
     pub rates: Rates,
+    /// Whom Memcached clients may be besides Redis's user `default`.
+    pub users: Users,
     /// The file the settings came from, if the manager has said so.
     pub config_file: OnceLock<ConfigFile>,
     /// Bytes in use when the gateway started.
@@ -103,9 +108,10 @@ impl Shared {
         data: Arc<D>,
         settings: Arc<Settings>,
         registry: Registry,
-        workers: usize,
+        config: &Config,
         [redis, memcached]: [Vec<SocketAddr>; 2],
     ) -> Self {
+        let workers = config.workers.max(1);
         Self {
             settings,
             registry,
@@ -113,6 +119,7 @@ impl Shared {
             slow_log: SlowLog::default(),
             latency: LatencyMonitor::default(),
             rates: Rates::default(),
+            users: config.users.clone(),
             config_file: OnceLock::new(),
             startup_bytes: data.figures().allocated_bytes,
             started_ms: now_ms(),
@@ -126,6 +133,12 @@ impl Shared {
             shutdown: watch::Sender::new(false),
             store: Box::new(StoreOf(data)),
         }
+    }
+
+    /// Whether clients of this family have to say who they are.
+    pub(crate) fn needs_login(&self, family: Family) -> bool {
+        !self.settings.text(Key::RequirePass).is_empty()
+            || family == Family::Memcached && !self.users.is_empty()
     }
 
     /// The figures of the store.

@@ -98,7 +98,7 @@ fn try_admit(intake: &Rc<Intake>, id: u64, stream: StdStream, family: Family) ->
     let descriptor = std::os::fd::AsRawFd::as_raw_fd(&stream) as usize;
     let (reader, writer) = TcpStream::from_std(stream)?.into_split();
     let client = shared.registry.add(id, [intake.index, descriptor], addresses, family.dialect(), now_ms());
-    let anonymous = !shared.settings.text(Key::RequirePass).is_empty();
+    let anonymous = shared.needs_login(family);
     let session = Session::new(client, family.dialect(), anonymous);
     let connection = Rc::new(Connection::new(session, Rc::clone(intake), family, writer));
     intake.add(&connection);

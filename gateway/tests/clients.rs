@@ -6,6 +6,7 @@ mod fake;
 use std::time::{Duration, Instant};
 
 use fake::{Client, Server};
+use tidegate_gateway::Users;
 use tidegate_protocols::settings::Key;
 
 /// The fields of a line of `CLIENT LIST`.
@@ -165,4 +166,24 @@ fn quit_answers_and_closes_without_a_look_at_the_rest() {
     client.ask(b"SET k 1\r\nQUIT\r\nSET k 2\r\n", b"+OK\r\n+OK\r\n");
     client.expect_end();
     server.client().ask(b"GET k\r\n", b"$1\r\n1\r\n");
+}
+
+#[test]
+fn memcached_clients_are_whom_its_flags_name_and_redis_clients_need_no_password_for_that() {
+    let users = || Users::of(b"ann:secret\n").unwrap();
+    let [alone, beside] =
+        [&[][..], &[(Key::RequirePass, "pass")]].map(|settings| Server::start_for(1, settings, users()));
+    let connect = |server: &Server| Client::connect(server.running.memcached()[0]);
+    for server in [&alone, &beside] {
+        let mut client = connect(server);
+        client.ask(b"mn\r\n", b"CLIENT_ERROR unauthenticated\r\n");
+        client.ask(b"set k 0 0 9\r\nann wrong\r\n", b"CLIENT_ERROR authentication failure\r\n");
+        client.ask(b"set k 0 0 10\r\nann secret\r\n", b"STORED\r\n");
+        client.ask(b"mn\r\n", b"MN\r\n");
+    }
+    let as_default = b"set k 0 0 12\r\ndefault pass\r\n";
+    connect(&alone).ask(as_default, b"CLIENT_ERROR authentication failure\r\n");
+    connect(&beside).ask(as_default, b"STORED\r\n");
+    alone.client().ask(b"PING\r\n", b"+PONG\r\n");
+    beside.client().ask(b"PING\r\n", b"-NOAUTH Authentication required.\r\n");
 }

@@ -8,7 +8,7 @@ use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use fake::{Client, Server, array};
-use tidegate_gateway::{Config, Gateway};
+use tidegate_gateway::{Config, Gateway, Users};
 use tidegate_protocols::settings::Key;
 
 #[test]
@@ -40,7 +40,8 @@ fn one_client_too_many_is_told_so() {
 #[test]
 fn a_taken_port_is_named_with_the_flag_that_changes_it() {
     let server = Server::start(1);
-    let config = Config { redis: server.running.redis().to_vec(), memcached: Vec::new(), workers: 1 };
+    let (redis, users) = (server.running.redis().to_vec(), Users::default());
+    let config = Config { redis, memcached: Vec::new(), workers: 1, users };
     let data = std::sync::Arc::new(fake::Handle(std::sync::Arc::default()));
     let error = Gateway::start(&config, data, std::sync::Arc::default()).unwrap_err().to_string();
     let address = server.running.redis()[0].to_string();

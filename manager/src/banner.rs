@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 
 use tidegate_protocols::settings::{Key, Settings};
 
+use crate::options::Start;
+
 /// Where the parts listen; empty is off.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Addresses {
@@ -14,15 +16,20 @@ pub(crate) struct Addresses {
 }
 
 /// The text printed once everything listens.
-pub(crate) fn text(settings: &Settings, addresses: &Addresses) -> String {
+pub(crate) fn text(start: &Start, addresses: &Addresses) -> String {
+    let settings = &start.settings;
     let mut text = format!("Tidegate {}\n", env!("CARGO_PKG_VERSION"));
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(text, "  {name:<11}{value}");
     };
-    line("Redis", &listeners(&addresses.redis, "--redis-port"));
+    // What memcached does not have it does not miss.
+    if !start.is_memcached {
+        line("Redis", &listeners(&addresses.redis, "--redis-port"));
+    }
     line("Memcached", &listeners(&addresses.memcached, "--memcached-port"));
     match addresses.admin {
         Some(admin) => line("Metrics", &format!("http://{admin}/metrics, http://{admin}/healthz")),
+        None if start.is_memcached => {}
         None => line("Metrics", "off (--admin-port)"),
     }
     line("Threads", &settings.show(Key::Threads));
@@ -34,10 +41,11 @@ pub(crate) fn text(settings: &Settings, addresses: &Addresses) -> String {
 }
 
 /// What is worth a warning in how it is reached from outside.
-pub(crate) fn warning(settings: &Settings, addresses: &Addresses) -> Option<String> {
+pub(crate) fn warning(start: &Start, addresses: &Addresses) -> Option<String> {
+    let settings = &start.settings;
     let open: Vec<_> = addresses.redis.iter().chain(&addresses.memcached).collect();
     let open: Vec<_> = open.into_iter().filter(|address| !address.ip().is_loopback()).collect();
-    if open.is_empty() || !settings.text(Key::RequirePass).is_empty() {
+    if open.is_empty() || !settings.text(Key::RequirePass).is_empty() || !start.users.is_empty() {
         return None;
     }
     let consequence = if settings.is_on(Key::ProtectedMode) {
@@ -60,8 +68,17 @@ fn memory(settings: &Settings) -> String {
         0 => "no limit (--memory)".into(),
         limit => {
             let policy = settings.show(Key::MaxMemoryPolicy);
-            format!("{} MiB, then {policy}", limit >> 20)
+            format!("{}, then {policy}", size(limit))
         }
+    }
+}
+
+/// Bytes in the largest unit of which there is at least one, rounded down.
+fn size(bytes: i64) -> String {
+    match bytes {
+        ..1024 => format!("{bytes} bytes"),
+        1024..0x10_0000 => format!("{} KiB", bytes >> 10),
+        _ => format!("{} MiB", bytes >> 20),
     }
 }
 
@@ -83,6 +100,8 @@ fn examples(addresses: &Addresses) -> impl Iterator<Item = String> {
 
 #[cfg(test)]
 mod tests {
+    use tidegate_gateway::Users;
+
     use super::*;
 
     fn addresses() -> Addresses {
@@ -95,10 +114,10 @@ mod tests {
 
     #[test]
     fn the_banner_names_every_port_limit_and_policy() {
-        let settings = Settings::default();
-        settings.set(Key::MaxMemory, "1gb").unwrap();
-        settings.set(Key::Threads, "2").unwrap();
-        let text = text(&settings, &addresses());
+        let start = Start::default();
+        start.settings.set(Key::MaxMemory, "1gb").unwrap();
+        start.settings.set(Key::Threads, "2").unwrap();
+        let text = text(&start, &addresses());
         for part in [
             "  Redis      127.0.0.1:6379, [::1]:6379\n",
             "  Memcached  0.0.0.0:11211\n",
@@ -114,13 +133,29 @@ mod tests {
 
     #[test]
     fn an_open_port_without_a_password_is_warned_about() {
-        let settings = Settings::default();
-        assert!(warning(&settings, &addresses()).unwrap().contains("protected mode refuses"));
-        settings.set(Key::ProtectedMode, "no").unwrap();
-        assert!(warning(&settings, &addresses()).unwrap().contains("protected mode is off"));
-        settings.set(Key::RequirePass, "secret").unwrap();
-        assert_eq!(warning(&settings, &addresses()), None);
+        let start = Start::default();
+        assert!(warning(&start, &addresses()).unwrap().contains("protected mode refuses"));
+        start.settings.set(Key::ProtectedMode, "no").unwrap();
+        assert!(warning(&start, &addresses()).unwrap().contains("protected mode is off"));
+        start.settings.set(Key::RequirePass, "secret").unwrap();
+        assert_eq!(warning(&start, &addresses()), None);
         let local = Addresses { redis: vec!["[::1]:1".parse().unwrap()], ..Addresses::default() };
-        assert_eq!(warning(&Settings::default(), &local), None);
+        assert_eq!(warning(&Start::default(), &local), None);
+        let users = Users::of(b"ann:secret").unwrap();
+        assert_eq!(warning(&Start { users, ..Start::default() }, &addresses()), None);
+    }
+
+    #[test]
+    fn in_memcached_s_place_it_names_only_what_memcached_has() {
+        let memcached = vec!["127.0.0.1:11211".parse().unwrap()];
+        let addresses = Addresses { memcached, ..Addresses::default() };
+        let text = text(&Start { is_memcached: true, ..Start::default() }, &addresses);
+        assert!(text.contains("  Memcached  127.0.0.1:11211\n") && !text.contains("off"), "{text}");
+    }
+
+    #[test]
+    fn a_limit_is_told_in_a_unit_of_which_there_is_one() {
+        let shown = [2, 1023, 1024, 1 << 20, (1 << 20) - 1, 100_000_000].map(size);
+        assert_eq!(shown, ["2 bytes", "1023 bytes", "1 KiB", "1 MiB", "1023 KiB", "95 MiB"]);
     }
 }

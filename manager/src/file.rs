@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use tidegate_protocols::settings::Key;
-use toml::Value;
+use toml_edit::{DocumentMut, Item, Value};
 
 use crate::options;
 
@@ -28,9 +28,9 @@ pub(crate) fn read(path: &Path, set: impl FnMut(Key, &str) -> Result<(), String>
 /// # Errors
 /// The reason alone, for people.
 pub(crate) fn apply(text: &str, mut set: impl FnMut(Key, &str) -> Result<(), String>) -> Result<(), String> {
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
-    for (name, value) in table {
-        let (key, text) = (known(&name)?, plain(&name, value)?);
+    let document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| error.to_string())?;
+    for (name, item) in document.iter() {
+        let (key, text) = (known(name)?, plain(name, item)?);
         set(key, &text).map_err(|reason| format!("'{name}' cannot be '{text}': {reason}"))?;
     }
     Ok(())
@@ -44,16 +44,13 @@ fn known(name: &str) -> Result<Key, String> {
 }
 
 /// A value as a flag would give it.
-fn plain(name: &str, value: Value) -> Result<String, String> {
-    Ok(match value {
-        Value::String(text) => text,
-        Value::Integer(number) => number.to_string(),
-        Value::Boolean(true) => "yes".into(),
-        Value::Boolean(false) => "no".into(),
-        other => {
-            return Err(format!("'{name}' is of type {}; a text or a number is expected", other.type_str()));
-        }
-    })
+pub(crate) fn plain(name: &str, item: &Item) -> Result<String, String> {
+    match item.as_value() {
+        Some(Value::String(text)) => Ok(text.value().clone()),
+        Some(Value::Integer(number)) => Ok(number.value().to_string()),
+        Some(Value::Boolean(yes)) => Ok(if *yes.value() { "yes" } else { "no" }.into()),
+        _ => Err(format!("'{name}' is of type {}; a text or a number is expected", item.type_name())),
+    }
 }
 
 /// The setting whose name is most like `name`, if any is.

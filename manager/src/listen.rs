@@ -1,41 +1,11 @@
 //! Where to listen: the addresses of `bind` with a port, and listeners for them.
 
-use std::fmt;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use tidegate_protocols::settings::{Key, Settings};
 
 /// Addresses `bind` may name at most. Source: Redis `CONFIG_BINDADDR_MAX`.
 const ADDRESSES_MAX: usize = 16;
-
-/// A port that cannot be listened on.
-#[derive(Debug)]
-pub(crate) struct Taken {
-    pub(crate) address: SocketAddr,
-    /// The flag that changes the port.
-    pub(crate) flag: &'static str,
-    pub(crate) error: io::Error,
-}
-
-impl fmt::Display for Taken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { address, flag, error } = self;
-        match error.kind() {
-            io::ErrorKind::AddrInUse => write!(
-                f,
-                "{address} is taken by another program: choose another port with {flag}, or 0 to do without"
-            ),
-            io::ErrorKind::PermissionDenied => {
-                write!(f, "{address} needs privileges: choose a port above 1023 with {flag}")
-            }
-            io::ErrorKind::AddrNotAvailable => {
-                write!(f, "{address} is no address of this machine: choose another with --bind")
-            }
-            _ => write!(f, "cannot listen on {address} ({flag}): {error}"),
-        }
-    }
-}
 
 /// The addresses to listen on for the port that `key` sets; none if that is 0.
 ///
@@ -50,14 +20,22 @@ pub(crate) fn addresses(settings: &Settings, key: Key) -> Result<Vec<SocketAddr>
         return Ok(Vec::new());
     }
     let text = settings.text(Key::Bind);
+    all(text.split_whitespace().map(|word| (word, port))).map_err(|reason| format!("--bind: {reason}"))
+}
+
+/// The addresses of words and ports, each address once.
+///
+/// # Errors
+/// The first word that is no address, or none or too many of them.
+pub(crate) fn all<'a>(places: impl Iterator<Item = (&'a str, u16)>) -> Result<Vec<SocketAddr>, String> {
     let mut addresses = Vec::new();
-    for word in text.split_whitespace() {
+    for (word, port) in places {
         let (optional, word) = word.strip_prefix('-').map_or((false, word), |rest| (true, rest));
         let ip = match word {
             "*" => Ipv4Addr::UNSPECIFIED.into(),
             "::*" => Ipv6Addr::UNSPECIFIED.into(),
             "localhost" => Ipv4Addr::LOCALHOST.into(),
-            _ => word.parse::<IpAddr>().map_err(|_| format!("--bind: '{word}' is no IP address"))?,
+            _ => word.parse::<IpAddr>().map_err(|_| format!("'{word}' is no IP address"))?,
         };
         let address = SocketAddr::new(ip, port);
         let lacking = optional && TcpListener::bind((ip, 0)).is_err();
@@ -65,10 +43,10 @@ pub(crate) fn addresses(settings: &Settings, key: Key) -> Result<Vec<SocketAddr>
             addresses.push(address);
         }
     }
-    if addresses.is_empty() || addresses.len() > ADDRESSES_MAX {
-        return Err(format!("--bind: 1 to {ADDRESSES_MAX} addresses are expected, not '{text}'"));
+    match addresses.len() {
+        1..=ADDRESSES_MAX => Ok(addresses),
+        count => Err(format!("1 to {ADDRESSES_MAX} addresses are expected, not {count}")),
     }
-    Ok(addresses)
 }
 
 #[cfg(test)]
@@ -93,19 +71,5 @@ mod tests {
         assert_eq!(of("127.0.0.1", "0"), Ok(Vec::new()));
         assert!(of("nowhere", "7").unwrap_err().contains("'nowhere' is no IP address"));
         assert!(of("", "7").unwrap_err().contains("1 to 16 addresses"));
-    }
-
-    #[test]
-    fn a_taken_port_is_named_with_the_flag_that_changes_it() {
-        let taken = |kind: io::ErrorKind| {
-            Taken { address: "127.0.0.1:6379".parse().unwrap(), flag: "--redis-port", error: kind.into() }
-                .to_string()
-        };
-        assert_eq!(
-            taken(io::ErrorKind::AddrInUse),
-            "127.0.0.1:6379 is taken by another program: choose another port with --redis-port, or 0 to do without"
-        );
-        assert!(taken(io::ErrorKind::PermissionDenied).contains("above 1023"));
-        assert!(taken(io::ErrorKind::AddrNotAvailable).contains("--bind"));
     }
 }

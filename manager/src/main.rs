@@ -11,6 +11,7 @@ mod memcached;
 mod options;
 mod rewrite;
 mod server;
+mod user;
 
 use std::process::ExitCode;
 

@@ -10,8 +10,10 @@ use std::sync::Arc;
 use clap::builder::styling::Styles;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use tidegate_gateway::Users;
 use tidegate_protocols::settings::{Change, Key, Kind, Settings};
 
+use crate::user::User;
 use crate::{file, memcached};
 
 /// Everything the start of a server depends on.
@@ -29,8 +31,19 @@ pub(crate) struct Start {
     pub(crate) lock_memory: bool,
     /// Whether it was started with memcached's flags.
     pub(crate) is_memcached: bool,
-    /// Addresses gathered while memcached's flags are read.
-    pub(crate) listen: Vec<String>,
+    /// Where memcached's `-l` has it listen; empty is as `bind` says.
+    pub(crate) listen: Vec<Place>,
+    /// Whom Memcached clients may be.
+    pub(crate) users: Users,
+    /// Who to become once what only root may do is done.
+    pub(crate) user: Option<User>,
+}
+
+/// An address as a word of `bind`, and its own port if it has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) address: String,
+    pub(crate) port: Option<u16>,
 }
 
 /// The settings of a first look, in the order of `--help`; the others follow under their own names.

@@ -1,7 +1,7 @@
 //! `CONFIG REWRITE`: the settings in use, written into the configuration file.
 //!
-//! Lines that say something else (comments, settings that only the start can change) stay as they are. A
-//! setting that changed gets its line changed, or a line of its own at the end.
+//! What says something else (comments, settings that only the start can change) stays as it is. A setting that
+//! changed gets its value changed, or a line of its own behind the others.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -9,7 +9,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use tidegate_protocols::settings::{Change, Key, Settings};
-use toml::Value;
+use toml_edit::{DocumentMut, Item, TomlError, Value};
 
 use crate::{file, options};
 
@@ -19,7 +19,7 @@ use crate::{file, options};
 /// The reason alone, for people.
 pub(crate) fn rewrite(path: &Path, settings: &Settings) -> Result<(), String> {
     let old = fs::read_to_string(path).map_err(|error| error.to_string())?;
-    let new = rewritten(&old, settings);
+    let new = rewritten(&old, settings)?;
     agrees(&new, settings)?;
     let draft = path.with_extension("rewrite");
     let written = write(&draft, &new, path).and_then(|()| fs::rename(&draft, path));
@@ -41,29 +41,18 @@ fn write(draft: &Path, text: &str, path: &Path) -> io::Result<()> {
     file.sync_all()
 }
 
-fn rewritten(old: &str, settings: &Settings) -> String {
-    let (mut new, mut said) = (String::new(), Vec::new());
-    for line in old.lines() {
-        let key = line
-            .split_once('=')
-            .and_then(|(name, _)| options::named(name.trim()))
-            .filter(|&key| changes(key));
-        match key {
-            Some(key) => {
-                said.push(key);
-                new += &said_by(line.split('=').next().unwrap_or_default().trim(), key, settings);
-            }
-            None => new += line,
-        }
-        new.push('\n');
-    }
-    for key in Key::all().filter(|&key| changes(key) && !said.contains(&key)) {
-        if settings.show(key) != key.row().default {
-            new += &said_by(options::name(key), key, settings);
-            new.push('\n');
+fn rewritten(old: &str, settings: &Settings) -> Result<String, String> {
+    let mut document: DocumentMut = old.parse().map_err(|error: TomlError| error.to_string())?;
+    for key in Key::all().filter(|&key| changes(key)) {
+        let said = document.iter().find(|(name, _)| options::named(name) == Some(key));
+        let said = said.map(|(name, _)| name.to_owned());
+        match said.as_ref().and_then(|name| document.get_mut(name)).and_then(Item::as_value_mut) {
+            Some(value) => say(value, key, settings),
+            None if settings.show(key) == key.row().default => {}
+            None => document[options::name(key)] = Item::Value(value_of(key, settings)),
         }
     }
-    new
+    Ok(document.to_string())
 }
 
 /// Whether a running server may have changed this setting.
@@ -71,10 +60,16 @@ fn changes(key: Key) -> bool {
     key.row().change == Change::Live
 }
 
-fn said_by(name: &str, key: Key, settings: &Settings) -> String {
+/// Gives a setting that is in the file the value it has now. What stands around it stays.
+fn say(value: &mut Value, key: Key, settings: &Settings) {
+    let decor = value.decor().clone();
+    *value = value_of(key, settings);
+    *value.decor_mut() = decor;
+}
+
+fn value_of(key: Key, settings: &Settings) -> Value {
     let text = settings.show(key);
-    let value = text.parse().map_or(Value::String(text), Value::Integer);
-    format!("{name} = {value}")
+    text.parse::<i64>().map_or_else(|_| Value::from(text), Value::from)
 }
 
 /// Makes sure that the file would be read as it is meant, whatever was in it before.
@@ -99,22 +94,30 @@ mod tests {
         settings.set(Key::MaxMemory, "1gb").unwrap();
         settings.set(Key::RequirePass, "a \"secret\" = x").unwrap();
         settings.set(Key::Timeout, "5").unwrap();
-        let old = "# mine\nport = 7000\nmemory = '64mb'\n\ntimeout = 5\n";
-        let new = rewritten(old, &settings);
-        assert_eq!(
-            new,
-            "# mine\nport = 7000\nmemory = 1073741824\n\ntimeout = 5\nrequirepass = 'a \"secret\" = x'\n"
-        );
+        let old = "# mine\nport = 7000\nmemory = '64mb'  # for now\n\ntimeout=5 # s\n# end\n";
+        let new = rewritten(old, &settings).unwrap();
+        let (rest, secret) =
+            ("port = 7000\nmemory = 1073741824  # for now\n\ntimeout=5 # s\n", "'a \"secret\" = x'");
+        assert_eq!(new, format!("# mine\n{rest}requirepass = {secret}\n# end\n"));
         assert_eq!(agrees(&new, &settings), Ok(()));
-        assert_eq!(rewritten(&new, &settings), new);
+        assert_eq!(rewritten(&new, &settings), Ok(new));
+    }
+
+    #[test]
+    fn a_text_of_several_lines_is_replaced_as_a_whole() {
+        let settings = Settings::default();
+        settings.set(Key::Timeout, "5").unwrap();
+        let new = rewritten("requirepass = '''\nkept\n'''\n", &settings).unwrap();
+        assert_eq!(new, "requirepass = \"\"\ntimeout = 5\n");
     }
 
     #[test]
     fn a_file_that_would_be_read_differently_is_left_alone() {
         let settings = Settings::default();
         settings.set(Key::Timeout, "5").unwrap();
-        let new = rewritten("requirepass = '''\nkept\n'''\n", &settings);
-        assert!(agrees(&new, &settings).is_err());
+        assert!(agrees("timeout = 6\n", &settings).is_err());
+        let mistaken = rewritten("timeout 6\n", &settings);
+        assert!(mistaken.unwrap_err().contains("line 1"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
@@ -10,16 +10,16 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::mm::{MlockAllFlags, mlockall};
-use tidegate_gateway::{Config, ConfigFile, Gateway, Running, StartError, open_files};
+use tidegate_gateway::{Config, ConfigFile, Gateway, Running, StartError, Taken, open_files};
 use tidegate_protocols::settings::{Key, Settings};
 use tidegate_shards::Store;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::banner::{self, Addresses};
-use crate::listen::{self, Taken};
+use crate::listen;
 use crate::options::Start;
-use crate::{admin, log, rewrite};
+use crate::{admin, log, rewrite, user};
 
 /// How long clients may take to receive what is still theirs when the server ends.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
@@ -57,6 +57,9 @@ fn settle(start: &Start) -> Result<(), String> {
         .and_then(|path| if path.is_dir() { Ok(path) } else { Err(io::ErrorKind::NotADirectory.into()) })
         .map_err(|error| format!("--data-dir {directory}: {error}"))?;
     settings.set(Key::Dir, &absolute.to_string_lossy())?;
+    if let Some(user) = &start.user {
+        user::become_one(user)?;
+    }
     if start.lock_memory {
         mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE)
             .map_err(|error| format!("cannot lock memory (raise `ulimit -l` or LimitMEMLOCK=): {error}"))?;
@@ -84,8 +87,8 @@ async fn serve(start: &Start) -> Result<(), String> {
     if let Some(listener) = admin {
         tokio::spawn(admin::serve(listener, Arc::clone(running.shared())));
     }
-    let _pid_file = start.pid_file.as_deref().map(PidFile::write).transpose()?;
-    announce(settings, &addresses);
+    let _pid_file = start.pid_file.as_deref().and_then(PidFile::write);
+    announce(start, &addresses);
     stop.asked(&running).await;
     end(running, stop).await;
     Ok(())
@@ -102,14 +105,26 @@ fn remember(running: &Running, path: &Path) {
 fn config(start: &Start) -> Result<Config, String> {
     let settings = &start.settings;
     let redis = listen::addresses(settings, Key::Port)?;
-    let memcached = listen::addresses(settings, Key::MemcachedPort)?;
+    let memcached = memcached_addresses(start)?;
     if redis.is_empty() && memcached.is_empty() {
         let reason =
             if start.is_memcached { "-p is 0" } else { "--redis-port and --memcached-port are both 0" };
         return Err(format!("nothing to serve: {reason}"));
     }
     distinct(settings)?;
-    Ok(Config { redis, memcached, workers: settings.number(Key::Threads) as usize })
+    let workers = settings.number(Key::Threads) as usize;
+    Ok(Config { redis, memcached, workers, users: start.users.clone() })
+}
+
+/// Where Memcached clients are listened to: as `bind` says, or memcached's `-l`, which may name ports too.
+fn memcached_addresses(start: &Start) -> Result<Vec<SocketAddr>, String> {
+    let settings = &start.settings;
+    let port = settings.number(Key::MemcachedPort) as u16;
+    if port == 0 || start.listen.is_empty() {
+        return listen::addresses(settings, Key::MemcachedPort);
+    }
+    let places = start.listen.iter().map(|place| (&*place.address, place.port.unwrap_or(port)));
+    listen::all(places).map_err(|reason| format!("-l: {reason}"))
 }
 
 /// Refuses one port for two purposes, which would look as if another program had taken it.
@@ -134,34 +149,33 @@ fn distinct(settings: &Settings) -> Result<(), String> {
 fn listen_admin(settings: &Settings) -> Result<Option<TcpListener>, String> {
     let address = listen::addresses(settings, Key::AdminPort)?.into_iter().next();
     let listener = address.map(|address| {
-        let flag = "--admin-port";
-        TcpListener::bind(address).map_err(|error| Taken { address, flag, error }.to_string())
+        let port_flag = "--admin-port";
+        TcpListener::bind(address)
+            .map_err(|error| Taken { address, port_flag, address_flag: "--bind", error }.to_string())
     });
     listener.transpose()
 }
 
 fn refusal(start: &Start, error: StartError) -> String {
     match error {
-        StartError::Listen { address, source: error, .. } if start.is_memcached => {
-            Taken { address, flag: "-p", error }.to_string()
+        StartError::Listen(taken) if start.is_memcached => {
+            Taken { port_flag: "-p", address_flag: "-l", ..taken }.to_string()
         }
-        StartError::Listen { address, source: error, option: flag, .. } => {
-            Taken { address, flag, error }.to_string()
-        }
-        StartError::Thread(_) => error.to_string(),
+        _ => error.to_string(),
     }
 }
 
 /// Tells people, or machines, that it runs.
-fn announce(settings: &Settings, addresses: &Addresses) {
+fn announce(start: &Start, addresses: &Addresses) {
+    let settings = &start.settings;
     if settings.show(Key::LogFormat) == "json" {
         let Addresses { redis, memcached, admin } = addresses;
         tracing::info!(?redis, ?memcached, ?admin, threads = settings.number(Key::Threads), "serving");
     } else {
         // Nobody may be there to read it; that is no reason not to serve.
-        let _ = io::stdout().write_all(banner::text(settings, addresses).as_bytes());
+        let _ = io::stdout().write_all(banner::text(start, addresses).as_bytes());
     }
-    if let Some(warning) = banner::warning(settings, addresses) {
+    if let Some(warning) = banner::warning(start, addresses) {
         tracing::warn!("{warning}");
     }
 }
@@ -218,10 +232,17 @@ impl Stop {
 struct PidFile(PathBuf);
 
 impl PidFile {
-    fn write(path: &Path) -> Result<Self, String> {
-        fs::write(path, format!("{}\n", process::id()))
-            .map_err(|error| format!("cannot write the pid file {}: {error}", path.display()))?;
-        Ok(Self(path.to_path_buf()))
+    /// Writes it whole before it has its name: whoever waits for it finds the number in it. As for memcached, a
+    /// file that cannot be written is no reason not to serve.
+    fn write(path: &Path) -> Option<Self> {
+        let draft = path.with_added_extension("tmp");
+        match fs::write(&draft, format!("{}\n", process::id())).and_then(|()| fs::rename(&draft, path)) {
+            Ok(()) => Some(Self(path.to_path_buf())),
+            Err(error) => {
+                tracing::warn!("cannot write the pid file {}: {error}", path.display());
+                None
+            }
+        }
     }
 }
 

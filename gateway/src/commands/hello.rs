@@ -6,6 +6,7 @@ use tidegate_protocols::{Args, Dialect, Error, Reply};
 
 use super::{Scope, client};
 use crate::session::Attention;
+use crate::users::same;
 
 /// The version of Redis whose behaviour clients may expect.
 pub(crate) const REDIS_VERSION: &str = "7.2.4";
@@ -96,10 +97,4 @@ pub(super) fn log_in(user: &[u8], password: &[u8], scope: &Scope<'_>) -> Result<
     }
     scope.session.put(Attention::Anonymous, false);
     Ok(())
-}
-
-/// Equality that takes as long for a wrong password as for a nearly right one.
-fn same(expected: &[u8], given: &[u8]) -> bool {
-    let differences = expected.iter().zip(given).fold(0, |differences, (a, b)| differences | (a ^ b));
-    expected.len() == given.len() && differences == 0
 }

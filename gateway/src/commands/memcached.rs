@@ -1,7 +1,7 @@
 //! Commands of Memcached clients that the gateway answers itself.
 //!
-//! With a password configured, clients have to authenticate as Redis's user `default`: binary ones by SASL PLAIN,
-//! text ones by a `set` whose value is user and password (memcached's `-Y`). memcached itself offers only one
+//! With a password or users configured, clients have to say who they are: Redis's user `default` or one of the
+//! users, binary clients by SASL PLAIN, text ones by a `set` whose value is user and password (memcached's `-Y`). memcached itself offers only one
 //! of the two on a port; here the first byte decides, as it does for the protocol.
 
 use tidegate_protocols::memcached::{Answer, Options, Status, VERSION};
@@ -10,6 +10,7 @@ use tidegate_protocols::table::memcached_server::MemcachedServer;
 use tidegate_protocols::{Dialect, Error, Reply, Request};
 
 use super::{Scope, hello, memcached_stats};
+use crate::session::Attention;
 
 /// The one mechanism of SASL that is offered.
 const MECHANISM: &str = "PLAIN";
@@ -66,7 +67,7 @@ fn sasl_authenticate(request: &Request<'_>, scope: &Scope<'_>, answer: &mut Answ
     let known = request.item.opcode != SASL_STEP
         && request.args.at(1) == MECHANISM.as_bytes()
         && match (parts.next(), parts.next(), parts.next()) {
-            (Some(user), Some(password), None) => hello::log_in(user, password, scope).is_ok(),
+            (Some(user), Some(password), None) => log_in(user, password, scope),
             _ => false,
         };
     if known {
@@ -76,15 +77,24 @@ fn sasl_authenticate(request: &Request<'_>, scope: &Scope<'_>, answer: &mut Answ
     }
 }
 
+/// Whether the client is one of the users that memcached's flags name, or `default` with the password there is.
+fn log_in(user: &[u8], password: &[u8], scope: &Scope<'_>) -> bool {
+    let shared = scope.shared;
+    if shared.users.know(user, password) {
+        scope.session.put(Attention::Anonymous, false);
+        return true;
+    }
+    let default_counts = shared.users.is_empty() || !shared.settings.text(Key::RequirePass).is_empty();
+    default_counts && hello::log_in(user, password, scope).is_ok()
+}
+
 /// The value of the first `set` of a text client: user and password with blanks between.
 fn authenticate(request: &Request<'_>, scope: &Scope<'_>, answer: &mut Answer<'_, '_>) {
     let mut words = request.args.at(1).split(|byte| *byte == b' ').filter(|word| !word.is_empty());
     answer.status(
         match (words.next(), words.next()) {
-            (Some(user), Some(password)) => match hello::log_in(user, password, scope) {
-                Ok(()) => Status::Stored,
-                Err(_) => Status::AuthenticationFailure,
-            },
+            (Some(user), Some(password)) if log_in(user, password, scope) => Status::Stored,
+            (Some(_), Some(_)) => Status::AuthenticationFailure,
             _ => Status::AuthenticationFormat,
         },
         0,

@@ -9,6 +9,7 @@ use tidegate_protocols::{Dialect, Request};
 
 use super::Scope;
 use crate::counters::{Protocol, Totals};
+use crate::inbox::Family;
 
 /// `stats [settings | items | slabs | sizes | conns | reset | detail …]`.
 pub(super) fn stats(request: &Request<'_>, scope: &Scope<'_>, answer: &mut Answer<'_, '_>) {
@@ -150,7 +151,7 @@ impl List<'_, '_, '_> {
         let shared = self.scope.shared;
         let settings = &shared.settings;
         let number = |key| settings.number(key);
-        let authentication = !settings.text(Key::RequirePass).is_empty();
+        let authentication = shared.needs_login(Family::Memcached);
         self.put("maxbytes", number(Key::MaxMemory));
         self.put("maxconns", number(Key::MaxClients));
         self.put("tcpport", shared.memcached.first().map_or(0, SocketAddr::port));

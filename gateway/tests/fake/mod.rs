@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tidegate_gateway::{Config, Gateway, Running};
+use tidegate_gateway::{Config, Gateway, Running, Users};
 use tidegate_protocols::data::{Context, Data, Figures, Outcome, Prepared, Worker};
 use tidegate_protocols::settings::{Key, Settings};
 use tidegate_protocols::table::strings::Strings;
@@ -104,13 +104,18 @@ impl Server {
     }
 
     pub fn start_with(workers: usize, settings: &[(Key, &str)]) -> Self {
+        Self::start_for(workers, settings, Users::default())
+    }
+
+    /// The same, for these users of Memcached.
+    pub fn start_for(workers: usize, settings: &[(Key, &str)], users: Users) -> Self {
         let fake = Arc::new(Fake::default());
         let all = Arc::new(Settings::default());
         for (key, value) in settings {
             all.set(*key, value).unwrap();
         }
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        let config = Config { redis: vec![any], memcached: vec![any], workers };
+        let config = Config { redis: vec![any], memcached: vec![any], workers, users };
         let running = Gateway::start(&config, Arc::new(Handle(Arc::clone(&fake))), Arc::clone(&all)).unwrap();
         Self { running, fake, settings: all }
     }

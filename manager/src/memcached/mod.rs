@@ -2,18 +2,30 @@
 //!
 //! One table says of every flag of memcached 1.6.18 what becomes of it; `-h` is printed from it.
 
+mod places;
+
+use std::env;
 use std::ffi::OsString;
-use std::fs;
-use std::net::{IpAddr, ToSocketAddrs as _};
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::builder::styling::Styles;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Command};
+use tidegate_gateway::Users;
 use tidegate_protocols::settings::{Key, Settings};
 
 use crate::options::Start;
+use crate::user;
+use places::places;
+
+/// The variable that names a file of users for `-S`. Source: memcached `sasl_defs.c`.
+const SASL_USERS: &str = "MEMCACHED_SASL_PWDB";
+
+/// Bytes read of a file of users; more than the most users have.
+const USERS_BYTES_MAX: u64 = 8 * 1024;
 
 /// What becomes of a flag.
 #[derive(Clone, Copy)]
@@ -44,7 +56,7 @@ static FLAGS: &[Flag] = &[
         "listen",
         "addr",
         Maps(listen),
-        "address or host name to listen on; several by commas or repeated (default: all)",
+        "address or host name to listen on, with :port if not -p's; several by commas or repeated (default: all)",
     ),
     Flag('m', "memory-limit", "num", Maps(memory), "memory in megabytes (default: 64)"),
     Flag(
@@ -85,7 +97,16 @@ static FLAGS: &[Flag] = &[
         Maps(extended),
         "comma-separated options; idle_timeout=<seconds> has an effect here",
     ),
-    Flag('u', "user", "user", Maps(user), "accepted for the user it is started as"),
+    Flag('u', "user", "user", Maps(user), "become this user when started as root"),
+    Flag(
+        'Y',
+        "auth-file",
+        "file",
+        Maps(users),
+        "at most 8 lines user:password; clients have to say who they are, text ones by a first set, binary ones \
+         by SASL PLAIN",
+    ),
+    Flag('S', "enable-sasl", "", Maps(sasl), "the same with the file that MEMCACHED_SASL_PWDB names"),
     Flag('B', "protocol", "name", Maps(protocol), "auto, ascii or binary; all of them are always served"),
     Flag('U', "udp-port", "num", Maps(udp_port), "only 0: there is no UDP"),
     Flag('k', "lock-memory", "", Maps(lock_memory), "keep all memory from being swapped out"),
@@ -110,8 +131,6 @@ static FLAGS: &[Flag] = &[
     Flag('A', "enable-shutdown", "", Refused("clients cannot shut it down; end it with SIGTERM"), ""),
     Flag('F', "disable-flush-all", "", Refused("flush_all cannot be disabled yet"), ""),
     Flag('D', "stat-delimiter", "char", Refused("there are no statistics by key prefix"), ""),
-    Flag('S', "enable-sasl", "", Refused("start `tidegate --requirepass` for a password"), ""),
-    Flag('Y', "auth-file", "file", Refused("start `tidegate --requirepass` for a password"), ""),
     Flag('e', "memory-file", "file", Refused("there is no restartable cache yet"), ""),
     Flag('Z', "enable-ssl", "", Refused("there is no TLS yet"), ""),
     Flag('i', "license", "", Refused("see the file LICENSE: Apache License, version 2.0"), ""),
@@ -179,13 +198,13 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Sta
             })?;
         }
     }
-    if start.listen.is_empty() {
-        return Ok(start);
+    if start.user.is_none() && user::is_root() {
+        start.notes.push("it runs as root, and goes on to: -u USER would give that up".into());
     }
-    start
-        .settings
-        .set(Key::Bind, &start.listen.join(" "))
-        .map_err(|reason| command.error(ErrorKind::ValueValidation, reason))?;
+    if !start.listen.is_empty() {
+        let words: Vec<_> = start.listen.iter().map(|place| &*place.address).collect();
+        start.settings.set(Key::Bind, &words.join(" ")).expect("any text will do");
+    }
     Ok(start)
 }
 
@@ -231,21 +250,9 @@ fn command() -> Command {
     command
 }
 
-/// One or more addresses or host names by commas; memcached also takes `address:port`, here one port
-/// serves all.
-fn listen(start: &mut Start, text: &str) -> Result<(), String> {
-    for address in text.split(',').map(str::trim) {
-        let bare = address.trim_start_matches('[').trim_end_matches(']');
-        if bare == "*" || bare == "localhost" || bare.parse::<IpAddr>().is_ok() {
-            start.listen.push(bare.into());
-        } else if bare.is_empty() || bare.contains(':') {
-            return Err(format!("'{address}' is no address (a port is given by -p)"));
-        } else {
-            let found = (bare, 0).to_socket_addrs();
-            let found = found.map_err(|error| format!("'{address}' is no address of a host: {error}"))?;
-            start.listen.extend(found.map(|address| address.ip().to_string()));
-        }
-    }
+/// One or more addresses or host names, each with a port of its own if it has one.
+fn listen(start: &mut Start, list: &str) -> Result<(), String> {
+    start.listen.extend(places(list)?);
     Ok(())
 }
 
@@ -314,17 +321,32 @@ fn extended(start: &mut Start, options: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// memcached gives up root for this user; here the user must be the right one from the start.
-fn user(_: &mut Start, wanted: &str) -> Result<(), String> {
-    let own = rustix::process::geteuid().as_raw().to_string();
-    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let fields = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
-    let known =
-        fields.filter(|fields| fields.len() > 2).find(|fields| fields[0] == wanted || fields[2] == wanted);
-    match known {
-        None => Err(format!("can't find the user {wanted} to switch to")),
-        Some(fields) if fields[2] == own => Ok(()),
-        Some(_) => Err("it does not change its user; start it as that one (systemd: User=)".into()),
+/// Whom to become. As for memcached, only root has anything to give up.
+fn user(start: &mut Start, name: &str) -> Result<(), String> {
+    if user::is_root() {
+        let user = user::named(name).ok_or_else(|| format!("can't find the user {name} to switch to"))?;
+        start.user = Some(user);
+    } else {
+        start.notes.push(format!("-u {name} has no effect: only root can become another user"));
+    }
+    Ok(())
+}
+
+/// The users whom text clients name in their first `set`, and binary ones by SASL.
+fn users(start: &mut Start, path: &str) -> Result<(), String> {
+    let mut text = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(USERS_BYTES_MAX).read_to_end(&mut text));
+    read.map_err(|error| error.to_string())?;
+    start.users = Users::of(&text)?;
+    Ok(())
+}
+
+/// memcached asks the SASL library, or the file that this variable names where it was built for that.
+fn sasl(start: &mut Start, _: &str) -> Result<(), String> {
+    match env::var(SASL_USERS) {
+        Ok(path) => users(start, &path).map_err(|reason| format!("{SASL_USERS}={path}: {reason}")),
+        Err(_) if !start.users.is_empty() => Ok(()),
+        Err(_) => Err(format!("a file of user:password lines is expected in {SASL_USERS}, or by -Y")),
     }
 }
 
@@ -401,7 +423,9 @@ mod tests {
             parse("memcached -o modern,no_lru_crawler,hashpower=20,idle_timeout=5 -R 40 -C -B binary")
                 .unwrap();
         assert_eq!(start.settings.show(Key::Timeout), "5");
-        assert_eq!(start.notes.len(), 6, "{:?}", start.notes);
+        let told =
+            start.notes.iter().filter(|note| note.contains("no effect") || note.contains("-B")).count();
+        assert_eq!(told, 6, "{:?}", start.notes);
     }
 
     #[test]
@@ -413,16 +437,30 @@ mod tests {
             ("memcached -m lots", "a number of megabytes"),
             ("memcached -m 0", "without memory"),
             ("memcached -t 0", "greater than 0"),
-            ("memcached -l 127.0.0.1:5", "a port is given by -p"),
+            ("memcached -l 127.0.0.1:http", "no valid port"),
+            ("memcached -Y /no/such/file", "-Y /no/such/file: No such file"),
+            ("memcached -S", "-S: a file of user:password lines is expected in MEMCACHED_SASL_PWDB"),
             ("memcached -o ext_path=/x:1G", "no external storage"),
             ("memcached -o nonsense", "unknown option 'nonsense'"),
-            ("memcached -u no-such-user", "can't find the user no-such-user"),
             ("memcached -B telepathy", "auto, ascii or binary"),
             ("memcached -I 10", "between 1024"),
             ("memcached -Q", "-Q"),
         ] {
             let message = refusal(line);
             assert!(message.contains(reason), "{line}: {message}");
+        }
+    }
+
+    #[test]
+    fn the_user_to_become_is_looked_up_by_root_alone() {
+        let start = parse("memcached -u no-such-user");
+        if user::is_root() {
+            assert!(start.unwrap_err().to_string().contains("can't find the user no-such-user to switch to"));
+            assert_eq!(parse("memcached -u root").unwrap().user.unwrap().uid.as_raw(), 0);
+            assert!(parse("memcached").unwrap().notes[0].contains("-u USER"));
+        } else {
+            let start = start.unwrap();
+            assert!(start.user.is_none() && start.notes[0].contains("no effect"), "{:?}", start.notes);
         }
     }
 
