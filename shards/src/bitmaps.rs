@@ -38,7 +38,8 @@ fn setbit(db: &mut Db<'_>, [key, offset, bit]: [&[u8]; 3], reply: &mut Reply<'_>
         Some(1) => offset.mask,
         _ => return Err(Error::Text("ERR bit is not an integer or out of range")),
     };
-    let byte = &mut db.string_mut(key, offset.byte + 1)?[offset.byte];
+    let mut entry = db.change(key);
+    let byte = &mut entry.string_mut(offset.byte + 1)?[offset.byte];
     reply.integer(i64::from(*byte & offset.mask != 0));
     *byte = *byte & !offset.mask | bit;
     Ok(())

@@ -150,6 +150,9 @@ fn varint_len(value: usize) -> usize {
     }
 }
 
+/// Bytes of the longest value.
+pub(crate) const VALUE_BYTES_MAX: usize = u32::MAX as usize - 1;
+
 /// An entry that is owned: dropping it frees it.
 pub(crate) struct Entry(NonNull<u8>);
 
@@ -192,7 +195,7 @@ impl Entry {
         key: &[u8],
         value_len: usize,
     ) -> (Self, NonNull<u8>) {
-        assert!(key.len() < u32::MAX as usize && value_len < u32::MAX as usize, "lengths of the wire");
+        assert!(key.len().max(value_len) <= VALUE_BYTES_MAX, "lengths of the wire");
         let kinds = (encoding as u8) << ENCODING_SHIFT | metadata.present();
         let shape = Shape::new(kinds, key.len(), value_len);
         let layout = shape.layout();
@@ -295,8 +298,8 @@ impl Entry {
     pub(crate) fn grown(mut self, value_len: usize) -> Self {
         let old = self.view().shape();
         assert!(
-            old.value_len <= value_len && value_len < u32::MAX as usize,
-            "values grow within the wire's limits"
+            old.value_len <= value_len && value_len <= VALUE_BYTES_MAX,
+            "values grow, and their length is checked before"
         );
         let kinds = old.kinds & !(3 << ENCODING_SHIFT) | (Encoding::Raw as u8) << ENCODING_SHIFT;
         let new = Shape::new(kinds, old.key_len, value_len);

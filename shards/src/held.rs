@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use crossbeam_epoch::{Guard, LocalHandle};
 use parking_lot::MutexGuard;
 
-use crate::entry::Entry;
+use crate::entry_mut::EntryMut;
 use crate::partition::{DatabaseId, Keyspace, PARTITIONS_MAX, Partition, Place, Spot};
-use crate::table::{Detached, Found, Table};
-use crate::word::Word;
+use crate::table::{Detached, Found, Seat, Table};
+use crate::word::AccessClock;
 
 /// How long to try for a lock before other tasks get their turn: several times as long as a lock is held
 /// for one short command.
@@ -280,56 +280,29 @@ impl<'a> Locked<'a> {
             Some(found)
                 if found.word.expires() && found.entry().expire_at().is_some_and(|at| now_ms > at) =>
             {
-                self.remove(database, spot, key);
+                if Seat::new(self.table(database, place), spot.hash, key).take().is_some() {
+                    self.partition.count_key(database, place, -1, true);
+                }
                 (None, true)
             }
             found => (found, false),
         }
     }
 
-    /// Puts in an entry whose key is not there.
-    pub(crate) fn insert(&mut self, database: DatabaseId, spot: Spot, entry: Entry, access: u64) {
-        let place = self.keyspace.place_of(spot.slot);
-        self.partition.count_key(database, place, 1, entry.view().expire_at().is_some());
-        self.table(database, place).insert(spot.hash, entry, access);
-    }
-
-    /// Changes the entry of a key into another of the same key. Returns where it is now.
+    /// A key to be changed, with its value if it has one.
     #[inline]
-    pub(crate) fn change(
+    pub(crate) fn into_entry_mut(
         self,
         database: DatabaseId,
         spot: Spot,
-        key: &[u8],
-        change: impl FnOnce(Entry, Word) -> (Entry, Word),
-    ) -> Option<Found<'a>> {
+        key: &'a [u8],
+        clock: AccessClock,
+    ) -> EntryMut<'a> {
         let place = self.keyspace.place_of(spot.slot);
-        let root = &self.keyspace.roots(database)?[usize::from(place.0)];
-        // SAFETY: as in `into_table`.
+        let root = self.keyspace.root(database, place);
+        // SAFETY: its partition is locked, and `self`, the only way to it, ends here.
         let table = unsafe { Table::new(root, self.epoch, self.keyspace.hasher()) };
-        let mut had_expiry = false;
-        let found = table.into_changed(spot.hash, key, |entry, word| {
-            had_expiry = word.expires();
-            change(entry, word)
-        })?;
-        let tally = self.partition.tally_mut(database);
-        tally.expires = tally.expires + u64::from(found.word.expires()) - u64::from(had_expiry);
-        Some(found)
-    }
-
-    /// The value of a key, to be changed in place.
-    pub(crate) fn value_mut(self, database: DatabaseId, spot: Spot, key: &[u8]) -> Option<&'a mut [u8]> {
-        let place = self.keyspace.place_of(spot.slot);
-        self.into_table(database, place)?.into_value_mut(spot.hash, key)
-    }
-
-    /// Takes out the entry of a key.
-    pub(crate) fn remove(&mut self, database: DatabaseId, spot: Spot, key: &[u8]) -> Option<Entry> {
-        let place = self.keyspace.place_of(spot.slot);
-        self.keyspace.roots(database)?;
-        let entry = self.table(database, place).remove(spot.hash, key)?;
-        self.partition.count_key(database, place, -1, entry.view().expire_at().is_some());
-        Some(entry)
+        EntryMut::new(Seat::new(table, spot.hash, key), key, self.partition, (database, place), clock)
     }
 
     /// Takes out and frees the entry at an address, if it is still there.

@@ -10,6 +10,7 @@ mod bitmaps;
 mod counts;
 mod db;
 mod entry;
+mod entry_mut;
 mod evict;
 mod execute;
 mod hash;
@@ -34,5 +35,6 @@ mod worker;
 
 pub use allocator::Allocator;
 pub use db::{Db, Encoding, EntryRef, Expiry, Kind, Metadata, Text};
+pub use entry_mut::EntryMut;
 pub use store::Store;
 pub use worker::StoreWorker;

@@ -11,7 +11,8 @@ mod range;
 use tidegate_protocols::table::strings::Strings;
 use tidegate_protocols::{Args, Error, Reply, Request};
 
-use crate::db::{Db, Expiry};
+use crate::db::{Db, Expiry, Look};
+use crate::entry_mut::EntryMut;
 pub(crate) use range::indexes;
 
 use options::{Condition, Deadline, GetOptions, SetOptions, Unit};
@@ -77,16 +78,17 @@ fn set_with(
     reply: &mut Reply<'_>,
 ) -> Result<(), Error> {
     let expiry = options.expiry(db.now_ms())?;
+    let mut entry = db.open(key, if options.get { Look::Read } else { Look::Change });
     if options.get {
-        get(db, [key], reply)?;
+        tell(&entry, reply)?;
     }
     let wanted = match options.condition {
         Condition::Always => true,
-        Condition::Missing => db.change(key).is_none(),
-        Condition::Present => db.change(key).is_some(),
+        Condition::Missing => !entry.is_there(),
+        Condition::Present => entry.is_there(),
     };
     if wanted {
-        db.set_string(key, value, expiry);
+        entry.set_string(value, expiry);
     }
     match (options.get, wanted) {
         (true, _) => {}
@@ -97,9 +99,10 @@ fn set_with(
 }
 
 fn setnx(db: &mut Db<'_>, [key, value]: [&[u8]; 2], reply: &mut Reply<'_>) -> Result<(), Error> {
-    let missing = db.change(key).is_none();
+    let mut entry = db.change(key);
+    let missing = !entry.is_there();
     if missing {
-        db.set_string(key, value, Expiry::Clear);
+        entry.set_string(value, Expiry::Clear);
     }
     reply.integer(i64::from(missing));
     Ok(())
@@ -119,14 +122,25 @@ fn setex(
 }
 
 fn getset(db: &mut Db<'_>, [key, value]: [&[u8]; 2], reply: &mut Reply<'_>) -> Result<(), Error> {
-    get(db, [key], reply)?;
-    db.set_string(key, value, Expiry::Clear);
+    let mut entry = db.open(key, Look::Read);
+    tell(&entry, reply)?;
+    entry.set_string(value, Expiry::Clear);
     Ok(())
 }
 
 fn getdel(db: &mut Db<'_>, [key]: [&[u8]; 1], reply: &mut Reply<'_>) -> Result<(), Error> {
-    get(db, [key], reply)?;
-    db.remove(key);
+    let mut entry = db.open(key, Look::Read);
+    tell(&entry, reply)?;
+    entry.remove();
+    Ok(())
+}
+
+/// Replies with the string that is there, or null.
+fn tell(entry: &EntryMut<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    match entry.text()? {
+        Some(mut value) => reply.bulk(value.bytes()),
+        None => reply.null(),
+    }
     Ok(())
 }
 
@@ -135,22 +149,18 @@ fn getex(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), E
     let [key] = args.fixed();
     let options = GetOptions::parse(args.from(2))?;
     let now_ms = db.now_ms();
-    let Some(mut value) = db.string(key)? else {
-        reply.null();
-        return Ok(());
-    };
-    reply.bulk(value.bytes());
+    let mut entry = db.open(key, Look::Read);
+    tell(&entry, reply)?;
     match options {
+        _ if !entry.is_there() => {}
         GetOptions::Keep => {}
-        GetOptions::Persist => {
-            db.set_expire_at(key, None);
-        }
+        GetOptions::Persist => entry.set_expire_at(None),
         GetOptions::Expire(deadline) => {
             let at_ms = deadline.at_ms(now_ms, "getex")?;
             if at_ms > now_ms {
-                db.set_expire_at(key, Some(at_ms));
+                entry.set_expire_at(Some(at_ms));
             } else {
-                db.remove(key);
+                entry.remove();
             }
         }
     }
@@ -180,7 +190,7 @@ fn mset(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Er
 
 fn msetnx(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let pairs = pairs(args, "msetnx")?;
-    let missing = pairs.clone().all(|(key, _)| db.change(key).is_none());
+    let missing = pairs.clone().all(|(key, _)| !db.change(key).is_there());
     if missing {
         set_pairs(db, pairs);
     }

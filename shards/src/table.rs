@@ -13,9 +13,11 @@
 mod detached;
 mod node;
 mod prefetch;
+mod seat;
 
 pub(crate) use detached::Detached;
 pub(crate) use prefetch::{prefetch_bucket, prefetch_entry};
+pub(crate) use seat::Seat;
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -134,74 +136,35 @@ impl<'a> Table<'a> {
         self.root().is_empty()
     }
 
+    /// Looks for a key.
+    #[inline]
+    fn find(&self, hash: u64, key: &[u8]) -> Option<Found<'a>> {
+        let segment = self.segment_at(hash)?;
+        let place = segment.find(hash, has_key(key))?;
+        Some(Found { segment, place, word: segment.word(place) })
+    }
+
     /// Looks for a key; what is found lasts as long as the lock.
     #[inline]
     pub(crate) fn into_found(self, hash: u64, key: &[u8]) -> Option<Found<'a>> {
-        let segment = self.segment_at(hash)?;
-        let place = segment.find(hash, has_key(key))?;
-        Some(Found { segment, place, word: segment.word(place) })
+        self.find(hash, key)
     }
 
-    /// Looks for a key.
-    #[inline]
-    pub(crate) fn find<'t>(&'t self, hash: u64, key: &[u8]) -> Option<Found<'t>> {
-        let segment = self.segment_at(hash)?;
-        let place = segment.find(hash, has_key(key))?;
-        Some(Found { segment, place, word: segment.word(place) })
-    }
-
-    /// Puts in an entry whose key is not there.
-    pub(crate) fn insert(&mut self, hash: u64, entry: Entry, access: u64) {
+    /// Puts in an entry whose key is not there, and returns where.
+    fn insert(&mut self, hash: u64, entry: Entry, access: u64) -> Found<'a> {
         let expire_at = entry.view().expire_at();
         let word = Word::new(entry.into_bits(), expire_at.is_some(), access);
         loop {
             if let Some(segment) = self.segment_at(hash)
-                && segment.insert(hash, word, |word| self.hash_of(word)).is_some()
+                && let Some(place) = segment.insert(hash, word, |word| self.hash_of(word))
             {
                 if let Some(at) = expire_at {
                     segment.expires_by(at);
                 }
-                return;
+                return Found { segment, place, word: segment.word(place) };
             }
             self.grow(hash);
         }
-    }
-
-    /// Changes the entry with this key into what `change` makes of it; its key stays the same. Returns
-    /// where it is now.
-    #[inline]
-    pub(crate) fn into_changed(
-        self,
-        hash: u64,
-        key: &[u8],
-        change: impl FnOnce(Entry, Word) -> (Entry, Word),
-    ) -> Option<Found<'a>> {
-        let segment = self.segment_at(hash)?;
-        let place = segment.find(hash, has_key(key))?;
-        let word = segment.word(place);
-        // SAFETY: the table owned the entry; the word below replaces the address taken.
-        let (entry, word) = change(unsafe { Entry::from_bits(word.address()) }, word);
-        let expire_at = entry.view().expire_at();
-        let word = word.with_entry(entry.into_bits(), expire_at.is_some());
-        segment.set_word(place, word);
-        if let Some(at) = expire_at {
-            segment.expires_by(at);
-        }
-        Some(Found { segment, place, word })
-    }
-
-    /// The value of an entry that was found, to be changed in place.
-    pub(crate) fn into_value_mut(self, hash: u64, key: &[u8]) -> Option<&'a mut [u8]> {
-        let found = self.find(hash, key)?;
-        // SAFETY: the table owns the entry, and this, the only way to it, ends here.
-        Some(unsafe { Entry::value_at(found.word.address()) })
-    }
-
-    /// Takes out the entry with this key.
-    pub(crate) fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
-        let segment = self.segment_at(hash)?;
-        let place = segment.find(hash, has_key(key))?;
-        Some(self.take(segment, place, hash))
     }
 
     /// Takes out the entry at an address, if it is still there.

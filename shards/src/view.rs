@@ -4,7 +4,6 @@ use tidegate_protocols::Error;
 
 use crate::allocator;
 use crate::entry::{Encoding, Entry, EntryPtr, Kind, Metadata};
-use crate::table::Found;
 use crate::word::{AccessClock, Word};
 
 /// Bytes of the table for each entry: a word and a tag, at the usual fill.
@@ -61,8 +60,8 @@ pub struct EntryRef<'a> {
 
 impl<'a> EntryRef<'a> {
     #[inline]
-    pub(crate) fn new(found: &Found<'a>, clock: AccessClock) -> Self {
-        Self { entry: found.entry(), word: found.word, clock }
+    pub(crate) fn new(entry: EntryPtr<'a>, word: Word, clock: AccessClock) -> Self {
+        Self { entry, word, clock }
     }
 
     /// A copy of it.

@@ -41,7 +41,7 @@ impl Db<'_> {
                 table.scan(prefix, |found| {
                     visited += 1;
                     if !has_expired(&found, now_ms) {
-                        each(&EntryRef::new(&found, clock));
+                        each(&EntryRef::new(found.entry(), found.word, clock));
                     }
                 })
             });

@@ -136,6 +136,12 @@ impl AccessClock {
         (u64::from(counter) + u64::from(grows)) << 9 | self.minute()
     }
 
+    /// Access bits of an entry that gets another value: now, or the counter as it is.
+    #[inline]
+    pub(crate) fn stored(&self, word: Word) -> u64 {
+        if self.lfu { word.access() } else { self.fresh() }
+    }
+
     /// Whole seconds since the last access; 0 under an LFU policy.
     pub(crate) fn idle_s(&self, word: Word) -> u64 {
         if self.lfu { 0 } else { (self.now_s.wrapping_sub(word.access())) % LRU_CYCLE_S }

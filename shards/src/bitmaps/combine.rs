@@ -67,9 +67,10 @@ pub(super) fn bitop(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> R
         }
     }
     // What the destination held does not matter, its expiry neither; an empty result is no key.
-    db.remove(destination);
+    let mut entry = db.change(destination);
+    entry.remove();
     if !result.is_empty() {
-        db.string_mut(destination, result.len())?.copy_from_slice(&result);
+        entry.string_mut(result.len())?.copy_from_slice(&result);
     }
     reply.integer(result.len() as i64);
     Ok(())

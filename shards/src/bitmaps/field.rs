@@ -205,7 +205,8 @@ pub(super) fn bitfield(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -
     else {
         return read_all(db, key, &operations, reply);
     };
-    let string = db.string_mut(key, bytes)?;
+    let mut entry = db.change(key);
+    let string = entry.string_mut(bytes)?;
     reply.array(operations.len());
     for operation in &operations {
         match operation.apply(string) {

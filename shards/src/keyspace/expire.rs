@@ -43,10 +43,10 @@ fn expiry(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>, shown: impl F
 
 /// `PERSIST`: 1 if there was an expiry to take away.
 pub(super) fn persist(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) {
-    let key = args.at(1);
-    let had = db.change(key).is_some_and(|entry| entry.expire_at().is_some());
+    let mut entry = db.change(args.at(1));
+    let had = entry.expire_at().is_some();
     if had {
-        db.set_expire_at(key, None);
+        entry.set_expire_at(None);
     }
     reply.integer(had.into());
 }
@@ -79,15 +79,16 @@ impl Setter {
         db: &mut Db<'_>,
         reply: &mut Reply<'_>,
     ) -> Result<(), Error> {
-        let key = args.at(1);
         let condition = Condition::of(&args.from(3))?;
-        let at = self.unix_ms(args.at(2), db.now_ms())?;
-        let allowed = db.change(key).is_some_and(|entry| condition.allows(entry.expire_at(), at));
+        let now_ms = db.now_ms();
+        let at = self.unix_ms(args.at(2), now_ms)?;
+        let mut entry = db.change(args.at(1));
+        let allowed = entry.is_there() && condition.allows(entry.expire_at(), at);
         if allowed {
             match u64::try_from(at) {
-                Ok(at) if at > db.now_ms() => db.set_expire_at(key, Some(at)),
-                _ => db.remove(key),
-            };
+                Ok(at) if at > now_ms => entry.set_expire_at(Some(at)),
+                _ => drop(entry.take()),
+            }
         }
         reply.integer(allowed.into());
         Ok(())

@@ -4,33 +4,25 @@ use tidegate_protocols::memcached::{Answer, Found, Options, Status, deadline_ms}
 use tidegate_protocols::{Dialect, Error, Request};
 
 use super::{found, lifetime, tells_cas};
-use crate::db::{Db, EntryRef, Metadata};
+use crate::db::{Db, Look, Metadata};
+use crate::entry_mut::EntryMut;
 
 /// Finds an item and writes it, straight from the entry.
 #[inline]
 pub(super) fn get(request: &Request<'_>, db: &mut Db<'_>, answer: &mut Answer<'_, '_>) -> Result<(), Error> {
-    let key = request.args.at(1);
     let now_ms = db.now_ms();
-    let silent = request.item.has(Options::NO_UPDATE);
-    let entry = if silent { db.peek(key) } else { db.read(key) };
-    let Some(entry) = entry else {
+    let mut entry = db.open(request.args.at(1), look(request));
+    let Some(seen) = entry.entry() else {
         count(db, false);
         answer.miss();
         return Ok(());
     };
-    let metadata = entry.metadata();
-    let special = request.dialect == Dialect::MemcachedMeta && (metadata.stale || metadata.won);
-    if special {
-        let seen = found(&entry, &metadata, now_ms);
-        return meta_hit(request, db, answer, seen, metadata);
+    let metadata = seen.metadata();
+    let found = found(&seen, &metadata, now_ms);
+    if request.dialect == Dialect::MemcachedMeta && (metadata.stale || metadata.won) {
+        return meta_hit(request, db, answer, found, metadata);
     }
-    let mut found = found(&entry, &metadata, now_ms);
-    if metadata.cas != 0 || !tells_cas(request) {
-        answer.item(&Found { value: entry.text()?.bytes(), ..found });
-    } else {
-        found.cas = db.cas(key).unwrap_or(0);
-        write(db.peek(key), &found, answer)?;
-    }
+    tell(request, &mut entry, found, answer)?;
     count(db, true);
     Ok(())
 }
@@ -41,19 +33,17 @@ pub(super) fn get_and_touch(
     db: &mut Db<'_>,
     answer: &mut Answer<'_, '_>,
 ) -> Result<(), Error> {
-    let key = request.args.at(1);
     let now_ms = db.now_ms();
-    let seen = db.read(key).map(|entry| found(&entry, &entry.metadata(), now_ms));
-    count_touch(db, seen.is_some());
-    let Some(mut found) = seen else {
-        answer.miss();
-        return Ok(());
-    };
-    if tells_cas(request) {
-        found.cas = db.cas(key).unwrap_or(0);
+    let mut entry = db.open(request.args.at(1), Look::Read);
+    let seen = entry.entry().map(|entry| found(&entry, &entry.metadata(), now_ms));
+    match seen {
+        Some(found) => {
+            tell(request, &mut entry, found, answer)?;
+            entry.set_expire_at(deadline_ms(request.item.exptime, now_ms));
+        }
+        None => answer.miss(),
     }
-    write(db.peek(key), &found, answer)?;
-    db.set_expire_at(key, deadline_ms(request.item.exptime, now_ms));
+    count_touch(db, seen.is_some());
     Ok(())
 }
 
@@ -63,14 +53,12 @@ pub(super) fn meta_get(
     db: &mut Db<'_>,
     answer: &mut Answer<'_, '_>,
 ) -> Result<(), Error> {
-    let key = request.args.at(1);
     let now_ms = db.now_ms();
-    let silent = request.item.has(Options::NO_UPDATE);
-    let entry = if silent { db.peek(key) } else { db.read(key) };
-    if let Some(entry) = entry {
-        let metadata = entry.metadata();
-        let seen = found(&entry, &metadata, now_ms);
-        return meta_hit(request, db, answer, seen, metadata);
+    let mut entry = db.open(request.args.at(1), look(request));
+    if let Some(seen) = entry.entry() {
+        let metadata = seen.metadata();
+        let found = found(&seen, &metadata, now_ms);
+        return meta_hit(request, db, answer, found, metadata);
     }
     if !request.item.has(Options::VIVIFY) {
         if request.item.has(Options::EXPTIME) {
@@ -83,8 +71,8 @@ pub(super) fn meta_get(
     }
     let lifetime = lifetime(request, None, true, now_ms);
     let metadata = Metadata { expire_at: lifetime.expire_at, won: true, ..Metadata::default() };
-    let cas = db.store(key, b"", metadata);
-    db.set_fetched(key, !silent);
+    let cas = entry.store(b"", metadata);
+    entry.set_fetched(look(request) == Look::Read);
     db.memcached().total_items += 1;
     count(db, true);
     answer.item(&Found { cas, ttl_s: lifetime.ttl_s, won: true, ..Found::default() });
@@ -99,19 +87,16 @@ fn meta_hit(
     mut found: Found<'_>,
     metadata: Metadata,
 ) -> Result<(), Error> {
-    let key = request.args.at(1);
     let lifetime = lifetime(request, metadata.expire_at, false, db.now_ms());
     found.ttl_s = lifetime.ttl_s;
     found.won = !metadata.won && (lifetime.recache || metadata.stale);
-    if tells_cas(request) {
-        found.cas = db.cas(key).unwrap_or(0);
-    }
-    write(db.peek(key), &found, answer)?;
+    let mut entry = db.open(request.args.at(1), Look::Peek);
+    tell(request, &mut entry, found, answer)?;
     if found.won {
-        db.set_marks(key, metadata.stale, true);
+        entry.set_marks(metadata.stale, true);
     }
     if request.item.has(Options::EXPTIME) {
-        db.set_expire_at(key, lifetime.expire_at);
+        entry.set_expire_at(lifetime.expire_at);
         count_touch(db, true);
     } else {
         count(db, true);
@@ -125,17 +110,18 @@ pub(super) fn touch(
     db: &mut Db<'_>,
     answer: &mut Answer<'_, '_>,
 ) -> Result<(), Error> {
-    let key = request.args.at(1);
-    let flags = db.change(key).map(|entry| entry.metadata().flags);
-    count_touch(db, flags.is_some());
-    let Some(flags) = flags else {
-        answer.status(Status::NotFound, 0);
-        return Ok(());
-    };
-    let cas = if tells_cas(request) { db.cas(key).unwrap_or(0) } else { 0 };
     let deadline = deadline_ms(request.item.exptime, db.now_ms());
-    db.set_expire_at(key, deadline);
-    answer.touched(flags, cas);
+    let mut entry = db.change(request.args.at(1));
+    let flags = entry.entry().map(|entry| entry.metadata().flags);
+    match flags {
+        Some(flags) => {
+            let cas = if tells_cas(request) { entry.cas().unwrap_or(0) } else { 0 };
+            entry.set_expire_at(deadline);
+            answer.touched(flags, cas);
+        }
+        None => answer.status(Status::NotFound, 0),
+    }
+    count_touch(db, flags.is_some());
     Ok(())
 }
 
@@ -145,24 +131,39 @@ pub(super) fn debug(
     db: &mut Db<'_>,
     answer: &mut Answer<'_, '_>,
 ) -> Result<(), Error> {
-    let key = request.args.at(1);
     db.memcached().cmd_meta += 1;
     let now_ms = db.now_ms();
-    let Some(cas) = db.cas(key) else {
-        answer.debug_miss();
-        return Ok(());
-    };
-    if let Some(entry) = db.peek(key) {
-        let found = found(&entry, &entry.metadata(), now_ms);
-        answer.debug(&Found { cas, ..found }, entry.memory_bytes());
+    let mut entry = db.open(request.args.at(1), Look::Peek);
+    let cas = entry.cas().unwrap_or(0);
+    match entry.entry() {
+        Some(seen) => {
+            let found = found(&seen, &seen.metadata(), now_ms);
+            answer.debug(&Found { cas, ..found }, seen.memory_bytes());
+        }
+        None => answer.debug_miss(),
     }
     Ok(())
 }
 
-/// Writes the item at hand with what was found out about it before.
-fn write(entry: Option<EntryRef<'_>>, found: &Found<'_>, answer: &mut Answer<'_, '_>) -> Result<(), Error> {
-    let entry = entry.expect("the key was found under the same lock");
-    answer.item(&Found { value: entry.text()?.bytes(), ..*found });
+/// How an item is looked up to be told: without a trace if the client says so.
+fn look(request: &Request<'_>) -> Look {
+    if request.item.has(Options::NO_UPDATE) { Look::Peek } else { Look::Read }
+}
+
+/// Writes an item that is there, with what was found out about it. It is given a CAS value if that is told.
+#[inline]
+fn tell(
+    request: &Request<'_>,
+    entry: &mut EntryMut<'_>,
+    mut found: Found<'_>,
+    answer: &mut Answer<'_, '_>,
+) -> Result<(), Error> {
+    if found.cas == 0 && tells_cas(request) {
+        found.cas = entry.cas().unwrap_or(0);
+    }
+    if let Some(mut text) = entry.text()? {
+        answer.item(&Found { value: text.bytes(), ..found });
+    }
     Ok(())
 }
 

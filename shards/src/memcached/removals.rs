@@ -4,7 +4,8 @@ use tidegate_protocols::memcached::{Answer, Options, Status, deadline_ms};
 use tidegate_protocols::{Error, Request};
 
 use super::differs;
-use crate::db::{Db, Metadata};
+use crate::db::{Db, Look, Metadata};
+use crate::entry_mut::EntryMut;
 use crate::walk::Free;
 
 /// Deletes an item, or with meta `I` marks it as stale.
@@ -13,8 +14,9 @@ pub(super) fn delete(
     db: &mut Db<'_>,
     answer: &mut Answer<'_, '_>,
 ) -> Result<(), Error> {
-    let (key, item) = (request.args.at(1), request.item);
-    let Some(metadata) = db.peek(key).map(|entry| entry.metadata()) else {
+    let (item, now_ms) = (request.item, db.now_ms());
+    let mut entry = db.open(request.args.at(1), Look::Peek);
+    let Some(metadata) = entry.entry().map(|entry| entry.metadata()) else {
         db.memcached().delete_misses += 1;
         answer.status(Status::NotFound, 0);
         return Ok(());
@@ -25,9 +27,9 @@ pub(super) fn delete(
         return Ok(());
     }
     if item.has(Options::INVALIDATE) {
-        invalidate(request, db, metadata)?;
+        invalidate(request, &mut entry, metadata, now_ms)?;
     } else {
-        db.remove(key);
+        entry.remove();
         db.memcached().delete_hits += 1;
     }
     answer.status(Status::Deleted, 0);
@@ -35,15 +37,19 @@ pub(super) fn delete(
 }
 
 /// The item stays, marked as stale, with a new CAS value; the next client that reads it may recache it.
-fn invalidate(request: &Request<'_>, db: &mut Db<'_>, metadata: Metadata) -> Result<(), Error> {
-    let (key, item) = (request.args.at(1), request.item);
+fn invalidate(
+    request: &Request<'_>,
+    entry: &mut EntryMut<'_>,
+    metadata: Metadata,
+    now_ms: u64,
+) -> Result<(), Error> {
+    let item = request.item;
     let expire_at =
-        if item.has(Options::EXPTIME) { deadline_ms(item.exptime, db.now_ms()) } else { metadata.expire_at };
+        if item.has(Options::EXPTIME) { deadline_ms(item.exptime, now_ms) } else { metadata.expire_at };
     // Rare enough to copy the value.
-    let Some(value) = db.peek(key).map(|entry| entry.text().map(|mut text| text.bytes().to_vec())) else {
-        return Ok(());
-    };
-    db.store(key, &value?, Metadata { expire_at, cas: 0, stale: true, won: false, ..metadata });
+    if let Some(value) = entry.text()?.map(|mut text| text.bytes().to_vec()) {
+        entry.store(&value, Metadata { expire_at, cas: 0, stale: true, won: false, ..metadata });
+    }
     Ok(())
 }
 

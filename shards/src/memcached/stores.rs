@@ -7,23 +7,29 @@ use tidegate_protocols::{Dialect, Error, Request};
 
 use super::{differs, tells_cas};
 use crate::db::{Db, Expiry, Metadata};
+use crate::entry_mut::EntryMut;
 
 /// Stores the item whatever was there.
 #[inline]
 pub(super) fn set(request: &Request<'_>, db: &mut Db<'_>, answer: &mut Answer<'_, '_>) -> Result<(), Error> {
     db.memcached().cmd_set += 1;
-    put(request, db, answer);
+    let now_ms = db.now_ms();
+    let cas = store(request, &mut db.change(request.args.at(1)), now_ms);
+    stored(db, answer, cas);
     Ok(())
 }
 
 /// Stores the item if there is none.
 pub(super) fn add(request: &Request<'_>, db: &mut Db<'_>, answer: &mut Answer<'_, '_>) -> Result<(), Error> {
     db.memcached().cmd_set += 1;
+    let now_ms = db.now_ms();
     // An item that is there counts as used, as in memcached.
-    if db.change(request.args.at(1)).is_some() {
+    let mut entry = db.change(request.args.at(1));
+    if entry.is_there() {
         answer.status(Status::NotStored, 0);
     } else {
-        put(request, db, answer);
+        let cas = store(request, &mut entry, now_ms);
+        stored(db, answer, cas);
     }
     Ok(())
 }
@@ -35,8 +41,11 @@ pub(super) fn replace(
     answer: &mut Answer<'_, '_>,
 ) -> Result<(), Error> {
     db.memcached().cmd_set += 1;
-    if db.exists(request.args.at(1)) {
-        put(request, db, answer);
+    let now_ms = db.now_ms();
+    let mut entry = db.change(request.args.at(1));
+    if entry.is_there() {
+        let cas = store(request, &mut entry, now_ms);
+        stored(db, answer, cas);
     } else {
         answer.status(Status::NotStored, 0);
     }
@@ -49,22 +58,23 @@ pub(super) fn compare_and_set(
     db: &mut Db<'_>,
     answer: &mut Answer<'_, '_>,
 ) -> Result<(), Error> {
-    let (key, given) = (request.args.at(1), request.item.cas);
+    let (given, now_ms) = (request.item.cas, db.now_ms());
     db.memcached().cmd_set += 1;
-    let Some(old) = db.change(key).map(|entry| entry.metadata()) else {
+    let mut entry = db.change(request.args.at(1));
+    let Some(old) = entry.entry().map(|entry| entry.metadata()) else {
         db.memcached().cas_misses += 1;
         answer.status(Status::NotFound, 0);
         return Ok(());
     };
     if given != 0 && given == old.cas {
+        let cas = store(request, &mut entry, now_ms);
         db.memcached().cas_hits += 1;
-        put(request, db, answer);
+        stored(db, answer, cas);
     } else if given != 0 && given < old.cas && request.item.has(Options::INVALIDATE) {
-        db.memcached().cas_hits += 1;
         let metadata = Metadata { flags: request.item.flags, cas: 0, stale: true, ..old };
-        let cas = db.store(key, request.args.at(2), metadata);
-        db.memcached().total_items += 1;
-        answer.status(Status::Stored, cas);
+        let cas = entry.store(request.args.at(2), metadata);
+        db.memcached().cas_hits += 1;
+        stored(db, answer, cas);
     } else {
         db.memcached().cas_badval += 1;
         answer.status(Status::Exists, 0);
@@ -81,22 +91,23 @@ pub(super) fn extend(
 ) -> Result<(), Error> {
     let (key, added) = (request.args.at(1), request.args.at(2));
     db.memcached().cmd_set += 1;
-    let Some(entry) = db.change(key) else {
+    let limit = db.settings().number(Key::MemcachedItemSizeMax) as usize;
+    let mut entry = db.change(key);
+    let Some(seen) = entry.entry() else {
         answer.status(Status::NotStored, 0);
         return Ok(());
     };
-    let (old, metadata, fetched) = (entry.text()?.len(), entry.metadata(), entry.fetched());
+    let (old, metadata) = (seen.text()?.len(), seen.metadata());
     if request.item.cas != 0 && differs(request.item, &metadata) {
         answer.status(Status::Exists, 0);
         return Ok(());
     }
     let whole = old + added.len();
-    let limit = db.settings().number(Key::MemcachedItemSizeMax) as usize;
     if item_bytes(key.len(), metadata.flags, whole) > limit {
         answer.status(Status::NotStored, 0);
         return Ok(());
     }
-    let value = db.string_mut(key, whole)?;
+    let value = entry.string_mut(whole)?;
     if verb == Memcached::Append {
         value[old..].copy_from_slice(added);
     } else {
@@ -104,15 +115,12 @@ pub(super) fn extend(
         value[..added.len()].copy_from_slice(added);
     }
     if metadata.stale || metadata.won {
-        db.set_marks(key, false, false);
+        entry.set_marks(false, false);
     }
     // To memcached it is a new item.
-    if fetched {
-        db.set_fetched(key, false);
-    }
-    db.memcached().total_items += 1;
-    let cas = if tells_cas(request) { db.cas(key).unwrap_or(0) } else { 0 };
-    answer.status(Status::Stored, cas);
+    entry.set_fetched(false);
+    let cas = if tells_cas(request) { entry.cas().unwrap_or(0) } else { 0 };
+    stored(db, answer, cas);
     Ok(())
 }
 
@@ -143,17 +151,21 @@ fn counts(request: &Request<'_>) -> bool {
     [Memcached::Incr, Memcached::Decr].iter().any(|verb| verb.row().verb == request.row.verb)
 }
 
-/// Stores the item. It gets a CAS value only if the answer tells it.
+/// Stores the item. It gets a CAS value, which is returned, only if the answer tells it; otherwise 0.
 #[inline]
-fn put(request: &Request<'_>, db: &mut Db<'_>, answer: &mut Answer<'_, '_>) {
-    let (key, value, item) = (request.args.at(1), request.args.at(2), request.item);
-    let expire_at = deadline_ms(item.exptime, db.now_ms());
-    let cas = if item.flags == 0 && !tells_cas(request) {
-        db.set_string(key, value, expire_at.map_or(Expiry::Clear, Expiry::At));
-        0
-    } else {
-        db.store(key, value, Metadata { expire_at, flags: item.flags, ..Metadata::default() })
-    };
+fn store(request: &Request<'_>, entry: &mut EntryMut<'_>, now_ms: u64) -> u64 {
+    let (value, item) = (request.args.at(2), request.item);
+    let expire_at = deadline_ms(item.exptime, now_ms);
+    if item.flags == 0 && !tells_cas(request) {
+        entry.set_string(value, expire_at.map_or(Expiry::Clear, Expiry::At));
+        return 0;
+    }
+    entry.store(value, Metadata { expire_at, flags: item.flags, ..Metadata::default() })
+}
+
+/// Counts and answers that an item was stored.
+#[inline]
+fn stored(db: &mut Db<'_>, answer: &mut Answer<'_, '_>, cas: u64) {
     db.memcached().total_items += 1;
     answer.status(Status::Stored, cas);
 }

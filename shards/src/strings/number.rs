@@ -21,13 +21,14 @@ pub(super) fn decrby(db: &mut Db<'_>, [key, by]: [&[u8]; 2], reply: &mut Reply<'
 
 /// Adds `by` to the integer at `key` and replies with the sum.
 pub(super) fn add(db: &mut Db<'_>, [key]: [&[u8]; 1], by: i64, reply: &mut Reply<'_>) -> Result<(), Error> {
-    let value = match db.string_to_change(key)? {
+    let mut entry = db.change(key);
+    let value = match entry.text()? {
         None => 0,
         Some(Text::Int(value, _)) => value,
         Some(Text::Bytes(bytes)) => integer(bytes).ok_or(Error::NotInteger)?,
     };
     let sum = value.checked_add(by).ok_or(Error::Overflow)?;
-    db.set_integer(key, sum, Expiry::Keep);
+    entry.set_integer(sum, Expiry::Keep);
     reply.integer(sum);
     Ok(())
 }
@@ -38,7 +39,8 @@ pub(super) fn incrbyfloat(
     [key, by]: [&[u8]; 2],
     reply: &mut Reply<'_>,
 ) -> Result<(), Error> {
-    let value = match db.string_to_change(key)? {
+    let mut entry = db.change(key);
+    let value = match entry.text()? {
         None => Parsed::Finite(LongDouble::from(0)),
         Some(Text::Int(value, _)) => Parsed::Finite(LongDouble::from(value)),
         Some(Text::Bytes(bytes)) => LongDouble::parse(bytes).ok_or(Error::NotFloat)?,
@@ -51,7 +53,7 @@ pub(super) fn incrbyfloat(
     let sum = sum.ok_or(Error::Text("ERR increment would produce NaN or Infinity"))?;
     let mut text = Vec::new();
     sum.write(&mut text);
-    db.set_text(key, &text, Expiry::Keep);
+    entry.set_text(&text, Expiry::Keep);
     reply.bulk(&text);
     Ok(())
 }

@@ -8,14 +8,14 @@ use crate::db::{Db, Expiry};
 
 /// `APPEND`
 pub(super) fn append(db: &mut Db<'_>, [key, value]: [&[u8]; 2], reply: &mut Reply<'_>) -> Result<(), Error> {
-    let Some(text) = db.string_to_change(key)? else {
-        db.set_string(key, value, Expiry::Clear);
-        reply.integer(value.len() as i64);
-        return Ok(());
-    };
-    let old = text.len();
-    let len = length_after(db, old as u64, value)?;
-    db.string_mut(key, len)?[old..].copy_from_slice(value);
+    let limit = Limit::of(db);
+    let mut entry = db.change(key);
+    let old = entry.text()?.map(|text| text.len());
+    let len = limit.end(old.unwrap_or(0) as u64, value)?;
+    match old {
+        Some(old) => entry.string_mut(len)?[old..].copy_from_slice(value),
+        None => entry.set_string(value, Expiry::Clear),
+    }
     reply.integer(len as i64);
     Ok(())
 }
@@ -64,26 +64,34 @@ pub(super) fn setrange(
 ) -> Result<(), Error> {
     let offset = integer(offset).ok_or(Error::NotInteger)?;
     let offset = u64::try_from(offset).map_err(|_| Error::Text("ERR offset is out of range"))?;
-    let old = db.string_to_change(key)?.map_or(0, |text| text.len());
+    let limit = Limit::of(db);
+    let mut entry = db.change(key);
+    let old = entry.text()?.map_or(0, |text| text.len());
     if value.is_empty() {
         reply.integer(old as i64);
         return Ok(());
     }
-    let end = length_after(db, offset, value)?;
-    let string = db.string_mut(key, end)?;
+    let end = limit.end(offset, value)?;
+    let string = entry.string_mut(end)?;
     string[offset as usize..end].copy_from_slice(value);
     reply.integer(string.len() as i64);
     Ok(())
 }
 
-/// Bytes up to the end of `value` at `offset`.
-///
-/// # Errors
-/// [`Error::StringTooLong`] past the setting `proto-max-bulk-len`.
-fn length_after(db: &Db<'_>, offset: u64, value: &[u8]) -> Result<usize, Error> {
-    let len = offset + value.len() as u64;
-    if len > db.settings().number(Key::ProtoMaxBulkLen) as u64 {
-        return Err(Error::StringTooLong);
+/// The setting `proto-max-bulk-len`.
+struct Limit(u64);
+
+impl Limit {
+    fn of(db: &Db<'_>) -> Self {
+        Self(db.settings().number(Key::ProtoMaxBulkLen) as u64)
     }
-    Ok(len as usize)
+
+    /// Bytes up to the end of `value` at `offset`.
+    ///
+    /// # Errors
+    /// [`Error::StringTooLong`] past the limit.
+    fn end(&self, offset: u64, value: &[u8]) -> Result<usize, Error> {
+        let end = offset + value.len() as u64;
+        if end > self.0 { Err(Error::StringTooLong) } else { Ok(end as usize) }
+    }
 }

@@ -31,20 +31,20 @@ impl Model {
     fn set(&mut self, key: u32, value: &[u8]) {
         let bytes = key.to_be_bytes();
         let hash = KeyHasher::new().hash(&bytes);
-        let changed = self.table().into_changed(hash, &bytes, |entry, word| {
-            (Entry::new(Encoding::Raw, &entry.view().metadata(), &bytes, value), word)
-        });
-        assert_eq!(changed.is_some(), self.map.contains_key(&key));
-        if changed.is_none() {
-            let entry = Entry::new(Encoding::Raw, &Metadata::default(), &bytes, value);
-            self.table().insert(hash, entry, 0);
+        let mut seat = Seat::new(self.table(), hash, &bytes);
+        assert_eq!(seat.entry().is_some(), self.map.contains_key(&key));
+        if seat.entry().is_some() {
+            seat.replace(|entry| Entry::new(Encoding::Raw, &entry.view().metadata(), &bytes, value));
+        } else {
+            seat.insert(Entry::new(Encoding::Raw, &Metadata::default(), &bytes, value), 0);
         }
+        assert_eq!(seat.entry().map(EntryPtr::value), Some(value));
         self.map.insert(key, value.to_vec());
     }
 
     fn remove(&mut self, key: u32) {
         let bytes = key.to_be_bytes();
-        let removed = self.table().remove(KeyHasher::new().hash(&bytes), &bytes);
+        let removed = Seat::new(self.table(), KeyHasher::new().hash(&bytes), &bytes).take();
         let value = removed.map(|entry| entry.view().value().to_vec());
         assert_eq!(value, self.map.remove(&key));
     }

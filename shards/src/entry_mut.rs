@@ -1,0 +1,305 @@
+//! What a command sees of a key that it changes.
+
+use tidegate_protocols::Error;
+use tidegate_protocols::number::integer;
+
+use crate::db::Expiry;
+use crate::entry::{Encoding, Entry, EntryPtr, Metadata, VALUE_BYTES_MAX};
+use crate::partition::{DatabaseId, Partition, Place};
+use crate::table::Seat;
+use crate::view::{EntryRef, Text};
+use crate::word::{AccessClock, Word};
+
+/// Bytes of the longest string shown as `embstr`. Source: Redis `OBJ_ENCODING_EMBSTR_SIZE_LIMIT`.
+const EMBSTR_BYTES_MAX: usize = 44;
+/// Digits and sign of the longest 64-bit integer.
+const INTEGER_BYTES_MAX: usize = 20;
+
+/// One key, looked up once, with its value if it has one.
+pub struct EntryMut<'a> {
+    seat: Seat<'a>,
+    key: &'a [u8],
+    partition: &'a mut Partition,
+    database: DatabaseId,
+    place: Place,
+    clock: AccessClock,
+    /// What the table said of it when it was looked up.
+    word: Word,
+}
+
+impl<'a> EntryMut<'a> {
+    /// `key` where it sits in the table at `place` of `partition`.
+    #[inline]
+    pub(crate) fn new(
+        seat: Seat<'a>,
+        key: &'a [u8],
+        partition: &'a mut Partition,
+        (database, place): (DatabaseId, Place),
+        clock: AccessClock,
+    ) -> Self {
+        let word = seat.word().unwrap_or(Word(0));
+        Self { seat, key, partition, database, place, clock, word }
+    }
+
+    /// Removes it if it expired before `now_ms`; says whether it did.
+    #[inline]
+    pub(crate) fn expire(&mut self, now_ms: u64) -> bool {
+        let expired = self.word.expires() && self.expire_at().is_some_and(|at| now_ms > at);
+        expired && self.remove()
+    }
+
+    /// Records an access, which is a read or not.
+    #[inline]
+    pub(crate) fn touch(&mut self, read: bool, random: &mut fastrand::Rng) {
+        if let Some(word) = self.seat.word() {
+            let access = self.clock.accessed(word, random);
+            self.seat.set_word(word.with_access(access).with_fetched(read || word.fetched()));
+        }
+    }
+
+    /// Whether the key is there.
+    #[inline]
+    pub fn is_there(&self) -> bool {
+        self.seat.word().is_some()
+    }
+
+    /// A look at it, if it is there.
+    #[inline]
+    pub fn entry(&self) -> Option<EntryRef<'_>> {
+        self.seat.entry().map(|entry| EntryRef::new(entry, self.word, self.clock))
+    }
+
+    /// The string that is there.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] if it is something else.
+    #[inline]
+    pub fn text(&self) -> Result<Option<Text<'_>>, Error> {
+        self.entry().map(|entry| entry.text()).transpose()
+    }
+
+    /// When it expires, in Unix milliseconds, if it is there and does.
+    pub fn expire_at(&self) -> Option<u64> {
+        self.seat.entry().and_then(EntryPtr::expire_at)
+    }
+
+    /// Sets it to a string, whatever it held. Kept as an integer if it is one exactly as Redis writes it. A new
+    /// item for Memcached (flags 0, no CAS value yet) unless `expiry` is [`Expiry::Keep`].
+    #[inline]
+    pub fn set_string(&mut self, value: &[u8], expiry: Expiry) {
+        match encoded(value) {
+            (Encoding::Int, number) => self.set(Encoding::Int, &number, expiry),
+            (encoding, _) => self.set(encoding, value, expiry),
+        }
+    }
+
+    /// Sets it to an integer, as [`EntryMut::set_string`] does to a string.
+    pub fn set_integer(&mut self, value: i64, expiry: Expiry) {
+        self.set(Encoding::Int, &value.to_ne_bytes(), expiry);
+    }
+
+    /// Sets it to a string that is kept as bytes even if it is an integer (`INCRBYFLOAT`); otherwise as
+    /// [`EntryMut::set_string`].
+    pub fn set_text(&mut self, value: &[u8], expiry: Expiry) {
+        self.set(text_encoding(value.len()), value, expiry);
+    }
+
+    #[inline]
+    fn set(&mut self, encoding: Encoding, value: &[u8], expiry: Expiry) {
+        let metadata = match expiry {
+            Expiry::Clear => Metadata::default(),
+            Expiry::At(at) => Metadata { expire_at: Some(at), ..Metadata::default() },
+            Expiry::Keep => self.kept(),
+        };
+        self.put(encoding, value, &metadata);
+    }
+
+    /// Stores an item as Memcached does: value, flags, expiry and CAS value, the next one if that is 0.
+    /// Returns the CAS value.
+    pub fn store(&mut self, value: &[u8], mut metadata: Metadata) -> u64 {
+        if metadata.cas == 0 {
+            metadata.cas = self.partition.next_cas();
+        }
+        match encoded(value) {
+            (Encoding::Int, number) => self.put(Encoding::Int, &number, &metadata),
+            (encoding, _) => self.put(encoding, value, &metadata),
+        }
+        metadata.cas
+    }
+
+    /// Stores an item whatever is there, in place if it has the same shape.
+    #[inline]
+    fn put(&mut self, encoding: Encoding, value: &[u8], metadata: &Metadata) {
+        let key = self.key;
+        let Some(word) = self.seat.word() else {
+            return self.insert(Entry::new(encoding, metadata, key, value));
+        };
+        self.seat.set_word(word.with_access(self.clock.stored(word)).with_fetched(false));
+        self.replace(|mut entry| {
+            if entry.overwrite(encoding, metadata, value) {
+                return entry;
+            }
+            Entry::new(encoding, metadata, key, value)
+        });
+    }
+
+    /// The metadata that a change of the same item leaves it.
+    fn kept(&mut self) -> Metadata {
+        let mut metadata = self.seat.entry().map(EntryPtr::metadata).unwrap_or_default();
+        if metadata.cas != 0 {
+            metadata.cas = self.partition.next_cas();
+        }
+        metadata
+    }
+
+    /// The string to be changed in place, at least `len` bytes long: created or grown with zeros if need be.
+    /// Its encoding is raw from now on; expiry and Memcached flags stay, a CAS value becomes the next one.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] if it is no string; [`Error::StringTooLong`] past the longest that can be kept.
+    pub fn string_mut(&mut self, len: usize) -> Result<&mut [u8], Error> {
+        if len > VALUE_BYTES_MAX {
+            return Err(Error::StringTooLong);
+        }
+        if self.text()?.is_some() {
+            let metadata = self.kept();
+            self.replace(|entry| raw(entry, &metadata, len));
+        } else {
+            self.insert(Entry::zeroed(Encoding::Raw, &Metadata::default(), self.key, len));
+        }
+        Ok(self.seat.value_mut().expect("it was there or was put there above"))
+    }
+
+    /// Sets or takes away its expiry, if it is there.
+    pub fn set_expire_at(&mut self, at: Option<u64>) {
+        self.set_metadata(|metadata| metadata.expire_at = at);
+    }
+
+    /// Marks an item that is there for Memcached clients.
+    pub fn set_marks(&mut self, stale: bool, won: bool) {
+        self.set_metadata(|metadata| (metadata.stale, metadata.won) = (stale, won));
+    }
+
+    /// Says whether it counts as read since it was stored, as memcached's `h` flag tells.
+    pub fn set_fetched(&mut self, fetched: bool) {
+        if let Some(word) = self.seat.word() {
+            self.seat.set_word(word.with_fetched(fetched));
+        }
+    }
+
+    /// The CAS value of the item that is there; it is given one if it has none. Leaves no other trace.
+    pub fn cas(&mut self) -> Option<u64> {
+        let mut cas = self.seat.entry()?.metadata().cas;
+        if cas == 0 {
+            cas = self.partition.next_cas();
+            self.set_metadata(|metadata| metadata.cas = cas);
+        }
+        Some(cas)
+    }
+
+    fn set_metadata(&mut self, change: impl FnOnce(&mut Metadata)) {
+        self.replace(|entry| {
+            let mut metadata = entry.view().metadata();
+            change(&mut metadata);
+            entry.with_metadata(&metadata)
+        });
+    }
+
+    /// Removes it. Says whether it was there.
+    pub fn remove(&mut self) -> bool {
+        self.take().is_some()
+    }
+
+    /// Takes it out.
+    pub(crate) fn take(&mut self) -> Option<Entry> {
+        let entry = self.seat.take()?;
+        self.partition.count_key(self.database, self.place, -1, entry.view().expire_at().is_some());
+        Some(entry)
+    }
+
+    /// Puts in an entry of this key where none is.
+    pub(crate) fn insert(&mut self, entry: Entry) {
+        self.partition.count_key(self.database, self.place, 1, entry.view().expire_at().is_some());
+        self.seat.insert(entry, self.clock.fresh());
+    }
+
+    #[inline]
+    fn replace(&mut self, change: impl FnOnce(Entry) -> Entry) {
+        let expires = |seat: &Seat<'_>| u64::from(seat.word().is_some_and(Word::expires));
+        let before = expires(&self.seat);
+        self.seat.replace(change);
+        let tally = self.partition.tally_mut(self.database);
+        tally.expires = tally.expires + expires(&self.seat) - before;
+    }
+}
+
+/// An entry with its value raw, at least `len` bytes long, and other metadata.
+fn raw(entry: Entry, metadata: &Metadata, len: usize) -> Entry {
+    let view = entry.view();
+    if let Some(number) = view.int() {
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(number).as_bytes();
+        return Entry::new(Encoding::Raw, metadata, view.key(), digits).grown(len.max(digits.len()));
+    }
+    let len = len.max(view.value().len());
+    entry.with_metadata(metadata).grown(len)
+}
+
+/// How Redis would keep this string; an integer comes with the bytes it is kept in.
+#[inline]
+fn encoded(value: &[u8]) -> (Encoding, [u8; 8]) {
+    if value.len() <= INTEGER_BYTES_MAX
+        && let Some(number) = integer(value)
+    {
+        return (Encoding::Int, number.to_ne_bytes());
+    }
+    (text_encoding(value.len()), [0; 8])
+}
+
+fn text_encoding(len: usize) -> Encoding {
+    if len <= EMBSTR_BYTES_MAX { Encoding::Embstr } else { Encoding::Raw }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_protocols::data::Data as _;
+    use tidegate_protocols::settings::Key;
+
+    use crate::testing::Client;
+
+    #[test]
+    fn a_change_is_one_access() {
+        let mut client = Client::new();
+        client.settings.set(Key::MaxMemoryPolicy, "allkeys-lfu").unwrap();
+        client.settings.set(Key::LfuLogFactor, "0").unwrap();
+        client.run("SET k 1");
+        let changes =
+            ["INCR k", "INCRBYFLOAT k 1", "APPEND k 1", "SETRANGE k 0 1", "SETBIT k 1 1", "EXPIRE k 100"];
+        for (accesses, change) in (1..).zip(changes) {
+            client.run(change);
+            assert_eq!(client.run("OBJECT FREQ k"), format!(":{}\\r\\n", 5 + accesses), "{change}");
+        }
+    }
+
+    #[test]
+    fn expiries_are_counted_through_every_change() {
+        let mut client = Client::new();
+        for (change, expires) in [
+            ("SETEX k 100 1", 1),
+            ("INCR k", 1),
+            ("APPEND k 1", 1),
+            ("PERSIST k", 0),
+            ("EXPIRE k 100", 1),
+            ("GETEX k PERSIST", 0),
+            ("SET k v EX 100 XX", 1),
+            ("SETRANGE k 100 v", 1),
+            ("RENAME k l", 1),
+            ("GETSET l v", 0),
+            ("EXPIRE l 100", 1),
+            ("GETDEL l", 0),
+        ] {
+            client.run(change);
+            assert_eq!(client.store.figures().databases[0].expires, expires, "{change}");
+        }
+    }
+}
