@@ -85,15 +85,7 @@ fn admit(intake: &Rc<Intake>, id: u64, stream: StdStream, family: Family) {
 fn try_admit(intake: &Rc<Intake>, id: u64, stream: StdStream, family: Family) -> std::io::Result<()> {
     let shared = &intake.shared;
     let addresses = [stream.peer_addr()?, stream.local_addr()?];
-    let keepalive_s = shared.settings.number(Key::TcpKeepalive) as u64;
-    if keepalive_s > 0 {
-        // Source: Redis `anetKeepAlive`: three probes, a third of the time apart.
-        let keepalive = TcpKeepalive::new()
-            .with_time(Duration::from_secs(keepalive_s))
-            .with_interval(Duration::from_secs((keepalive_s / 3).max(1)))
-            .with_retries(3);
-        SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
-    }
+    probe(&stream, shared.settings.number(Key::TcpKeepalive) as u64)?;
     stream.set_nodelay(true)?;
     let descriptor = std::os::fd::AsRawFd::as_raw_fd(&stream) as usize;
     let (reader, writer) = TcpStream::from_std(stream)?.into_split();
@@ -104,6 +96,19 @@ fn try_admit(intake: &Rc<Intake>, id: u64, stream: StdStream, family: Family) ->
     intake.add(&connection);
     spawn_local(serve(connection, reader));
     Ok(())
+}
+
+/// Has the system ask after a client that has said nothing for so many seconds; 0 is never. Source: Redis
+/// `anetKeepAlive`: three probes, a third of the time apart.
+fn probe(stream: &StdStream, keepalive_s: u64) -> std::io::Result<()> {
+    if keepalive_s == 0 {
+        return Ok(());
+    }
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(keepalive_s))
+        .with_interval(Duration::from_secs((keepalive_s / 3).max(1)))
+        .with_retries(3);
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
 /// Background work and idle clients, `hz` times a second.
@@ -131,4 +136,26 @@ async fn drain(intake: &Intake, limit: Duration) {
     }
     while intake.alive() > 0 && timeout_at(deadline, intake.gone.woken()).await.is_ok() {}
     intake.shared.cut_off.fetch_add(intake.alive(), Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_is_told_to_ask_after_silent_clients_as_redis_tells_it() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        for (seconds, expected) in [(0, None), (1, Some([1, 1, 3])), (300, Some([300, 100, 3]))] {
+            let _client = StdStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (stream, _) = listener.accept().unwrap();
+            probe(&stream, seconds).unwrap();
+            let socket = SockRef::from(&stream);
+            let told = socket.keepalive().unwrap().then(|| {
+                let times = [socket.tcp_keepalive_time().unwrap(), socket.tcp_keepalive_interval().unwrap()];
+                let [time, interval] = times.map(|time| time.as_secs());
+                [time, interval, u64::from(socket.tcp_keepalive_retries().unwrap())]
+            });
+            assert_eq!(told, expected, "tcp-keepalive {seconds}");
+        }
+    }
 }
