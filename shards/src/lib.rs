@@ -28,6 +28,7 @@ mod sweep;
 mod table;
 #[cfg(test)]
 mod testing;
+mod unit;
 mod view;
 mod walk;
 mod word;

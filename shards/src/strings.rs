@@ -13,9 +13,10 @@ use tidegate_protocols::{Args, Error, Reply, Request};
 
 use crate::db::{Db, Expiry, Look};
 use crate::entry_mut::EntryMut;
+use crate::unit::Unit;
 pub(crate) use range::indexes;
 
-use options::{Condition, Deadline, GetOptions, SetOptions, Unit};
+use options::{Condition, Deadline, GetOptions, SetOptions};
 
 /// Answers a command of this family.
 #[inline]

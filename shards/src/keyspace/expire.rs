@@ -1,26 +1,9 @@
 //! Times to live: asking for them, setting them and taking them away.
 
-use tidegate_protocols::number::integer;
 use tidegate_protocols::{Args, Error, Reply};
 
 use crate::db::Db;
-
-/// The unit a command counts time in.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unit {
-    Seconds,
-    Milliseconds,
-}
-
-impl Unit {
-    /// Milliseconds in this unit, rounded to the nearest.
-    fn of(self, ms: u64) -> i64 {
-        (match self {
-            Self::Seconds => ms.saturating_add(500) / 1000,
-            Self::Milliseconds => ms,
-        }) as i64
-    }
-}
+use crate::unit::Unit;
 
 /// `TTL`, `PTTL`: the time left; -1 without expiry, -2 without key.
 pub(super) fn left(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>, unit: Unit) {
@@ -51,24 +34,18 @@ pub(super) fn persist(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) {
     reply.integer(had.into());
 }
 
-/// Where a command counts time from.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Base {
-    Now,
-    Unix,
-}
-
 /// One of the commands that set an expiry.
 pub(super) struct Setter {
     name: &'static str,
     unit: Unit,
-    base: Base,
+    /// Whether the time is counted from now on, or is a Unix time.
+    from_now: bool,
 }
 
-pub(super) const EXPIRE: Setter = Setter { name: "expire", unit: Unit::Seconds, base: Base::Now };
-pub(super) const PEXPIRE: Setter = Setter { name: "pexpire", unit: Unit::Milliseconds, base: Base::Now };
-pub(super) const EXPIREAT: Setter = Setter { name: "expireat", unit: Unit::Seconds, base: Base::Unix };
-pub(super) const PEXPIREAT: Setter = Setter { name: "pexpireat", unit: Unit::Milliseconds, base: Base::Unix };
+pub(super) const EXPIRE: Setter = Setter { name: "expire", unit: Unit::Seconds, from_now: true };
+pub(super) const PEXPIRE: Setter = Setter { name: "pexpire", unit: Unit::Milliseconds, from_now: true };
+pub(super) const EXPIREAT: Setter = Setter { name: "expireat", unit: Unit::Seconds, from_now: false };
+pub(super) const PEXPIREAT: Setter = Setter { name: "pexpireat", unit: Unit::Milliseconds, from_now: false };
 
 impl Setter {
     /// `EXPIRE key time [NX | XX | GT | LT]` and its like: 1 if the expiry was set, 0 if there is no key or
@@ -81,7 +58,8 @@ impl Setter {
     ) -> Result<(), Error> {
         let condition = Condition::of(&args.from(3))?;
         let now_ms = db.now_ms();
-        let at = self.unix_ms(args.at(2), now_ms)?;
+        let base_ms = if self.from_now { now_ms } else { 0 };
+        let at = self.unit.unix_ms(args.at(2), base_ms, self.name)?;
         let mut entry = db.change(args.at(1));
         let allowed = entry.is_there() && condition.allows(entry.expire_at(), at);
         if allowed {
@@ -92,17 +70,6 @@ impl Setter {
         }
         reply.integer(allowed.into());
         Ok(())
-    }
-
-    /// The Unix time in milliseconds that `text` says, which may be before 1970.
-    fn unix_ms(&self, text: &[u8], now_ms: u64) -> Result<i64, Error> {
-        let time = integer(text).ok_or(Error::NotInteger)?;
-        let ms = match self.unit {
-            Unit::Seconds => time.checked_mul(1000),
-            Unit::Milliseconds => Some(time),
-        };
-        let base = if self.base == Base::Now { now_ms as i64 } else { 0 };
-        ms.and_then(|ms| ms.checked_add(base)).ok_or(Error::ExpireTime(self.name))
     }
 }
 

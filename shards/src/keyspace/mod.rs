@@ -13,6 +13,7 @@ use tidegate_protocols::table::keyspace::Keyspace;
 use tidegate_protocols::{Args, Error, Reply, Request};
 
 use crate::db::Db;
+use crate::unit::Unit;
 use crate::walk::Free;
 
 /// Answers a command of this family.
@@ -29,10 +30,10 @@ pub(crate) fn execute(
         Exists => count(args, reply, |key| db.glance(key).is_some()),
         Touch => count(args, reply, |key| db.read(key).is_some()),
         Type => reply.simple(db.glance(args.at(1)).map_or("none", |entry| entry.kind().name())),
-        Ttl => expire::left(args, db, reply, expire::Unit::Seconds),
-        Pttl => expire::left(args, db, reply, expire::Unit::Milliseconds),
-        Expiretime => expire::time(args, db, reply, expire::Unit::Seconds),
-        Pexpiretime => expire::time(args, db, reply, expire::Unit::Milliseconds),
+        Ttl => expire::left(args, db, reply, Unit::Seconds),
+        Pttl => expire::left(args, db, reply, Unit::Milliseconds),
+        Expiretime => expire::time(args, db, reply, Unit::Seconds),
+        Pexpiretime => expire::time(args, db, reply, Unit::Milliseconds),
         Expire => expire::EXPIRE.answer(args, db, reply)?,
         Pexpire => expire::PEXPIRE.answer(args, db, reply)?,
         Expireat => expire::EXPIREAT.answer(args, db, reply)?,

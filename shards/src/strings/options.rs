@@ -1,16 +1,9 @@
 //! What follows the value of `SET` and the key of `GETEX`: conditions and times to live.
 
-use tidegate_protocols::number::integer;
 use tidegate_protocols::{Args, Error};
 
 use crate::db::Expiry;
-
-/// The unit of a time in a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unit {
-    Seconds,
-    Milliseconds,
-}
+use crate::unit::Unit;
 
 /// When a key is to expire, as the client wrote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,20 +42,12 @@ impl<'a> Deadline<'a> {
     /// [`Error::NotInteger`], or [`Error::ExpireTime`] in the name of `command` if the time is not positive
     /// or its milliseconds do not fit 63 bits.
     pub(super) fn at_ms(self, now_ms: u64, command: &'static str) -> Result<u64, Error> {
-        let (unit, time, from_ms) = match self {
-            Self::After(unit, time) => (unit, time, now_ms as i64),
+        let (unit, time, base_ms) = match self {
+            Self::After(unit, time) => (unit, time, now_ms),
             Self::At(unit, time) => (unit, time, 0),
         };
-        let time = integer(time).ok_or(Error::NotInteger)?;
-        let milliseconds = match unit {
-            Unit::Seconds => time.checked_mul(1000),
-            Unit::Milliseconds => Some(time),
-        };
-        milliseconds
-            .filter(|&milliseconds| milliseconds > 0)
-            .and_then(|milliseconds| milliseconds.checked_add(from_ms))
-            .map(i64::unsigned_abs)
-            .ok_or(Error::ExpireTime(command))
+        let at = unit.unix_ms(time, base_ms, command)?;
+        u64::try_from(at).ok().filter(|&at| at > base_ms).ok_or(Error::ExpireTime(command))
     }
 }
 
