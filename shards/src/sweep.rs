@@ -8,6 +8,8 @@
 use std::time::Instant;
 
 use tidegate_protocols::limits::DATABASES;
+use tidegate_protocols::settings::Key;
+use tidegate_protocols::slot::SLOTS;
 
 use crate::held::{Held, Locked};
 use crate::partition::{DatabaseId, Place};
@@ -17,6 +19,9 @@ use crate::worker::Local;
 /// Segments looked at under one lock, and entries removed: tens of microseconds.
 const SEGMENTS_MAX: usize = 64;
 const REMOVED_MAX: u64 = 128;
+/// Seconds in which every place is tended to once: less than a quarter of the shorter cycle of access times, so
+/// that their ages are clamped in time although some places are found locked.
+const ROUND_S: u64 = 7200;
 
 /// Where the sweep of one worker has come to.
 pub(crate) struct Sweep {
@@ -46,9 +51,9 @@ impl Sweep {
     }
 
     /// Removes what has expired until `end`, or until all of this worker's share was looked at once; then
-    /// tends to the access times of one place.
+    /// tends to the access times of some places.
     pub(crate) fn run(&mut self, held: &mut Held, local: &mut Local, end: Instant) {
-        let share = (self.partitions - self.first).div_ceil(self.step) * DATABASES;
+        let share = self.share() * DATABASES;
         let mut databases = 0;
         while databases <= share {
             self.expire_some(held, local);
@@ -58,8 +63,21 @@ impl Sweep {
                 break;
             }
         }
-        self.tend_some(held, local);
-        held.release();
+        for _ in 0..self.tending_steps(local.shared.settings.number(Key::Hz) as u64) {
+            self.tend_some(held, local);
+            held.release();
+        }
+    }
+
+    /// Partitions of this worker.
+    fn share(&self) -> usize {
+        (self.partitions - self.first).div_ceil(self.step)
+    }
+
+    /// How often a run tends to some segments, so that at `hz` runs a second a round takes [`ROUND_S`].
+    fn tending_steps(&self, hz: u64) -> u64 {
+        let places = self.share() * DATABASES * (usize::from(SLOTS) / self.partitions);
+        (places as u64).div_ceil(ROUND_S * hz.max(1))
     }
 
     /// Looks at some segments from where the sweep has come to.
@@ -93,15 +111,14 @@ impl Sweep {
         self.expiry = if place < places { here } else { self.next_database(here) };
     }
 
-    /// Tends to some segments of the next place that has any: every place's turn comes within the quarter of
-    /// the clock's cycle that [`LRU_AGE_MAX_S`](crate::word::LRU_AGE_MAX_S) leaves.
+    /// Tends to some segments of the next place that has any, unless its partition is locked.
     fn tend_some(&mut self, held: &mut Held, local: &mut Local) {
         let mut at = self.access;
         let database = DatabaseId(at.database);
-        self.access = self.next_database(at);
         if held.lock_if_free(at.partition).is_err() {
             return;
         }
+        self.access = self.next_database(at);
         let mut locked = held.locked(at.partition);
         let keyspace = locked.keyspace();
         let Some(roots) = keyspace.roots(database) else { return };
@@ -165,6 +182,7 @@ mod tests {
     use std::time::Duration;
 
     use tidegate_protocols::data::{Data as _, Worker as _};
+    use tidegate_protocols::settings::Key;
 
     use crate::testing::Client;
 
@@ -207,6 +225,31 @@ mod tests {
             assert!(rounds < 10_000, "{} left", client.store.figures().databases[0].keys);
         }
         assert!(rounds > 10);
+    }
+
+    #[test]
+    fn every_place_is_tended_to_in_one_round_at_the_lowest_hz() {
+        let mut client = Client::new();
+        client.settings.set(Key::MaxMemoryPolicy, "allkeys-lfu").unwrap();
+        client.settings.set(Key::Hz, "1").unwrap();
+        let mut other = client.store.worker(1, 2);
+        for database in 0..16 {
+            client.context.database = database;
+            for n in 0..1500 {
+                client.run(&format!("SET key:{n} v"));
+            }
+        }
+        let start = client.now_ms;
+        client.now_ms = start + 300 * 60_000;
+        for _ in 0..super::ROUND_S {
+            client.worker.maintain(client.now_ms, Duration::ZERO);
+            other.maintain(client.now_ms, Duration::ZERO);
+        }
+        // The minute of the last access would seem to be this one again.
+        client.now_ms = start + 512 * 60_000;
+        for n in 0..1500 {
+            assert_eq!(client.run(&format!("OBJECT FREQ key:{n}")), ":0\\r\\n", "key:{n}");
+        }
     }
 
     #[test]
