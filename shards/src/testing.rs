@@ -25,9 +25,14 @@ pub(crate) struct Client {
 impl Client {
     /// A client of a new store of several partitions, at a fixed time.
     pub(crate) fn new() -> Self {
+        Self::with_workers(2)
+    }
+
+    /// A client of the first of some workers.
+    pub(crate) fn with_workers(count: usize) -> Self {
         let settings = Arc::new(Settings::default());
-        let store = Store::new(Arc::clone(&settings), 2);
-        let worker = store.worker(0, 2);
+        let store = Store::new(Arc::clone(&settings), count);
+        let worker = store.worker(0, count);
         let (context, dialect) = (Context::default(), Dialect::Resp2);
         Self { settings, store, worker, context, dialect, now_ms: 1_700_000_000_000 }
     }

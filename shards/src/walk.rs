@@ -1,8 +1,8 @@
 //! What a command does with a whole database: partition by partition, each locked on its own.
 //!
-//! Keys are visited in the order of places and hashes. A cursor is the place and the leading hash bits of
-//! what comes next, so it means the same whatever has grown or shrunk in between, and a key that is there
-//! all the time is visited exactly once.
+//! Keys are visited in the order of slots and hashes. A cursor is the slot and the leading hash bits of what
+//! comes next, so it means the same whatever has grown or shrunk in between and however many partitions there
+//! are, and a key that is there all the time is visited exactly once.
 
 use std::ops::ControlFlow;
 
@@ -10,7 +10,7 @@ use tidegate_protocols::slot::SLOTS;
 
 use crate::db::Db;
 use crate::held::Held;
-use crate::partition::{DatabaseId, Partition, Place};
+use crate::partition::{DatabaseId, Partition};
 use crate::sample;
 use crate::segment::WAYS;
 use crate::table::{Found, PREFIX_BITS};
@@ -28,16 +28,16 @@ impl Db<'_> {
     pub fn scan(&mut self, cursor: u64, count: usize, mut each: impl FnMut(&EntryRef<'_>)) -> u64 {
         let (now_ms, clock) = (self.local.now_ms, self.local.clock);
         let database = self.held.keyspace().database(self.context().database);
-        let (mut place, mut prefix) = (cursor >> PREFIX_BITS, cursor & ((1 << PREFIX_BITS) - 1));
+        let (mut slot, mut prefix) = (cursor >> PREFIX_BITS, cursor & ((1 << PREFIX_BITS) - 1));
         let mut visited = 0;
-        while place < u64::from(SLOTS) {
+        while slot < u64::from(SLOTS) {
             if visited >= count {
-                return place << PREFIX_BITS | prefix;
+                return slot << PREFIX_BITS | prefix;
             }
-            let at = Place(place as u16);
-            let partition = self.held.keyspace().partition_at(at);
-            self.held.lock_patiently(partition);
-            let next = self.held.locked(partition).into_table(database, at).and_then(|table| {
+            let at = slot as u16;
+            self.held.lock_patiently(self.held.keyspace().partition_of(at));
+            let place = self.held.keyspace().place_of(at);
+            let next = self.held.at(at).into_table(database, place).and_then(|table| {
                 table.scan(prefix, |found| {
                     visited += 1;
                     if !has_expired(&found, now_ms) {
@@ -45,7 +45,7 @@ impl Db<'_> {
                     }
                 })
             });
-            (place, prefix) = next.map_or((place + 1, 0), |next| (place, next));
+            (slot, prefix) = next.map_or((slot + 1, 0), |next| (slot, next));
         }
         0
     }

@@ -107,6 +107,25 @@ mod tests {
     }
 
     #[test]
+    fn cursors_and_their_order_do_not_depend_on_the_number_of_workers() {
+        let [mut alone, mut many] = [1, 8].map(Client::with_workers);
+        for number in 0..200 {
+            for client in [&mut alone, &mut many] {
+                client.run(&format!("SET key:{number} v"));
+            }
+        }
+        let mut cursor = "0".to_owned();
+        loop {
+            let reply = alone.run(&format!("SCAN {cursor} COUNT 7"));
+            assert_eq!(many.run(&format!("SCAN {cursor} COUNT 7")), reply);
+            cursor = reply.split("\\r\\n").nth(2).expect("a cursor").to_owned();
+            if cursor == "0" {
+                break;
+            }
+        }
+    }
+
+    #[test]
     fn steps_together_visit_every_key() {
         let mut client = Client::new();
         for number in 0..100 {
