@@ -99,3 +99,28 @@ impl Unit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tidegate_protocols::settings::Key;
+
+    use crate::testing::Client;
+
+    #[test]
+    fn strings_grow_as_far_as_the_setting_says_and_no_further() {
+        let mut client = Client::new();
+        let too_long = "-ERR string exceeds maximum allowed size (proto-max-bulk-len)\\r\\n";
+        let out_of_range = "-ERR bit offset is not an integer or out of range\\r\\n";
+        for mib in [1, 513] {
+            client.settings.set(Key::ProtoMaxBulkLen, &format!("{mib}mb")).unwrap();
+            let bytes: u64 = mib << 20;
+            assert_eq!(client.run(&format!("SETBIT k {} 0", bytes * 8)), out_of_range);
+            assert_eq!(client.run(&format!("BITFIELD k SET u8 {} 0", bytes * 8)), out_of_range);
+            assert_eq!(client.run(&format!("SETRANGE k {bytes} v")), too_long);
+            assert_eq!(client.run(&format!("SETBIT k {} 0", bytes * 8 - 1)), ":0\\r\\n");
+            assert_eq!(client.run("STRLEN k"), format!(":{bytes}\\r\\n"));
+            assert_eq!(client.run("APPEND k v"), too_long);
+            client.run("DEL k");
+        }
+    }
+}

@@ -10,7 +10,7 @@
 //! so lies in a class of 56.
 #![allow(unsafe_code)]
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error, realloc};
 use std::ptr::NonNull;
 
 /// The type of a value, as `TYPE` names it.
@@ -169,7 +169,7 @@ impl Entry {
     pub(crate) fn new(encoding: Encoding, metadata: &Metadata, key: &[u8], value: &[u8]) -> Self {
         // SAFETY: the `value.len()` bytes at the value's place are written before anyone reads them.
         unsafe {
-            let (entry, at) = Self::with_room(encoding, metadata, key, value.len());
+            let (entry, at) = Self::with_room(alloc, encoding, metadata, key, value.len());
             value.as_ptr().copy_to_nonoverlapping(at.as_ptr(), value.len());
             entry
         }
@@ -177,19 +177,18 @@ impl Entry {
 
     /// An entry with this key and a value of `value_len` zero bytes.
     pub(crate) fn zeroed(encoding: Encoding, metadata: &Metadata, key: &[u8], value_len: usize) -> Self {
-        // SAFETY: as in `new`.
-        unsafe {
-            let (entry, at) = Self::with_room(encoding, metadata, key, value_len);
-            at.write_bytes(0, value_len);
-            entry
-        }
+        // SAFETY: the value's bytes are zero.
+        unsafe { Self::with_room(alloc_zeroed, encoding, metadata, key, value_len).0 }
     }
 
     /// An entry with room for a value, and the place of that value.
     ///
     /// # Safety
-    /// The caller initialises the `value_len` bytes of the value before the entry is used.
+    /// `alloc` is the allocator's; it or the caller initialises the `value_len` bytes of the value before the entry
+    /// is used.
+    #[inline]
     unsafe fn with_room(
+        alloc: unsafe fn(Layout) -> *mut u8,
         encoding: Encoding,
         metadata: &Metadata,
         key: &[u8],
