@@ -38,6 +38,7 @@ fn redis_asks(lines: &BTreeSet<String>, name: &str) -> bool {
 fn memcached_asks(lines: &BTreeSet<String>, name: &str) -> bool {
     let wanted = match name {
         "too-large" => return lines.iter().any(|line| line.contains("object too large for cache")),
+        "cachedump" => return lines.iter().any(|line| line.starts_with("stats cachedump ")),
         "answer" => return lines.contains("error"),
         // memcached and Tidegate are told their passwords in different ways: a test of its own.
         "authenticate" => return workspace().join("compat-tests/tests/memcached_authentication.rs").exists(),

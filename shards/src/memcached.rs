@@ -9,6 +9,7 @@
 #![expect(clippy::unnecessary_wraps, reason = "all commands have one shape, those that cannot fail too")]
 
 mod counters;
+mod dump;
 mod reads;
 mod removals;
 mod stores;
@@ -46,6 +47,7 @@ pub(crate) fn execute(
         Memcached::Incr | Memcached::Decr => counters::count(verb, request, db, &mut answer),
         Memcached::Touch => reads::touch(request, db, &mut answer),
         Memcached::Delete => removals::delete(request, db, &mut answer),
+        Memcached::Cachedump => dump::cachedump(request, db, &mut answer),
         Memcached::FlushAll => removals::flush_all(request, db, &mut answer),
         Memcached::Debug => reads::debug(request, db, &mut answer),
     }

@@ -30,7 +30,6 @@ pub(super) fn stats(request: &Request<'_>, scope: &Scope<'_>, answer: &mut Answe
             scope.shared.reset_statistics();
             return ended(request, answer, Status::Reset);
         }
-        Some(b"cachedump") => return answer.status(Status::CachedumpDisabled, 0),
         Some(b"detail") => {
             return match words.next() {
                 // Nothing is kept by prefix; who switches it on finds nothing.
@@ -173,7 +172,7 @@ impl List<'_, '_, '_> {
         self.yes("slab_reassign", false);
         self.yes("lru_crawler", false);
         self.yes("flush_enabled", true);
-        self.yes("dump_enabled", false);
+        self.yes("dump_enabled", settings.is_on(Key::MemcachedDump));
         self.put("hash_algorithm", "rapidhash");
         self.yes("lru_maintainer_thread", false);
         self.yes("lru_segmented", false);

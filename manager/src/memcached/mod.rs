@@ -109,6 +109,13 @@ static FLAGS: &[Flag] = &[
     Flag('S', "enable-sasl", "", Maps(sasl), "the same with the file that MEMCACHED_SASL_PWDB names"),
     Flag('B', "protocol", "name", Maps(protocol), "auto, ascii or binary; all of them are always served"),
     Flag('U', "udp-port", "num", Maps(udp_port), "only 0: there is no UDP"),
+    Flag(
+        'X',
+        "disable-dumping",
+        "",
+        Maps(|start, _| start.settings.set(Key::MemcachedDump, "no")),
+        "refuse stats cachedump; there is no metadump",
+    ),
     Flag('k', "lock-memory", "", Maps(lock_memory), "keep all memory from being swapped out"),
     Flag('R', "max-reqs-per-event", "num", Idle("workers always take turns among connections"), ""),
     Flag('f', "slab-growth-factor", "num", Idle("there are no slabs"), ""),
@@ -116,7 +123,6 @@ static FLAGS: &[Flag] = &[
     Flag('L', "enable-largepages", "", Idle("the kernel gives huge pages by its own settings"), ""),
     Flag('C', "disable-cas", "", Idle("an item has a CAS number only once one is asked for"), ""),
     Flag('r', "enable-coredumps", "", Idle("the limit for core files is the shell's or systemd's"), ""),
-    Flag('X', "disable-dumping", "", Idle("there is no cachedump or metadump"), ""),
     Flag('W', "disable-watch", "", Idle("there is no watch command"), ""),
     Flag('N', "napi_ids", "num", Idle("connections go to the least loaded worker"), ""),
     Flag(

@@ -142,6 +142,22 @@ impl<'r, 'o> Answer<'r, 'o> {
         }
     }
 
+    /// One item of `stats cachedump`; it expires at `exptime` Unix seconds, 0 is never.
+    pub fn dumped(&mut self, key: &[u8], value_bytes: usize, exptime: u64) {
+        self.put(b"ITEM ");
+        self.put(key);
+        self.put(b" [");
+        self.decimal(value_bytes as u64);
+        self.put(b" b; ");
+        self.decimal(exptime);
+        self.put(b" s]\r\n");
+    }
+
+    /// Bytes written so far.
+    pub fn written(&self) -> usize {
+        self.reply.mark()
+    }
+
     /// The end of `stats`.
     pub fn stats_end(&mut self) {
         if self.request.dialect == Dialect::MemcachedBinary {

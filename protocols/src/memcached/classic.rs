@@ -142,7 +142,8 @@ fn administration(line: &[u8], name: Span, spans: &mut Vec<Span>, item: &mut Ite
         }
         b"stats" => {
             (1..words.count.min(8)).for_each(|index| spans.push(words.span(index)));
-            Ok(Asked::Line(MemcachedServer::Stats.row()))
+            let dump = words.at(1) == b"cachedump";
+            Ok(Asked::Line(if dump { Memcached::Cachedump.row() } else { MemcachedServer::Stats.row() }))
         }
         b"flush_all" => flush_all(&words, item),
         b"verbosity" => verbosity(&words, spans, item),

@@ -84,6 +84,7 @@ statuses! {
     CrawlerFailed = "ERROR failed to start lru crawler thread", "", 0x81 "Unknown command";
     ReassignDisabled = "CLIENT_ERROR slab reassignment disabled", "", 0x81 "Unknown command";
     CachedumpDisabled = "CLIENT_ERROR stats cachedump not allowed", "", 0x81 "Unknown command";
+    ClassIllegal = "CLIENT_ERROR Illegal slab id", "", 0x04 "Invalid arguments";
     DetailUsage = "CLIENT_ERROR usage: stats detail on|off|dump", "", 0x01 "Not found";
     // Authentication.
     Unauthenticated = "CLIENT_ERROR unauthenticated", "", 0x20 "Auth failure.";

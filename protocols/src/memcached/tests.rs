@@ -109,6 +109,7 @@ const TEXT: &[(&str, &[&str])] = &[
     ),
     ("flush_all 5 noreply\r\nflush_all x\r\n", &["flush_all exptime=5 quiet", "answer BadExptime"]),
     ("version\r\nstats\r\nstats items\r\n", &["version", "stats", "stats items"]),
+    ("stats cachedump 1 2\r\n", &["cachedump cachedump 1 2"]),
     ("verbosity\r\nverbosity 1\r\n", &["answer Error", "verbosity 1"]),
     ("cache_memlimit 64\r\ncache_memlimit 7\r\n", &["cache_memlimit 64 delta=64", "answer MemlimitTooSmall"]),
     ("quit\r\nget k\r\n", &["quit +close", "close"]),

@@ -143,8 +143,8 @@ pub const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         command: "Memcached: stats",
-        difference: "Only figures that mean something here. `detail` is accepted and keeps nothing, `cachedump` is \
-            refused, all items are of class 1.",
+        difference: "Only figures that mean something here. `detail` is accepted and keeps nothing, all \
+            items are of class 1, and `cachedump` lists them in the order of the table, not that of their last use.",
         reason: "There are no slabs and no statistics by prefix.",
     },
     Difference {

@@ -76,6 +76,11 @@ family! {
         .summary("Tells what is known of an item: me.")
         .keys(&key(Access::RO)).flags(Flags::READONLY.and(Flags::FAST)).categories(Categories::KEYSPACE);
 
+    Cachedump = "cachedump" "[argument ...]"
+        .summary("Lists some items with their sizes and expiry: stats cachedump.")
+        .every(Gather::Join).flags(Flags::READONLY).cost("O(N), at most 100,000 keys")
+        .categories(Categories::KEYSPACE.and(Categories::DANGEROUS));
+
     FlushAll = "flush_all" "[delay] [noreply]"
         .summary("Removes all items now or after a delay: flush_all, binary Flush.")
         .every(Gather::Agree).flags(Flags::WRITE).cost("O(N)").categories(Categories::KEYSPACE.and(Categories::DANGEROUS));

@@ -212,3 +212,18 @@ fn what_grows_past_the_limit_is_not_stored() {
         "SERVER_ERROR object too large for cache|END|"
     );
 }
+
+#[test]
+fn a_dump_shows_as_many_items_as_are_wanted_that_memcached_clients_can_name() {
+    let mut client = Client::new();
+    for number in 0..500 {
+        send(&mut client, &format!("set key:{number} 0 0 1\r\nx\r\n"));
+    }
+    client.run("SETEX \u{e9} 100 value");
+    client.run("SET \x7f value");
+    for (limit, shown) in [(1, 1), (7, 7), (250, 250), (0, 501)] {
+        let told = send(&mut client, &format!("stats cachedump 1 {limit}\r\n"));
+        assert_eq!(told.matches("ITEM ").count(), shown, "{limit}");
+        assert!(told.ends_with(" s]|END|"), "{told}");
+    }
+}
