@@ -1,7 +1,8 @@
 //! The acceptor: takes connections in and hands each to the worker with the fewest.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::net::{TcpListener as StdListener, TcpStream};
+use std::os::unix::net::UnixListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -16,7 +17,9 @@ use tokio::time::sleep;
 
 use crate::inbox::Family;
 use crate::limits::ACCEPT_REST;
+use crate::registry::Address;
 use crate::shared::Shared;
+use crate::unix::as_tcp;
 use crate::worker::Message;
 
 /// What a client beyond `maxclients` is told, by port. Source: Redis `acceptCommonHandler`; memcached
@@ -43,6 +46,12 @@ testing, restart it with the '--protected-mode no' option. 4) Setup a an authent
 default user. NOTE: You only need to do one of the above things in order for the server to start accepting \
 connections from the outside.\r\n";
 
+/// Where connections come from.
+pub(crate) enum Listener {
+    Tcp(StdListener),
+    Unix(UnixListener),
+}
+
 /// Takes connections in.
 pub(crate) struct Acceptor {
     pub(crate) shared: Arc<Shared>,
@@ -51,7 +60,7 @@ pub(crate) struct Acceptor {
 
 impl Acceptor {
     /// Runs until `end` becomes true, then closes the listeners.
-    pub(crate) fn run(self, listeners: Vec<(StdListener, Family)>, mut end: watch::Receiver<bool>) {
+    pub(crate) fn run(self, listeners: Vec<(Listener, Family)>, mut end: watch::Receiver<bool>) {
         let runtime = Builder::new_current_thread()
             .enable_io()
             .enable_time()
@@ -60,7 +69,11 @@ impl Acceptor {
         let acceptor = Rc::new(self);
         let tasks = LocalSet::new();
         for (listener, family) in listeners {
-            tasks.spawn_local(Rc::clone(&acceptor).listen(listener, family));
+            let acceptor = Rc::clone(&acceptor);
+            match listener {
+                Listener::Tcp(listener) => tasks.spawn_local(acceptor.listen(listener, family)),
+                Listener::Unix(listener) => tasks.spawn_local(acceptor.listen_here(listener, family)),
+            };
         }
         tasks.block_on(&runtime, async {
             // An error is a gateway that is gone, which is an end too.
@@ -72,13 +85,27 @@ impl Acceptor {
         let listener =
             TcpListener::from_std(listener).expect("a listener that does not block can be waited for");
         loop {
-            match listener.accept().await.and_then(|(stream, _)| stream.into_std()) {
-                Ok(stream) => self.take_in(stream, family),
-                Err(error) => {
-                    // A client that gave up, or no descriptors: those that are left serve the others.
-                    tracing::warn!(%error, "cannot accept a connection");
-                    sleep(ACCEPT_REST).await;
-                }
+            let stream = listener.accept().await.and_then(|(stream, _)| stream.into_std());
+            self.admit(stream, family).await;
+        }
+    }
+
+    async fn listen_here(self: Rc<Self>, listener: UnixListener, family: Family) {
+        let listener = tokio::net::UnixListener::from_std(listener)
+            .expect("a listener that does not block can be waited for");
+        loop {
+            let stream = listener.accept().await.and_then(|(stream, _)| stream.into_std());
+            self.admit(stream.map(as_tcp), family).await;
+        }
+    }
+
+    async fn admit(&self, accepted: io::Result<TcpStream>, family: Family) {
+        match accepted {
+            Ok(stream) => self.take_in(stream, family),
+            Err(error) => {
+                // A client that gave up, or no descriptors: those that are left serve the others.
+                tracing::warn!(%error, "cannot accept a connection");
+                sleep(ACCEPT_REST).await;
             }
         }
     }
@@ -108,7 +135,7 @@ impl Acceptor {
         if !settings.is_on(Key::ProtectedMode) || self.shared.needs_login(family) {
             return None;
         }
-        let near = stream.peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback());
+        let near = Address::of_peer(stream).is_ok_and(|peer| peer.is_on_this_machine());
         (!near).then_some(PROTECTED[usize::from(family == Family::Memcached)])
     }
 }

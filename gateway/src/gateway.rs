@@ -1,7 +1,9 @@
 //! Starting a gateway, and ending it.
 
+use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread::{self, JoinHandle};
@@ -14,11 +16,12 @@ use tidegate_protocols::settings::{Key, Settings};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 
-use crate::acceptor::Acceptor;
+use crate::acceptor::{Acceptor, Listener};
 use crate::inbox::Family;
 use crate::registry::Registry;
 use crate::shared::Shared;
 use crate::taken::Taken;
+use crate::unix::UnixPlace;
 use crate::users::Users;
 use crate::worker::{self, Message};
 
@@ -29,6 +32,8 @@ pub struct Config {
     pub redis: Vec<SocketAddr>,
     /// Where Memcached clients are listened to; see `redis`.
     pub memcached: Vec<SocketAddr>,
+    /// The file where Memcached clients of this machine are listened to.
+    pub memcached_socket: Option<UnixPlace>,
     /// Worker threads; at least 1.
     pub workers: usize,
     /// Whom Memcached clients may be.
@@ -41,6 +46,14 @@ pub enum StartError {
     /// An address cannot be listened to.
     #[error(transparent)]
     Listen(#[from] Taken),
+    /// A file cannot be listened to.
+    #[error("cannot listen on the socket {}: {error}", path.display())]
+    Socket {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
     /// The system gives no more threads.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -72,6 +85,10 @@ impl Gateway {
         let backlog = settings.number(Key::TcpBacklog) as i32;
         let redis = listen(&config.redis, backlog, "--redis-port")?;
         let memcached = listen(&config.memcached, backlog, "--memcached-port")?;
+        let socket = config.memcached_socket.as_ref().map(|place| {
+            place.listen(backlog).map_err(|error| StartError::Socket { path: place.path.clone(), error })
+        });
+        let socket = socket.transpose()?.map(|socket| (Listener::Unix(socket), Family::Memcached));
         let addresses =
             [&redis, &memcached].map(|listeners| listeners.iter().map(|(_, address)| *address).collect());
         let workers = config.workers.max(1);
@@ -92,8 +109,9 @@ impl Gateway {
         let listeners = families
             .into_iter()
             .flat_map(|(listeners, family)| {
-                listeners.into_iter().map(move |(listener, _)| (listener, family))
+                listeners.into_iter().map(move |(listener, _)| (Listener::Tcp(listener), family))
             })
+            .chain(socket)
             .collect();
         let acceptor = Acceptor { shared: Arc::clone(&shared), workers: messages.clone() };
         let acceptor = spawn("acceptor", move || acceptor.run(listeners, ended))?;
@@ -129,6 +147,10 @@ impl Running {
         self.end.send_replace(true);
         // A thread that panicked has said so already.
         let _ = self.acceptor.join();
+        if let Some(place) = &self.shared.memcached_socket {
+            // Who gave up root may have lost the right to.
+            let _ = fs::remove_file(&place.path);
+        }
         for worker in &self.messages {
             let _ = worker.send(Message::End(deadline.saturating_duration_since(Instant::now())));
         }

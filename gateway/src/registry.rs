@@ -3,12 +3,16 @@
 //! What other threads may know of a client are atomics written by its own worker, so that keeping them up
 //! to date costs plain stores.
 
-use std::net::SocketAddr;
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
+use socket2::SockRef;
 use tidegate_protocols::table::rows;
 use tidegate_protocols::{Dialect, Row};
 use tokio::sync::mpsc::UnboundedSender;
@@ -22,9 +26,9 @@ pub struct Client {
     /// Its number, unique in this process.
     pub id: u64,
     /// Where it is.
-    pub address: SocketAddr,
+    pub address: Address,
     /// Where it has connected to.
-    pub local_address: SocketAddr,
+    pub local_address: Address,
     /// When it connected, in Unix milliseconds.
     pub created_ms: u64,
     /// The number of its socket.
@@ -39,6 +43,49 @@ pub struct Client {
     doomed: AtomicBool,
     pending_bytes: AtomicU64,
     texts: Mutex<Texts>,
+}
+
+/// Where a client is, or what it has connected to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// By network.
+    Tcp(SocketAddr),
+    /// By a file of this machine.
+    Unix(Box<Path>),
+}
+
+impl Address {
+    /// Where the other end of a stream is; by a file, where it has connected to, as clients have no files.
+    pub(crate) fn of_peer(stream: &TcpStream) -> io::Result<Self> {
+        match SockRef::from(stream).peer_addr()?.as_socket() {
+            Some(address) => Ok(Self::Tcp(address)),
+            None => Self::of_ours(stream),
+        }
+    }
+
+    /// What a client has connected to.
+    pub(crate) fn of_ours(stream: &TcpStream) -> io::Result<Self> {
+        let address = SockRef::from(stream).local_addr()?;
+        let path = || Self::Unix(address.as_pathname().unwrap_or(Path::new("")).into());
+        Ok(address.as_socket().map_or_else(path, Self::Tcp))
+    }
+
+    pub(crate) fn is_on_this_machine(&self) -> bool {
+        match self {
+            Self::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            Self::Unix(_) => true,
+        }
+    }
+}
+
+/// As Redis shows them: a file as if it had port 0.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "{}:0", path.display()),
+        }
+    }
 }
 
 /// What a client has said about itself.
@@ -168,7 +215,7 @@ impl Registry {
         &self,
         id: u64,
         [worker, descriptor]: [usize; 2],
-        [address, local_address]: [SocketAddr; 2],
+        [address, local_address]: [Address; 2],
         dialect: Dialect,
         now_ms: u64,
     ) -> Arc<Client> {

@@ -17,6 +17,7 @@ use crate::latency::LatencyMonitor;
 use crate::rates::Rates;
 use crate::registry::Registry;
 use crate::slow_log::SlowLog;
+use crate::unix::UnixPlace;
 use crate::users::Users;
 
 /// What the workers of one gateway have in common, and what the manager may look at.
@@ -49,6 +50,8 @@ pub struct Shared {
     pub redis: Vec<SocketAddr>,
     /// Where Memcached clients are listened to.
     pub memcached: Vec<SocketAddr>,
+    /// The file where Memcached clients of this machine are listened to.
+    pub memcached_socket: Option<UnixPlace>,
     /// Connections of each worker, counted from when they are handed to it.
     pub(crate) load: Box<[AtomicUsize]>,
     /// Connections that were not done when their worker had to end.
@@ -127,6 +130,7 @@ impl Shared {
             workers,
             redis,
             memcached,
+            memcached_socket: config.memcached_socket.clone(),
             load: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
             cut_off: AtomicUsize::new(0),
             pause: Pause::default(),

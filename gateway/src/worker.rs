@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::connection::{Connection, serve};
 use crate::inbox::Family;
 use crate::intake::Intake;
+use crate::registry::Address;
 use crate::session::Session;
 use crate::shared::{Shared, now_ms};
 use crate::tick::Tick;
@@ -84,9 +85,11 @@ fn admit(intake: &Rc<Intake>, id: u64, stream: StdStream, family: Family) {
 
 fn try_admit(intake: &Rc<Intake>, id: u64, stream: StdStream, family: Family) -> std::io::Result<()> {
     let shared = &intake.shared;
-    let addresses = [stream.peer_addr()?, stream.local_addr()?];
-    probe(&stream, shared.settings.number(Key::TcpKeepalive) as u64)?;
-    stream.set_nodelay(true)?;
+    let addresses = [Address::of_peer(&stream)?, Address::of_ours(&stream)?];
+    if let Address::Tcp(_) = addresses[0] {
+        probe(&stream, shared.settings.number(Key::TcpKeepalive) as u64)?;
+        stream.set_nodelay(true)?;
+    }
     let descriptor = std::os::fd::AsRawFd::as_raw_fd(&stream) as usize;
     let (reader, writer) = TcpStream::from_std(stream)?.into_split();
     let client = shared.registry.add(id, [intake.index, descriptor], addresses, family.dialect(), now_ms());

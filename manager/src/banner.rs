@@ -26,7 +26,10 @@ pub(crate) fn text(start: &Start, addresses: &Addresses) -> String {
     if !start.is_memcached {
         line("Redis", &listeners(&addresses.redis, "--redis-port"));
     }
-    line("Memcached", &listeners(&addresses.memcached, "--memcached-port"));
+    match &start.socket {
+        Some(place) => line("Memcached", &place.path.to_string_lossy()),
+        None => line("Memcached", &listeners(&addresses.memcached, "--memcached-port")),
+    }
     match addresses.admin {
         Some(admin) => line("Metrics", &format!("http://{admin}/metrics, http://{admin}/healthz")),
         None if start.is_memcached => {}
@@ -36,6 +39,9 @@ pub(crate) fn text(start: &Start, addresses: &Addresses) -> String {
     line("Memory", &memory(settings));
     for example in examples(addresses) {
         line("Try", &example);
+    }
+    if let Some(place) = &start.socket {
+        line("Try", &format!("printf 'get greeting\\r\\nquit\\r\\n' | nc -U {}", place.path.display()));
     }
     text
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use clap::builder::styling::Styles;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use tidegate_gateway::Users;
+use tidegate_gateway::{UnixPlace, Users};
 use tidegate_protocols::settings::{Change, Key, Kind, Settings};
 
 use crate::user::User;
@@ -33,6 +33,8 @@ pub(crate) struct Start {
     pub(crate) is_memcached: bool,
     /// Where memcached's `-l` has it listen; empty is as `bind` says.
     pub(crate) listen: Vec<Place>,
+    /// The file where Memcached clients are listened to.
+    pub(crate) socket: Option<UnixPlace>,
     /// Whom Memcached clients may be.
     pub(crate) users: Users,
     /// Who to become once what only root may do is done.

@@ -106,14 +106,15 @@ fn config(start: &Start) -> Result<Config, String> {
     let settings = &start.settings;
     let redis = listen::addresses(settings, Key::Port)?;
     let memcached = memcached_addresses(start)?;
-    if redis.is_empty() && memcached.is_empty() {
+    let memcached_socket = start.socket.clone();
+    if redis.is_empty() && memcached.is_empty() && memcached_socket.is_none() {
         let reason =
             if start.is_memcached { "-p is 0" } else { "--redis-port and --memcached-port are both 0" };
         return Err(format!("nothing to serve: {reason}"));
     }
     distinct(settings)?;
     let workers = settings.number(Key::Threads) as usize;
-    Ok(Config { redis, memcached, workers, users: start.users.clone() })
+    Ok(Config { redis, memcached, memcached_socket, workers, users: start.users.clone() })
 }
 
 /// Where Memcached clients are listened to: as `bind` says, or memcached's `-l`, which may name ports too.

@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
@@ -290,4 +292,30 @@ fn uid_of(name: &str) -> String {
     let users = std::fs::read_to_string("/etc/passwd").unwrap();
     let line = users.lines().find(|line| line.starts_with(&format!("{name}:"))).unwrap();
     line.split(':').nth(2).unwrap().to_owned()
+}
+
+#[test]
+fn in_memcached_s_place_it_listens_on_a_file() {
+    let folder = Folder::new("socket");
+    let path = folder.0.join("socket");
+    // One that was cut off has left its own.
+    drop(UnixListener::bind(&path).unwrap());
+    let server = memcached(&format!("-s {} -a 0770 -p 1 -t 1", path.display()));
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o770);
+    let mut stream = UnixStream::connect(&path).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let large = "x".repeat(1_000_000);
+    write!(stream, "set a 0 0 1000000\r\n{large}\r\nget a\r\nstats conns\r\nstats settings\r\nquit\r\n")
+        .unwrap();
+    let mut told = String::new();
+    stream.read_to_string(&mut told).unwrap();
+    assert!(told.starts_with(&format!("STORED\r\nVALUE a 0 1000000\r\n{large}\r\nEND\r\n")));
+    for line in
+        [format!(":addr unix:{}\r\n", path.display()), format!("STAT domain_socket {}\r\n", path.display())]
+    {
+        assert!(told.contains(&line), "{line} in {}", &told[large.len()..]);
+    }
+    server.signal(Signal::TERM);
+    assert_eq!(server.ended().0, Some(0));
+    assert!(!path.exists());
 }

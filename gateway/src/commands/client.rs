@@ -8,7 +8,7 @@ use tidegate_protocols::number::integer;
 use tidegate_protocols::{Args, Dialect, Error, Reply};
 
 use super::Scope;
-use crate::registry::Client;
+use crate::registry::{Address, Client};
 use crate::session::Attention;
 use crate::shared::PauseKind;
 
@@ -302,13 +302,13 @@ impl<'a> Filter<'a> {
     }
 
     fn fits(&self, client: &Client, scope: &Scope<'_>) -> bool {
-        let is = |wanted: Option<&[u8]>, address: std::net::SocketAddr| {
+        let is = |wanted: Option<&[u8]>, address: &Address| {
             wanted.is_none_or(|wanted| address.to_string().as_bytes() == wanted)
         };
         self.id.is_none_or(|id| client.id == id)
             && self.kind.is_none_or(|kind| kind == Kind::Normal)
-            && is(self.address, client.address)
-            && is(self.local_address, client.local_address)
+            && is(self.address, &client.address)
+            && is(self.local_address, &client.local_address)
             && !(self.spare_self && client.id == scope.client().id)
     }
 }
@@ -320,8 +320,8 @@ mod tests {
 
     #[test]
     fn a_client_listed_a_thousand_times_is_not_listed_beyond_what_a_reply_may_be() {
-        let address = "127.0.0.1:1".parse().unwrap();
-        let client = Registry::new(Vec::new()).add(1, [0, 7], [address; 2], Dialect::Resp2, 0);
+        let addresses = [1, 2].map(|port| Address::Tcp(([127, 0, 0, 1], port).into()));
+        let client = Registry::new(Vec::new()).add(1, [0, 7], addresses, Dialect::Resp2, 0);
         assert!(lines(&[Arc::clone(&client)], 0, 10_000).unwrap().starts_with("id=1 addr=127.0.0.1:1"));
         assert_eq!(lines(&vec![client; 1000], 0, 10_000), Err(Error::ReplyTooLong));
     }

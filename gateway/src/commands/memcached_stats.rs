@@ -10,6 +10,7 @@ use tidegate_protocols::{Dialect, Request};
 use super::Scope;
 use crate::counters::{Protocol, Totals};
 use crate::inbox::Family;
+use crate::registry::Address;
 
 /// `stats [settings | items | slabs | sizes | conns | reset | detail …]`.
 pub(super) fn stats(request: &Request<'_>, scope: &Scope<'_>, answer: &mut Answer<'_, '_>) {
@@ -158,7 +159,8 @@ impl List<'_, '_, '_> {
         self.put("inter", settings.text(Key::Bind));
         self.put("verbosity", 0);
         self.put("evictions", if settings.policy() == Policy::NoEviction { "off" } else { "on" });
-        self.put("domain_socket", "NULL");
+        let socket = shared.memcached_socket.as_ref();
+        self.put("domain_socket", socket.map_or("NULL".into(), |place| place.path.to_string_lossy()));
         self.yes("shutdown_command", false);
         self.put("num_threads", shared.workers);
         self.yes("detail_enabled", false);
@@ -218,11 +220,19 @@ impl List<'_, '_, '_> {
             let number = client.descriptor;
             let idle_ms = self.scope.now_ms.saturating_sub(client.last_ms());
             let state = if client.id == self.scope.client().id { "conn_parse_cmd" } else { "conn_read" };
-            self.put(&format!("{number}:addr"), format_args!("tcp:{}", client.address));
-            self.put(&format!("{number}:listen_addr"), format_args!("tcp:{}", client.local_address));
+            self.put(&format!("{number}:addr"), told(&client.address));
+            self.put(&format!("{number}:listen_addr"), told(&client.local_address));
             self.put(&format!("{number}:state"), state);
             self.put(&format!("{number}:secs_since_last_cmd"), idle_ms / 1000);
         }
+    }
+}
+
+/// An address as memcached shows it.
+fn told(address: &Address) -> String {
+    match address {
+        Address::Tcp(address) => format!("tcp:{address}"),
+        Address::Unix(path) => format!("unix:{}", path.display()),
     }
 }
 

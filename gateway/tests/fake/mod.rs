@@ -115,7 +115,8 @@ impl Server {
             all.set(*key, value).unwrap();
         }
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        let config = Config { redis: vec![any], memcached: vec![any], workers, users };
+        let config =
+            Config { redis: vec![any], memcached: vec![any], memcached_socket: None, workers, users };
         let running = Gateway::start(&config, Arc::new(Handle(Arc::clone(&fake))), Arc::clone(&all)).unwrap();
         Self { running, fake, settings: all }
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use clap::builder::styling::Styles;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Command};
-use tidegate_gateway::Users;
+use tidegate_gateway::{UnixPlace, Users};
 use tidegate_protocols::settings::{Key, Settings};
 
 use crate::options::Start;
@@ -57,6 +57,14 @@ static FLAGS: &[Flag] = &[
         "addr",
         Maps(listen),
         "address or host name to listen on, with :port if not -p's; several by commas or repeated (default: all)",
+    ),
+    Flag('s', "unix-socket", "file", Maps(socket), "file to listen on instead of a port"),
+    Flag(
+        'a',
+        "unix-mask",
+        "mask",
+        Maps(socket_mode),
+        "who may connect to that file, in octal (default: 0700)",
     ),
     Flag('m', "memory-limit", "num", Maps(memory), "memory in megabytes (default: 64)"),
     Flag(
@@ -132,8 +140,6 @@ static FLAGS: &[Flag] = &[
         Refused("it stays in the foreground; let systemd or another supervisor keep it"),
         "",
     ),
-    Flag('s', "unix-socket", "file", Refused("it listens on TCP only"), ""),
-    Flag('a', "unix-mask", "mask", Refused("it listens on TCP only"), ""),
     Flag('A', "enable-shutdown", "", Refused("clients cannot shut it down; end it with SIGTERM"), ""),
     Flag('F', "disable-flush-all", "", Refused("flush_all cannot be disabled yet"), ""),
     Flag('D', "stat-delimiter", "char", Refused("there are no statistics by key prefix"), ""),
@@ -259,6 +265,22 @@ fn command() -> Command {
 /// One or more addresses or host names, each with a port of its own if it has one.
 fn listen(start: &mut Start, list: &str) -> Result<(), String> {
     start.listen.extend(places(list)?);
+    Ok(())
+}
+
+/// As for memcached, who listens on a file does not on a port.
+fn socket(start: &mut Start, path: &str) -> Result<(), String> {
+    start.socket = Some(UnixPlace { path: path.into(), mode: 0o700 });
+    start.settings.set(Key::MemcachedPort, "0")
+}
+
+fn socket_mode(start: &mut Start, text: &str) -> Result<(), String> {
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
+    let mode = mode.ok_or("permissions in octal are expected, up to 777")?;
+    match &mut start.socket {
+        Some(place) => place.mode = mode,
+        None => start.notes.push(format!("-a {text} has no effect: there is no -s")),
+    }
     Ok(())
 }
 
@@ -438,7 +460,7 @@ mod tests {
     fn what_cannot_be_had_is_refused_with_the_reason() {
         for (line, reason) in [
             ("memcached -d", "-d: it stays in the foreground"),
-            ("memcached -s /tmp/s", "-s /tmp/s: it listens on TCP only"),
+            ("memcached -s /tmp/s -a 999", "-a 999: permissions in octal"),
             ("memcached -U 11211", "-U 11211: there is no UDP"),
             ("memcached -m lots", "a number of megabytes"),
             ("memcached -m 0", "without memory"),
