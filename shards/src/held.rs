@@ -17,9 +17,9 @@ use crate::partition::{DatabaseId, Keyspace, PARTITIONS_MAX, Partition, Place, S
 use crate::table::{Detached, Found, Seat, Table};
 use crate::word::AccessClock;
 
-/// How long to try for a lock before other tasks get their turn: several times as long as a lock is held
-/// for one short command.
-const SPIN: Duration = Duration::from_micros(20);
+/// How long to try for a lock before other threads, and then other tasks, get their turn: several times as long
+/// as a lock is held for one short command. Whoever holds it longer may well be waiting for this processor.
+const SPIN: Duration = Duration::from_micros(5);
 
 /// Collections in one go: the first two let time pass for what is waiting, each frees some hundred pieces.
 const COLLECTIONS: usize = 8;
@@ -221,7 +221,8 @@ fn spin<'a>(
             return Ok(guard);
         }
         if start.elapsed() > SPIN {
-            return Err(Busy);
+            std::thread::yield_now();
+            return attempt().ok_or(Busy);
         }
     }
 }

@@ -132,9 +132,9 @@ struct Cell(Mutex<Partition>);
 
 impl Keyspace {
     /// An empty keyspace for `workers` workers: with one there is nobody to share with, and one partition;
-    /// otherwise four or more to each, so that two workers rarely meet.
+    /// otherwise sixteen or more to each, so that two workers rarely meet.
     pub(crate) fn new(workers: usize) -> Self {
-        let count = if workers <= 1 { 1 } else { (4 * workers).next_power_of_two().min(PARTITIONS_MAX) };
+        let count = if workers <= 1 { 1 } else { (16 * workers).next_power_of_two().min(PARTITIONS_MAX) };
         Self {
             partitions: (0..count).map(|index| Cell(Mutex::new(Partition::new(index, count)))).collect(),
             bits: count.trailing_zeros(),
