@@ -196,23 +196,23 @@ impl<'a> Db<'a> {
         Some(seen)
     }
 
-    /// Finds a key for a command that changes it.
-    #[inline]
+    /// Finds a key to be read and changed.
     pub(crate) fn open<'s>(&'s mut self, key: &'s [u8], look: Look) -> EntryMut<'s> {
         self.open_in(self.context.database, key, look)
     }
 
-    #[inline]
+    /// Part of `SET` itself, which is worth it; all others call [`Db::open`].
+    #[inline(always)]
     fn open_in<'s>(&'s mut self, database: u8, key: &'s [u8], look: Look) -> EntryMut<'s> {
         let (spot, database) = (self.spot(key), self.stored(database));
-        let local = &mut *self.local;
-        let mut entry = self.held.at(spot.slot).into_entry_mut(database, spot, key, local.clock);
-        local.counts.expired += u64::from(entry.expire(local.now_ms));
+        let Local { now_ms, clock, counts, random, .. } = &mut *self.local;
+        let mut entry = self.held.at(spot.slot).into_entry_mut(database, spot, key, clock);
+        counts.expired += u64::from(entry.expire(*now_ms));
         if look.counts() {
-            *(if entry.is_there() { &mut local.counts.hits } else { &mut local.counts.misses }) += 1;
+            *(if entry.is_there() { &mut counts.hits } else { &mut counts.misses }) += 1;
         }
         if look.touches() && !self.context.no_touch {
-            entry.touch(look == Look::Read, &mut local.random);
+            entry.touch(look == Look::Read, random);
         }
         entry
     }
@@ -220,7 +220,7 @@ impl<'a> Db<'a> {
     /// Sets `key` to a string: see [`EntryMut::set_string`].
     #[inline]
     pub fn set_string(&mut self, key: &[u8], value: &[u8], expiry: Expiry) {
-        self.change(key).set_string(value, expiry);
+        self.open_in(self.context.database, key, Look::Change).set_string(value, expiry);
     }
 
     /// Removes `key`. Returns whether it was there.

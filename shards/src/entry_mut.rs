@@ -22,7 +22,7 @@ pub struct EntryMut<'a> {
     partition: &'a mut Partition,
     database: DatabaseId,
     place: Place,
-    clock: AccessClock,
+    clock: &'a AccessClock,
     /// What the table said of it when it was looked up.
     word: Word,
 }
@@ -35,7 +35,7 @@ impl<'a> EntryMut<'a> {
         key: &'a [u8],
         partition: &'a mut Partition,
         (database, place): (DatabaseId, Place),
-        clock: AccessClock,
+        clock: &'a AccessClock,
     ) -> Self {
         let word = seat.word().unwrap_or(Word(0));
         Self { seat, key, partition, database, place, clock, word }
@@ -66,7 +66,7 @@ impl<'a> EntryMut<'a> {
     /// A look at it, if it is there.
     #[inline]
     pub fn entry(&self) -> Option<EntryRef<'_>> {
-        self.seat.entry().map(|entry| EntryRef::new(entry, self.word, self.clock))
+        self.seat.entry().map(|entry| EntryRef::new(entry, self.word, *self.clock))
     }
 
     /// The string that is there.

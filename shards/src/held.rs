@@ -297,7 +297,7 @@ impl<'a> Locked<'a> {
         database: DatabaseId,
         spot: Spot,
         key: &'a [u8],
-        clock: AccessClock,
+        clock: &'a AccessClock,
     ) -> EntryMut<'a> {
         let place = self.keyspace.place_of(spot.slot);
         let root = self.keyspace.root(database, place);
