@@ -53,9 +53,10 @@ impl Sweep {
     /// Removes what has expired until `end`, or until all of this worker's share was looked at once; then
     /// tends to the access times of some places.
     pub(crate) fn run(&mut self, held: &mut Held, local: &mut Local, end: Instant) {
+        let expires = local.shared.settings.is_on(Key::ActiveExpire);
         let share = self.share() * DATABASES;
         let mut databases = 0;
-        while databases <= share {
+        while expires && databases <= share {
             self.expire_some(held, local);
             held.release();
             databases += usize::from(self.expiry.place == 0 && self.expiry.prefix == 0);
@@ -207,6 +208,20 @@ mod tests {
         let figures = client.store.figures();
         assert_eq!(figures.expired, 2 * 2000 / 100 * 50);
         assert_eq!((figures.databases[7].keys, figures.databases[7].expires), (5000, 3000));
+    }
+
+    #[test]
+    fn nothing_goes_unasked_while_active_expiry_is_off() {
+        let mut client = Client::new();
+        let mut other = client.store.worker(1, 2);
+        client.run("SET k v PX 5");
+        client.now_ms += 10;
+        for (active, keys) in [("no", 1), ("yes", 0)] {
+            client.settings.set(Key::ActiveExpire, active).unwrap();
+            client.worker.maintain(client.now_ms, Duration::from_mins(1));
+            other.maintain(client.now_ms, Duration::from_mins(1));
+            assert_eq!(client.store.figures().databases[0].keys, keys, "active-expire {active}");
+        }
     }
 
     #[test]
