@@ -17,8 +17,11 @@ use tidegate_protocols::{Dialect, Verb};
 pub const LATENCY_BUCKETS: usize = 40;
 
 /// Different error codes that are counted by name; the rest count as `other`. They come from our own
-/// replies, so they are few.
+/// replies, so they are few, but for what `DEBUG ERROR` is told to say.
 const ERROR_CODES_MAX: usize = 128;
+
+/// Bytes of such a code.
+const ERROR_CODE_BYTES_MAX: usize = 32;
 
 /// A number that one thread counts up and all may read.
 #[derive(Debug, Default)]
@@ -130,7 +133,9 @@ impl WorkerCounters {
         let end = code.iter().position(|byte| !byte.is_ascii_graphic()).unwrap_or(code.len());
         let code = std::str::from_utf8(&code[..end]).unwrap_or("ERR");
         let mut errors = self.errors.lock();
-        let code = if errors.len() < ERROR_CODES_MAX || errors.contains_key(code) { code } else { "other" };
+        let is_counted =
+            errors.contains_key(code) || errors.len() < ERROR_CODES_MAX && code.len() <= ERROR_CODE_BYTES_MAX;
+        let code = if is_counted { code } else { "other" };
         match errors.get_mut(code) {
             Some(count) => *count += 1,
             None => {

@@ -5,7 +5,7 @@ mod fake;
 
 use std::time::{Duration, Instant};
 
-use fake::{Client, Server};
+use fake::{Client, Server, array};
 use tidegate_gateway::Users;
 use tidegate_protocols::settings::Key;
 
@@ -186,4 +186,21 @@ fn memcached_clients_are_whom_its_flags_name_and_redis_clients_need_no_password_
     connect(&beside).ask(as_default, b"STORED\r\n");
     alone.client().ask(b"PING\r\n", b"+PONG\r\n");
     beside.client().ask(b"PING\r\n", b"-NOAUTH Authentication required.\r\n");
+}
+
+#[test]
+fn codes_of_errors_that_a_client_makes_up_are_counted_in_bounded_memory() {
+    let server = Server::start(1);
+    let mut client = server.client();
+    let long = "X".repeat(100_000);
+    for code in (0..200).map(|number| format!("CODE{number}")).chain([long]) {
+        let request = array(&[b"DEBUG", b"ERROR", code.as_bytes()]);
+        client.ask(&request, format!("-{code}\r\n").as_bytes());
+    }
+    let errors = server.running.shared().counters.totals().errors;
+    assert_eq!(
+        (errors.get("CODE0"), errors.get("CODE199"), errors.get("other")),
+        (Some(&1), None, Some(&73))
+    );
+    assert!(errors.len() <= 129);
 }

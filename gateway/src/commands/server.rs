@@ -8,6 +8,7 @@ use tidegate_protocols::settings::{Key, Value};
 use tidegate_protocols::table::server::Server;
 use tidegate_protocols::{Args, Error, Reply, Request, table};
 
+use super::hello::REDIS_VERSION;
 use super::{Scope, config, info, latency, memory, no_subcommand, slowlog};
 
 pub(super) fn execute(
@@ -35,6 +36,7 @@ pub(super) fn execute(
             reply.ok();
         }
         ConfigRewrite => config::rewrite(scope, reply)?,
+        DebugError => return Err(Error::Composed(args.at(2).into())),
         DebugSleep => debug_sleep(args, scope, reply),
         DebugSetActiveExpire => debug_set_active_expire(args, scope, reply),
         Info => info::info(args, scope, reply),
@@ -90,7 +92,8 @@ fn lolwut(args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     if args.len() > 2 && args.at(1).eq_ignore_ascii_case(b"version") {
         integer(args.at(2)).ok_or(Error::NotInteger)?;
     }
-    let picture = concat!("~ ~~ ~~~~ ~~ ~\n ~~~ ~~ ~~ ~~~\nTidegate ver. ", env!("CARGO_PKG_VERSION"), "\n");
+    let picture = concat!("~ ~~ ~~~~ ~~ ~\n ~~~ ~~ ~~ ~~~\nTidegate ", env!("CARGO_PKG_VERSION"));
+    let picture = format!("{picture}, as Redis ver. {REDIS_VERSION}\n");
     reply.verbatim(*b"txt", picture.as_bytes());
     Ok(())
 }

@@ -86,6 +86,10 @@ family! {
         .container().flags(ADMIN)
         .system();
 
+    DebugError = "DEBUG|ERROR" "message"
+        .summary("Replies with an error of these words, for tests of clients.")
+        .flags(ADMIN);
+
     DebugSleep = "DEBUG|SLEEP" "seconds"
         .summary("Holds the client, and no other, for some seconds.")
         .flags(ADMIN);
