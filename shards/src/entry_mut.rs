@@ -131,15 +131,15 @@ impl<'a> EntryMut<'a> {
     #[inline]
     fn put(&mut self, encoding: Encoding, value: &[u8], metadata: &Metadata) {
         let key = self.key;
-        let Some(word) = self.seat.word() else {
+        if !self.is_there() {
             return self.insert(Entry::new(encoding, metadata, key, value));
-        };
-        self.seat.set_word(word.with_access(self.clock.stored(word)).with_fetched(false));
-        self.replace(|mut entry| {
-            if entry.overwrite(encoding, metadata, value) {
-                return entry;
+        }
+        let clock = self.clock;
+        self.replace(|mut entry, word| {
+            if !entry.overwrite(encoding, metadata, value) {
+                entry = Entry::new(encoding, metadata, key, value);
             }
-            Entry::new(encoding, metadata, key, value)
+            (entry, word.with_access(clock.stored(word)).with_fetched(false))
         });
     }
 
@@ -163,7 +163,7 @@ impl<'a> EntryMut<'a> {
         }
         if self.text()?.is_some() {
             let metadata = self.kept();
-            self.replace(|entry| raw(entry, &metadata, len));
+            self.replace(|entry, word| (raw(entry, &metadata, len), word));
         } else {
             self.insert(Entry::zeroed(Encoding::Raw, &Metadata::default(), self.key, len));
         }
@@ -198,10 +198,10 @@ impl<'a> EntryMut<'a> {
     }
 
     fn set_metadata(&mut self, change: impl FnOnce(&mut Metadata)) {
-        self.replace(|entry| {
+        self.replace(|entry, word| {
             let mut metadata = entry.view().metadata();
             change(&mut metadata);
-            entry.with_metadata(&metadata)
+            (entry.with_metadata(&metadata), word)
         });
     }
 
@@ -224,12 +224,15 @@ impl<'a> EntryMut<'a> {
     }
 
     #[inline]
-    fn replace(&mut self, change: impl FnOnce(Entry) -> Entry) {
-        let expires = |seat: &Seat<'_>| u64::from(seat.word().is_some_and(Word::expires));
+    fn replace(&mut self, change: impl FnOnce(Entry, Word) -> (Entry, Word)) {
+        let expires = |seat: &Seat<'_>| seat.word().is_some_and(Word::expires);
         let before = expires(&self.seat);
         self.seat.replace(change);
-        let tally = self.partition.tally_mut(self.database);
-        tally.expires = tally.expires + expires(&self.seat) - before;
+        let after = expires(&self.seat);
+        if before != after {
+            let tally = self.partition.tally_mut(self.database);
+            tally.expires = tally.expires + u64::from(after) - u64::from(before);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What Memcached clients and Redis clients see of the same items, from the bytes one sends to the bytes the
 //! other gets.
 
+use tidegate_protocols::data::Data as _;
 use tidegate_protocols::memcached::{Decoded, Decoder, Item, Rules};
 use tidegate_protocols::table::Verb;
 use tidegate_protocols::{Args, Dialect};
@@ -196,6 +197,7 @@ fn flush_all_removes_what_is_there_when_its_time_comes() {
     transcript(client, &[("set a 0 0 1\r\n1\r\nflush_all 5\r\nget a\r\n", "STORED|OK|VALUE a 0 1|1|END|")]);
     client.now_ms += 6000;
     transcript(client, &[("get a\r\nset a 0 0 1\r\n2\r\nget a\r\n", "END|STORED|VALUE a 0 1|2|END|")]);
+    assert_eq!(client.store.figures().lazyfree_pending, 2, "both times nobody waited for the memory");
 }
 
 #[test]

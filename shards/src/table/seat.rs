@@ -56,14 +56,15 @@ impl<'a> Seat<'a> {
         self.found = Some(self.table.insert(self.hash, entry, access));
     }
 
-    /// Changes the entry that is there into what `change` makes of it; its key stays the same.
+    /// Changes the entry that is there, and what the table says of it, into what `change` makes of them; its key
+    /// stays the same.
     #[inline]
-    pub(crate) fn replace(&mut self, change: impl FnOnce(Entry) -> Entry) {
+    pub(crate) fn replace(&mut self, change: impl FnOnce(Entry, Word) -> (Entry, Word)) {
         let Some(Found { segment, place, word }) = &mut self.found else { return };
         // SAFETY: the table owned the entry; the word below replaces the address taken.
-        let entry = change(unsafe { Entry::from_bits(word.address()) });
+        let (entry, changed) = change(unsafe { Entry::from_bits(word.address()) }, *word);
         let expire_at = entry.view().expire_at();
-        *word = word.with_entry(entry.into_bits(), expire_at.is_some());
+        *word = changed.with_entry(entry.into_bits(), expire_at.is_some());
         segment.set_word(*place, *word);
         if let Some(at) = expire_at {
             segment.expires_by(at);

@@ -34,7 +34,9 @@ impl Model {
         let mut seat = Seat::new(self.table(), hash, &bytes);
         assert_eq!(seat.entry().is_some(), self.map.contains_key(&key));
         if seat.entry().is_some() {
-            seat.replace(|entry| Entry::new(Encoding::Raw, &entry.view().metadata(), &bytes, value));
+            seat.replace(|entry, word| {
+                (Entry::new(Encoding::Raw, &entry.view().metadata(), &bytes, value), word)
+            });
         } else {
             seat.insert(Entry::new(Encoding::Raw, &Metadata::default(), &bytes, value), 0);
         }
