@@ -1,6 +1,6 @@
 //! LATENCY: spikes of events, and how the times of commands are distributed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use tidegate_protocols::reply::Collection;
 use tidegate_protocols::settings::Key;
@@ -108,17 +108,16 @@ fn report(events: &BTreeMap<&str, History>) -> String {
 pub(super) fn histogram(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) {
     let totals = scope.shared.counters.since_reset();
     let names = args.from(2);
+    // Each is looked up once, however many there are.
+    let asked: HashSet<&str> = names.iter().filter_map(table::lookup).map(|row| row.name).collect();
     let (map, mut found) = (reply.deferred(Collection::Map), 0);
     for (row, totals) in table::rows().zip(&totals.commands) {
-        let name = row.name.to_ascii_lowercase();
-        let asked = |asked: &[u8]| {
-            let container = name.split('|').next().unwrap_or_default();
-            asked.eq_ignore_ascii_case(name.as_bytes()) || asked.eq_ignore_ascii_case(container.as_bytes())
-        };
-        if !row.is_redis() || totals.calls == 0 || !(names.is_empty() || names.iter().any(asked)) {
+        let container = row.name.split('|').next().unwrap_or_default();
+        let is_asked = names.is_empty() || asked.contains(row.name) || asked.contains(container);
+        if !row.is_redis() || totals.calls == 0 || !is_asked {
             continue;
         }
-        reply.bulk(name.as_bytes());
+        reply.bulk(row.name.to_ascii_lowercase().as_bytes());
         distribution(totals, reply);
         found += 1;
     }

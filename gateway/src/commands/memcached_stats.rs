@@ -173,7 +173,7 @@ impl List<'_, '_, '_> {
         self.yes("maxconns_fast", true);
         self.yes("slab_reassign", false);
         self.yes("lru_crawler", false);
-        self.yes("flush_enabled", true);
+        self.yes("flush_enabled", settings.is_on(Key::MemcachedFlush));
         self.yes("dump_enabled", settings.is_on(Key::MemcachedDump));
         self.put("hash_algorithm", "rapidhash");
         self.yes("lru_maintainer_thread", false);

@@ -118,6 +118,13 @@ static FLAGS: &[Flag] = &[
     Flag('B', "protocol", "name", Maps(protocol), "auto, ascii or binary; all of them are always served"),
     Flag('U', "udp-port", "num", Maps(udp_port), "only 0: there is no UDP"),
     Flag(
+        'F',
+        "disable-flush-all",
+        "",
+        Maps(|start, _| start.settings.set(Key::MemcachedFlush, "no")),
+        "refuse flush_all",
+    ),
+    Flag(
         'X',
         "disable-dumping",
         "",
@@ -141,7 +148,6 @@ static FLAGS: &[Flag] = &[
         "",
     ),
     Flag('A', "enable-shutdown", "", Refused("clients cannot shut it down; end it with SIGTERM"), ""),
-    Flag('F', "disable-flush-all", "", Refused("flush_all cannot be disabled yet"), ""),
     Flag('D', "stat-delimiter", "char", Refused("there are no statistics by key prefix"), ""),
     Flag('e', "memory-file", "file", Refused("there is no restartable cache yet"), ""),
     Flag('Z', "enable-ssl", "", Refused("there is no TLS yet"), ""),

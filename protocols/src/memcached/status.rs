@@ -83,6 +83,7 @@ statuses! {
     CrawlerDisabled = "CLIENT_ERROR lru crawler disabled", "", 0x81 "Unknown command";
     CrawlerFailed = "ERROR failed to start lru crawler thread", "", 0x81 "Unknown command";
     ReassignDisabled = "CLIENT_ERROR slab reassignment disabled", "", 0x81 "Unknown command";
+    FlushDisabled = "CLIENT_ERROR flush_all not allowed", "", 0x20 "Auth failure.";
     CachedumpDisabled = "CLIENT_ERROR stats cachedump not allowed", "", 0x81 "Unknown command";
     ClassIllegal = "CLIENT_ERROR Illegal slab id", "", 0x04 "Invalid arguments";
     DetailUsage = "CLIENT_ERROR usage: stats detail on|off|dump", "", 0x01 "Not found";

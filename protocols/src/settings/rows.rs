@@ -175,6 +175,8 @@ settings! {
     MemcachedItemSizeMax = "memcached-item-size-max", Kind::Bytes(1024, 1024 * 1024 * 1024), Start, "1048576";
     /// Whether Memcached writes return an error when memory is full instead of evicting.
     MemcachedErrorOnFull = "memcached-error-on-full", Kind::YesNo, Start, "no";
+    /// Whether Memcached clients may remove all items (`flush_all`).
+    MemcachedFlush = "memcached-flush-all", Kind::YesNo, Start, "yes";
     /// Whether Memcached clients may list items (`stats cachedump`).
     MemcachedDump = "memcached-dump", Kind::YesNo, Start, "yes";
 }

@@ -1,6 +1,7 @@
 //! Removing items: `delete`, `md`, `flush_all` and their binary forms.
 
 use tidegate_protocols::memcached::{Answer, Options, Status, deadline_ms};
+use tidegate_protocols::settings::Key;
 use tidegate_protocols::{Error, Request};
 
 use super::differs;
@@ -59,7 +60,12 @@ pub(super) fn flush_all(
     db: &mut Db<'_>,
     answer: &mut Answer<'_, '_>,
 ) -> Result<(), Error> {
+    // In text it counts even where it is not allowed.
     db.memcached().cmd_flush += 1;
+    if !db.settings().is_on(Key::MemcachedFlush) {
+        answer.status(Status::FlushDisabled, 0);
+        return Ok(());
+    }
     if request.item.exptime > 0 {
         let at = deadline_ms(request.item.exptime, db.now_ms());
         db.flush_at(at);
