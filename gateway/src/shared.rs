@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use parking_lot::RwLock;
 use tidegate_protocols::data::{Data, Figures};
 use tidegate_protocols::settings::{Key, Settings};
 use tokio::sync::{Notify, watch};
@@ -35,7 +36,7 @@ pub struct Shared {
     /// How busy the server is.
     pub rates: Rates,
     /// Whom Memcached clients may be besides Redis's user `default`.
-    pub users: Users,
+    users: RwLock<Users>,
     /// The file the settings came from, if the manager has said so.
     pub config_file: OnceLock<ConfigFile>,
     /// Bytes in use when the gateway started.
@@ -122,7 +123,7 @@ impl Shared {
             slow_log: SlowLog::default(),
             latency: LatencyMonitor::default(),
             rates: Rates::default(),
-            users: config.users.clone(),
+            users: RwLock::new(config.users.clone()),
             config_file: OnceLock::new(),
             startup_bytes: data.figures().allocated_bytes,
             started_ms: now_ms(),
@@ -141,8 +142,21 @@ impl Shared {
 
     /// Whether clients of this family have to say who they are.
     pub(crate) fn needs_login(&self, family: Family) -> bool {
-        !self.settings.text(Key::RequirePass).is_empty()
-            || family == Family::Memcached && !self.users.is_empty()
+        !self.settings.text(Key::RequirePass).is_empty() || family == Family::Memcached && self.has_users()
+    }
+
+    /// Says whom Memcached clients may be from now on; who has said who it is stays that.
+    pub fn set_users(&self, users: Users) {
+        *self.users.write() = users;
+    }
+
+    pub(crate) fn has_users(&self) -> bool {
+        !self.users.read().is_empty()
+    }
+
+    /// Whether there is a user of this name with this password.
+    pub(crate) fn knows_user(&self, name: &[u8], password: &[u8]) -> bool {
+        self.users.read().know(name, password)
     }
 
     /// The figures of the store.

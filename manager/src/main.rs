@@ -12,6 +12,7 @@ mod options;
 mod rewrite;
 mod server;
 mod user;
+mod users;
 
 use std::process::ExitCode;
 

@@ -37,6 +37,8 @@ pub(crate) struct Start {
     pub(crate) socket: Option<UnixPlace>,
     /// Whom Memcached clients may be.
     pub(crate) users: Users,
+    /// The file that says so.
+    pub(crate) users_file: Option<PathBuf>,
     /// Who to become once what only root may do is done.
     pub(crate) user: Option<User>,
 }

@@ -19,7 +19,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::banner::{self, Addresses};
 use crate::listen;
 use crate::options::Start;
-use crate::{admin, log, rewrite, user};
+use crate::{admin, log, rewrite, user, users};
 
 /// How long clients may take to receive what is still theirs when the server ends.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
@@ -89,7 +89,7 @@ async fn serve(start: &Start) -> Result<(), String> {
     }
     let _pid_file = start.pid_file.as_deref().and_then(PidFile::write);
     announce(start, &addresses);
-    stop.asked(&running).await;
+    stop.asked(start, &running).await;
     end(running, stop).await;
     Ok(())
 }
@@ -195,12 +195,12 @@ async fn end(running: Running, mut stop: Stop) {
     }
 }
 
-/// The signals that ask for the end. SIGHUP is listened to and ignored, as Redis does; SIGPIPE is ignored
-/// by Rust's runtime.
+/// The signals that ask for the end. SIGHUP is listened to and does not end it; SIGPIPE is ignored by
+/// Rust's runtime.
 struct Stop {
     terminate: Signal,
     interrupt: Signal,
-    _hangup: Signal,
+    hangup: Signal,
 }
 
 impl Stop {
@@ -208,7 +208,7 @@ impl Stop {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            _hangup: signal(SignalKind::hangup())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
@@ -220,12 +220,28 @@ impl Stop {
     }
 
     /// Waits for a signal, or for a client's `SHUTDOWN`.
-    async fn asked(&mut self, running: &Running) {
+    async fn asked(&mut self, start: &Start, running: &Running) {
         let mut client = running.shutdown_requested();
-        tokio::select! {
-            () = self.signal() => {}
-            _ = client.wait_for(|asked| *asked) => {}
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = client.wait_for(|asked| *asked) => return,
+                _ = self.hangup.recv() => read_users(start, running),
+            }
         }
+    }
+}
+
+/// Reads the file of users again, if there is one; a mistake in it changes nothing.
+fn read_users(start: &Start, running: &Running) {
+    let Some(path) = &start.users_file else { return };
+    match users::read(path) {
+        Ok(users) => {
+            running.shared().set_users(users);
+            tracing::info!("read the users of {} again", path.display());
+        }
+        Err(reason) => tracing::warn!("the users stay as they are; {}: {reason}", path.display()),
     }
 }
 

@@ -255,9 +255,24 @@ fn users_of_a_file_are_who_clients_have_to_be() {
     let file = folder.0.join("users");
     std::fs::write(&file, "ann:secret\n").unwrap();
     let port = free_port();
-    let _server = memcached(&format!("-l 127.0.0.1 -p {port} -t 1 -Y {}", file.display()));
+    let mut server = memcached(&format!("-l 127.0.0.1 -p {port} -t 1 -Y {}", file.display()));
     assert_eq!(ask("127.0.0.1", port, "mn\r\n", "\r\n"), "CLIENT_ERROR unauthenticated\r\n");
     assert_eq!(ask("127.0.0.1", port, "set a 0 0 10\r\nann secret\r\nmn\r\n", "MN\r\n"), "STORED\r\nMN\r\n");
+    let mut log = BufReader::new(server.child.stderr.take().unwrap());
+    for (users, told, password, answer) in [
+        ("ann:other!\n", "again", "other!", "STORED\r\n"),
+        ("nobody\n", "the users stay as they are", "other!", "STORED\r\n"),
+        ("ann:third!\n", "again", "other!", "CLIENT_ERROR authentication failure\r\n"),
+    ] {
+        std::fs::write(&file, users).unwrap();
+        server.signal(Signal::HUP);
+        let mut line = String::new();
+        while !line.contains(told) {
+            line.clear();
+            assert_ne!(log.read_line(&mut line).unwrap(), 0, "{told}");
+        }
+        assert_eq!(ask("127.0.0.1", port, &format!("set a 0 0 10\r\nann {password}\r\n"), "\r\n"), answer);
+    }
 }
 
 /// The user ids of every thread of a process.

@@ -1,8 +1,8 @@
 //! Commands of Memcached clients that the gateway answers itself.
 //!
 //! With a password or users configured, clients have to say who they are: Redis's user `default` or one of the
-//! users, binary clients by SASL PLAIN, text ones by a `set` whose value is user and password (memcached's `-Y`). memcached itself offers only one
-//! of the two on a port; here the first byte decides, as it does for the protocol.
+//! users, binary clients by SASL PLAIN, text ones by a `set` whose value is user and password (memcached's `-Y`).
+//! memcached itself offers only one of the two on a port; here the first byte decides, as it does for the protocol.
 
 use tidegate_protocols::memcached::{Answer, Options, Status, VERSION};
 use tidegate_protocols::settings::Key;
@@ -80,11 +80,11 @@ fn sasl_authenticate(request: &Request<'_>, scope: &Scope<'_>, answer: &mut Answ
 /// Whether the client is one of the users that memcached's flags name, or `default` with the password there is.
 fn log_in(user: &[u8], password: &[u8], scope: &Scope<'_>) -> bool {
     let shared = scope.shared;
-    if shared.users.know(user, password) {
+    if shared.knows_user(user, password) {
         scope.session.put(Attention::Anonymous, false);
         return true;
     }
-    let default_counts = shared.users.is_empty() || !shared.settings.text(Key::RequirePass).is_empty();
+    let default_counts = !shared.has_users() || !shared.settings.text(Key::RequirePass).is_empty();
     default_counts && hello::log_in(user, password, scope).is_ok()
 }
 

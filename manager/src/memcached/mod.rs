@@ -6,26 +6,21 @@ mod places;
 
 use std::env;
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::builder::styling::Styles;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Command};
-use tidegate_gateway::{UnixPlace, Users};
+use tidegate_gateway::UnixPlace;
 use tidegate_protocols::settings::{Key, Settings};
 
 use crate::options::Start;
-use crate::user;
+use crate::{user, users};
 use places::places;
 
 /// The variable that names a file of users for `-S`. Source: memcached `sasl_defs.c`.
 const SASL_USERS: &str = "MEMCACHED_SASL_PWDB";
-
-/// Bytes read of a file of users; more than the most users have.
-const USERS_BYTES_MAX: u64 = 8 * 1024;
 
 /// What becomes of a flag.
 #[derive(Clone, Copy)]
@@ -110,9 +105,9 @@ static FLAGS: &[Flag] = &[
         'Y',
         "auth-file",
         "file",
-        Maps(users),
+        Maps(users_file),
         "at most 8 lines user:password; clients have to say who they are, text ones by a first set, binary ones \
-         by SASL PLAIN",
+         by SASL PLAIN; read again on SIGHUP",
     ),
     Flag('S', "enable-sasl", "", Maps(sasl), "the same with the file that MEMCACHED_SASL_PWDB names"),
     Flag('B', "protocol", "name", Maps(protocol), "auto, ascii or binary; all of them are always served"),
@@ -367,18 +362,17 @@ fn user(start: &mut Start, name: &str) -> Result<(), String> {
 }
 
 /// The users whom text clients name in their first `set`, and binary ones by SASL.
-fn users(start: &mut Start, path: &str) -> Result<(), String> {
-    let mut text = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(USERS_BYTES_MAX).read_to_end(&mut text));
-    read.map_err(|error| error.to_string())?;
-    start.users = Users::of(&text)?;
+fn users_file(start: &mut Start, path: &str) -> Result<(), String> {
+    let path = PathBuf::from(path);
+    start.users = users::read(&path)?;
+    start.users_file = Some(path);
     Ok(())
 }
 
 /// memcached asks the SASL library, or the file that this variable names where it was built for that.
 fn sasl(start: &mut Start, _: &str) -> Result<(), String> {
     match env::var(SASL_USERS) {
-        Ok(path) => users(start, &path).map_err(|reason| format!("{SASL_USERS}={path}: {reason}")),
+        Ok(path) => users_file(start, &path).map_err(|reason| format!("{SASL_USERS}={path}: {reason}")),
         Err(_) if !start.users.is_empty() => Ok(()),
         Err(_) => Err(format!("a file of user:password lines is expected in {SASL_USERS}, or by -Y")),
     }

@@ -164,8 +164,8 @@ pub const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         command: "Memcached: authentication",
-        difference: "With `requirepass`, binary clients use SASL PLAIN and text clients a first `set` whose value is \
-            user and password, on one port; the user is `default`.",
-        reason: "Protocol is chosen by the first byte; there is one user so far.",
+        difference: "Binary clients use SASL PLAIN and text clients a first `set` whose value is user and password, \
+            on one port, whether `requirepass` is set, for the user `default`, or users are named by `-Y` or `-S`.",
+        reason: "Protocol is chosen by the first byte.",
     },
 ];
