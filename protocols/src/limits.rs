@@ -1,6 +1,6 @@
 //! Every limit of the wire, each checked before memory is spent.
 
-/// Bytes of one RESP bulk string, and so of one string value. Source: Redis `proto-max-bulk-len`.
+/// Bytes of one RESP bulk string, and so of one string value, unless the setting says otherwise. Source: Redis `proto-max-bulk-len`.
 pub const BULK_BYTES_MAX: usize = 512 * 1024 * 1024;
 
 /// Arguments of one RESP array. Source: Redis `networking.c`, "invalid multibulk length" (`INT_MAX`).

@@ -42,10 +42,10 @@ pub const DIFFERENCES: &[Difference] = &[
         reason: "A write never goes to a place nobody named.",
     },
     Difference {
-        command: "BITFIELD",
-        difference: "A write that begins within the first 512 MB and ends after them is refused. In Redis the \
-            string grows up to eight bytes past the limit.",
-        reason: "No string is longer than 512 MB.",
+        command: "APPEND, BITFIELD, SETBIT, SETRANGE",
+        difference: "No string grows to 4 GiB, even where `proto-max-bulk-len` allows it; the error is the one for \
+            that setting.",
+        reason: "No request can be that long, and lengths take little space.",
     },
     Difference {
         command: "Any inline command",
