@@ -7,9 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
-use tidegate_protocols::table::{
-    bitmaps, connection, keyspace, memcached, memcached_server, server, strings,
-};
+use tidegate_protocols::table::rows;
 use tidegate_protocols::{Dialect, Verb};
 
 /// Buckets of a latency histogram: bucket `n` counts durations below 2^n ns and not below 2^(n-1) ns;
@@ -112,7 +110,7 @@ pub(crate) struct ProtocolCounters {
 impl WorkerCounters {
     fn new() -> Self {
         Self {
-            commands: (0..family_starts()[6]).map(|_| CommandCounters::new()).collect(),
+            commands: rows().map(|_| CommandCounters::new()).collect(),
             protocols: Default::default(),
             reads: Counter::default(),
             writes: Counter::default(),
@@ -124,7 +122,7 @@ impl WorkerCounters {
 
     #[inline]
     pub(crate) fn command(&self, verb: Verb) -> &CommandCounters {
-        &self.commands[index_of(verb)]
+        &self.commands[verb.index()]
     }
 
     /// Counts an error reply by its code, the first word of `reply` after the `-`.
@@ -168,40 +166,6 @@ impl CommandCounters {
 #[inline]
 fn bucket_of(nanos: u64) -> usize {
     ((u64::BITS - nanos.leading_zeros()) as usize).min(LATENCY_BUCKETS - 1)
-}
-
-/// Where the families begin in `protocols::table::rows()`, and how many rows there are.
-#[inline]
-fn family_starts() -> [usize; 7] {
-    let mut start = 0;
-    [
-        strings::ROWS,
-        bitmaps::ROWS,
-        keyspace::ROWS,
-        memcached::ROWS,
-        memcached_server::ROWS,
-        connection::ROWS,
-        server::ROWS,
-    ]
-    .map(|rows| {
-        start += rows.len();
-        start
-    })
-}
-
-/// The position of a command's row in `protocols::table::rows()`, and so in [`Totals::commands`].
-#[inline]
-pub fn index_of(verb: Verb) -> usize {
-    let [bitmaps, keyspace, memcached, memcached_server, connection, server, _] = family_starts();
-    match verb {
-        Verb::Strings(verb) => verb as usize,
-        Verb::Bitmaps(verb) => bitmaps + verb as usize,
-        Verb::Keyspace(verb) => keyspace + verb as usize,
-        Verb::Memcached(verb) => memcached + verb as usize,
-        Verb::MemcachedServer(verb) => memcached_server + verb as usize,
-        Verb::Connection(verb) => connection + verb as usize,
-        Verb::Server(verb) => server + verb as usize,
-    }
 }
 
 /// The counters of all workers and what is counted beside them.
@@ -294,7 +258,7 @@ impl Counters {
     /// The sums since the process began.
     pub fn totals(&self) -> Totals {
         let mut totals = Totals {
-            commands: vec![CommandTotals::default(); family_starts()[6]],
+            commands: vec![CommandTotals::default(); rows().count()],
             accepted: self.accepted.load(Relaxed),
             refused: self.refused.load(Relaxed),
             ..Totals::default()
@@ -381,15 +345,6 @@ impl Totals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tidegate_protocols::table::rows;
-
-    #[test]
-    fn the_counters_of_a_row_stand_where_the_row_stands() {
-        for (position, row) in rows().enumerate() {
-            assert_eq!(index_of(row.verb), position, "{}", row.name);
-        }
-        assert_eq!(family_starts()[6], rows().count());
-    }
 
     #[test]
     fn a_reset_begins_the_count_anew_and_keeps_the_totals() {

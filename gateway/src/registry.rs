@@ -17,7 +17,6 @@ use tidegate_protocols::table::rows;
 use tidegate_protocols::{Dialect, Row};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::counters::index_of;
 use crate::worker::Message;
 
 /// One connected client, as everyone may see it.
@@ -163,7 +162,7 @@ impl Client {
     #[inline]
     pub(crate) fn heard_of(&self, now_ms: u64, row: &'static Row) {
         self.last_ms.store(now_ms, Relaxed);
-        self.command.store(index_of(row.verb) as u32 + 1, Relaxed);
+        self.command.store(row.verb.index() as u32 + 1, Relaxed);
     }
 
     /// It has sent or taken part of something large.

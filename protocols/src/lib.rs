@@ -8,6 +8,7 @@ pub mod data;
 pub mod error;
 pub mod glob;
 pub mod limits;
+pub mod link;
 pub mod memcached;
 pub mod number;
 pub mod reply;

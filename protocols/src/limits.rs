@@ -48,3 +48,9 @@ pub const MEMCACHED_ITEM_BYTES_MAX: usize = 1024 * 1024;
 
 /// Logical databases (`SELECT 0` to `SELECT 15`). Source: Redis `databases`.
 pub const DATABASES: usize = 16;
+
+/// Bytes for clients in one frame of a link; longer answers come in several, with those of others between them.
+pub const LINK_PART_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of the name of a gateway or shard, which one byte counts.
+pub const LINK_NAME_BYTES_MAX: usize = u8::MAX as usize;

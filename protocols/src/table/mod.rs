@@ -30,6 +30,8 @@
 //! Keys are counted: the first key argument is found by the row's first key specification, and so on; the
 //! last specification finds all the rest.
 
+use std::sync::LazyLock;
+
 mod acl;
 pub mod differences;
 mod docs;
@@ -62,25 +64,6 @@ pub use resolve::{Unresolved, resolve};
 pub use row::{Access, Begin, Categories, Deprecated, Find, Flags, Gather, KeySpec, Route, Row};
 pub use syntax::{Argument, Kind};
 
-/// What a request asks for: the family and the verb within it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Verb {
-    /// Strings; answered by the store.
-    Strings(strings::Strings),
-    /// Bits of strings; answered by the store.
-    Bitmaps(bitmaps::Bitmaps),
-    /// Keys of any type; answered by the store.
-    Keyspace(keyspace::Keyspace),
-    /// Memcached items; answered by the store.
-    Memcached(memcached::Memcached),
-    /// A Memcached client's connection and the server; answered by the gateway.
-    MemcachedServer(memcached_server::MemcachedServer),
-    /// The client's own connection; answered by the gateway.
-    Connection(connection::Connection),
-    /// The server; answered by the gateway.
-    Server(server::Server),
-}
-
 /// Declares a family: an enum of verbs and its rows, in the same order.
 macro_rules! family {
     ($(#[$doc:meta])* $family:ident $group:literal $($verb:ident = $name:literal $syntax:literal
@@ -100,17 +83,69 @@ macro_rules! family {
 }
 pub(crate) use family;
 
-/// All rows, family by family. Rows of subcommands (`CONFIG|GET`) stand among them.
-pub fn rows() -> impl Iterator<Item = &'static Row> + Clone {
-    [
-        strings::ROWS,
-        bitmaps::ROWS,
-        keyspace::ROWS,
-        memcached::ROWS,
-        memcached_server::ROWS,
-        connection::ROWS,
-        server::ROWS,
-    ]
-    .into_iter()
-    .flatten()
+/// Lists the families, in the order of [`rows`].
+macro_rules! families {
+    ($($(#[$doc:meta])* $family:ident $module:ident;)*) => {
+        /// What a request asks for: the family and the verb within it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Verb { $($(#[$doc])* $family($module::$family)),* }
+
+        /// All rows, family by family. Rows of subcommands (`CONFIG|GET`) stand among them.
+        pub fn rows() -> impl Iterator<Item = &'static Row> + Clone {
+            [$($module::ROWS),*].into_iter().flatten()
+        }
+
+        impl Verb {
+            /// The number of its row among [`rows`].
+            #[inline]
+            pub fn index(self) -> usize {
+                let mut start = 0;
+                $(
+                    if let Self::$family(verb) = self {
+                        return start + verb as usize;
+                    }
+                    start += $module::ROWS.len();
+                )*
+                start
+            }
+        }
+    };
+}
+
+families! {
+    /// Strings; answered by the store.
+    Strings strings;
+    /// Bits of strings; answered by the store.
+    Bitmaps bitmaps;
+    /// Keys of any type; answered by the store.
+    Keyspace keyspace;
+    /// Memcached items; answered by the store.
+    Memcached memcached;
+    /// A Memcached client's connection and the server; answered by the gateway.
+    MemcachedServer memcached_server;
+    /// The client's own connection; answered by the gateway.
+    Connection connection;
+    /// The server; answered by the gateway.
+    Server server;
+}
+
+/// The row with this [`Verb::index`].
+#[inline]
+pub fn row_at(index: usize) -> Option<&'static Row> {
+    static ROWS: LazyLock<Box<[&Row]>> = LazyLock::new(|| rows().collect());
+    ROWS.get(index).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_has_the_number_of_its_place() {
+        for (position, row) in rows().enumerate() {
+            assert_eq!(row.verb.index(), position, "{}", row.name);
+            assert!(std::ptr::eq(row_at(position).unwrap(), row));
+        }
+        assert!(row_at(rows().count()).is_none());
+    }
 }

@@ -1,0 +1,47 @@
+//! What a Memcached request says besides its arguments, in a frame.
+
+use super::{Malformed, number};
+use crate::memcached::{Item, Options, Status};
+
+/// Bytes of an item in a frame.
+pub(super) const BYTES: usize = 4 + 8 * 5 + 4 + 4 + 2 + 1 + 1 + 1;
+
+/// Adds an item to the end of `out`.
+pub(super) fn encode(out: &mut Vec<u8>, item: &Item) {
+    out.extend_from_slice(&item.flags.to_le_bytes());
+    out.extend_from_slice(&item.exptime.to_le_bytes());
+    out.extend_from_slice(&item.cas.to_le_bytes());
+    out.extend_from_slice(&item.delta.to_le_bytes());
+    out.extend_from_slice(&item.initial.to_le_bytes());
+    out.extend_from_slice(&item.vivify_exptime.to_le_bytes());
+    out.extend_from_slice(&item.recache_exptime.to_le_bytes());
+    out.extend_from_slice(&item.opaque.to_le_bytes());
+    out.extend_from_slice(&item.options.0.to_le_bytes());
+    out.extend_from_slice(&[item.opcode, u8::from(item.quiet), item.status as u8]);
+}
+
+/// The item in `bytes`.
+pub(super) fn decode(bytes: &[u8; BYTES]) -> Result<Item, Malformed> {
+    let mut rest = &bytes[..];
+    let item = (|| {
+        Some(Item {
+            flags: u32::from_le_bytes(number(&mut rest)?),
+            exptime: i64::from_le_bytes(number(&mut rest)?),
+            cas: u64::from_le_bytes(number(&mut rest)?),
+            delta: u64::from_le_bytes(number(&mut rest)?),
+            initial: u64::from_le_bytes(number(&mut rest)?),
+            vivify_exptime: i64::from_le_bytes(number(&mut rest)?),
+            recache_exptime: i32::from_le_bytes(number(&mut rest)?),
+            opaque: u32::from_le_bytes(number(&mut rest)?),
+            options: Options(u16::from_le_bytes(number(&mut rest)?)),
+            opcode: u8::from_le_bytes(number(&mut rest)?),
+            quiet: u8::from_le_bytes(number(&mut rest)?) != 0,
+            status: Status::Ok,
+        })
+    })();
+    let (Some(item), &[status]) = (item, rest) else { return Err(Malformed::TooShort(BYTES as u32)) };
+    let status = *Status::ALL
+        .get(usize::from(status))
+        .ok_or(Malformed::Unknown(u32::from(status), "answer of memcached"))?;
+    Ok(Item { status, ..item })
+}

@@ -1,0 +1,180 @@
+//! Frames from a gateway to a shard: one request each.
+//!
+//! ```text
+//! length u32 | id u32 | epoch u32 | row u16 | dialect u8 | database u8 | marks u8 | 0 u8 | 0 u16 |
+//! arguments u32 | length of each argument u32 … | item, if marked | bytes of the arguments
+//! ```
+
+use super::{Malformed, item, number};
+use crate::limits::{self, ARGUMENTS_MAX};
+use crate::memcached::Item;
+use crate::reply::Dialect;
+use crate::request::{Request, Span};
+use crate::table::{Row, row_at};
+
+/// Bytes of a frame before the lengths of its arguments.
+const HEAD_BYTES: usize = 24;
+
+/// Mark: reads leave no trace.
+const NO_TOUCH: u8 = 1;
+/// Mark: it is a Memcached request, and an item follows the lengths.
+const ITEM: u8 = 2;
+
+/// Dialects by their numbers in a frame.
+const DIALECTS: [Dialect; 5] = [
+    Dialect::Resp2,
+    Dialect::Resp3,
+    Dialect::MemcachedText,
+    Dialect::MemcachedMeta,
+    Dialect::MemcachedBinary,
+];
+
+/// What a frame says besides the request itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ask {
+    /// The gateway's number for it, repeated in the answer.
+    pub id: u32,
+    /// The epoch of the topology by which the gateway chose the shard.
+    pub epoch: u32,
+    /// The selected logical database, less than [`limits::DATABASES`].
+    pub database: u8,
+    /// Reads leave no trace in LRU and LFU.
+    pub no_touch: bool,
+}
+
+/// What was found at the start of the input.
+#[derive(Clone, Copy, Debug)]
+pub enum Decoded {
+    /// One request; its arguments have been added to the spans.
+    Request(Outline),
+    /// The beginning of a frame, of which at least this many bytes are missing (never 0).
+    More(usize),
+}
+
+/// One decoded request, without its arguments.
+#[derive(Clone, Copy, Debug)]
+pub struct Outline {
+    /// What is asked for. It takes as many arguments as were found.
+    pub row: &'static Row,
+    /// The language the client reads.
+    pub dialect: Dialect,
+    /// The rest.
+    pub ask: Ask,
+    /// Bytes of the whole frame.
+    pub bytes: usize,
+}
+
+/// Bytes of the longest frame that carries a request for which a client has sent `request_bytes_max` bytes: a word
+/// of one letter is two bytes there, and five here.
+pub fn frame_bytes_max(request_bytes_max: usize) -> u64 {
+    request_bytes_max as u64 * 3 + (HEAD_BYTES + item::BYTES) as u64
+}
+
+/// Adds the frame of a request to the end of `out`.
+///
+/// # Errors
+/// [`Malformed::TooLong`] if it would not fit in one; nothing is added then. Requests are limited to
+/// [`limits::QUERY_BYTES_MAX`], so only long lists of short arguments ever are.
+#[inline]
+pub fn encode(out: &mut Vec<u8>, request: &Request<'_>, ask: &Ask) -> Result<(), Malformed> {
+    let has_item = !matches!(request.dialect, Dialect::Resp2 | Dialect::Resp3);
+    let of_item = if has_item { item::BYTES } else { 0 };
+    let data: usize = request.args.iter().map(<[u8]>::len).sum();
+    let bytes = HEAD_BYTES + 4 * request.args.len() + of_item + data;
+    let length = u32::try_from(bytes).map_err(|_| Malformed::TooLong(bytes as u64, u64::from(u32::MAX)))?;
+    let mut head = [0; HEAD_BYTES];
+    head[0..4].copy_from_slice(&length.to_le_bytes());
+    head[4..8].copy_from_slice(&ask.id.to_le_bytes());
+    head[8..12].copy_from_slice(&ask.epoch.to_le_bytes());
+    head[12..14].copy_from_slice(&(request.row.verb.index() as u16).to_le_bytes());
+    head[14] = request.dialect as u8;
+    head[15] = ask.database;
+    head[16] = if ask.no_touch { NO_TOUCH } else { 0 } | if has_item { ITEM } else { 0 };
+    head[20..24].copy_from_slice(&(request.args.len() as u32).to_le_bytes());
+    out.reserve(bytes);
+    out.extend_from_slice(&head);
+    for arg in request.args.iter() {
+        out.extend_from_slice(&(arg.len() as u32).to_le_bytes());
+    }
+    if has_item {
+        item::encode(out, request.item);
+    }
+    for arg in request.args.iter() {
+        out.extend_from_slice(arg);
+    }
+    Ok(())
+}
+
+/// Decodes the request that `input` begins with: adds its arguments to `spans`, as positions in `input`, and fills
+/// `item`. `frame_bytes_max` bounds what is waited for.
+///
+/// # Errors
+/// What is wrong with it. The peer is not to be believed from then on; nothing has been added.
+#[inline]
+pub fn decode(
+    input: &[u8],
+    frame_bytes_max: u64,
+    spans: &mut Vec<Span>,
+    item: &mut Item,
+) -> Result<Decoded, Malformed> {
+    let Some(&length) = input.first_chunk() else { return Ok(Decoded::More(HEAD_BYTES - input.len())) };
+    let length = u32::from_le_bytes(length);
+    let bytes = length as usize;
+    if u64::from(length) > frame_bytes_max {
+        return Err(Malformed::TooLong(u64::from(length), frame_bytes_max));
+    }
+    if bytes < HEAD_BYTES {
+        return Err(Malformed::TooShort(length));
+    }
+    if input.len() < bytes {
+        return Ok(Decoded::More(bytes - input.len()));
+    }
+    let frame = &input[..bytes];
+    let (outline, arguments, marks) = head(frame)?;
+    let too_short = Malformed::TooShort(length);
+    let mut lengths = &frame[HEAD_BYTES..];
+    let mut start = arguments.checked_mul(4).map(|lengths| HEAD_BYTES + lengths).ok_or(too_short)?;
+    if marks & ITEM == 0 {
+        *item = Item::NONE;
+    } else {
+        let bytes = frame.get(start..).and_then(|rest| rest.first_chunk()).ok_or(too_short)?;
+        *item = item::decode(bytes)?;
+        start += item::BYTES;
+    }
+    if start > bytes {
+        return Err(too_short);
+    }
+    let begin = spans.len();
+    spans.reserve(arguments);
+    for _ in 0..arguments {
+        let len = number(&mut lengths).map_or(0, u32::from_le_bytes) as usize;
+        let end = start.saturating_add(len);
+        if end > bytes {
+            spans.truncate(begin);
+            return Err(too_short);
+        }
+        spans.push(Span::new(start, end));
+        start = end;
+    }
+    Ok(Decoded::Request(outline))
+}
+
+/// What the first bytes of a whole frame say: the outline, how many arguments there are, and the marks.
+#[inline]
+fn head(frame: &[u8]) -> Result<(Outline, usize, u8), Malformed> {
+    let word = |at: usize| u32::from_le_bytes(std::array::from_fn(|index| frame[at + index]));
+    let index = u16::from_le_bytes([frame[12], frame[13]]);
+    let row = row_at(usize::from(index)).ok_or(Malformed::Row(index))?;
+    let [dialect, database, marks] = [frame[14], frame[15], frame[16]];
+    let dialect =
+        *DIALECTS.get(usize::from(dialect)).ok_or(Malformed::Unknown(u32::from(dialect), "dialect"))?;
+    if usize::from(database) >= limits::DATABASES {
+        return Err(Malformed::Unknown(u32::from(database), "database"));
+    }
+    let arguments = word(20);
+    if arguments as usize > ARGUMENTS_MAX || !row.takes(arguments as usize) {
+        return Err(Malformed::Arity(row.name, arguments));
+    }
+    let ask = Ask { id: word(4), epoch: word(8), database, no_touch: marks & NO_TOUCH != 0 };
+    Ok((Outline { row, dialect, ask, bytes: frame.len() }, arguments as usize, marks))
+}

@@ -1,0 +1,220 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::limits::{LINK_PART_BYTES_MAX, QUERY_BYTES_MAX};
+use crate::memcached::{Item, Options, Status};
+use crate::reply::Dialect;
+use crate::request::{Args, Request, Span};
+use crate::table::{lookup, rows};
+
+const FRAME_MAX: u64 = 1 << 20;
+
+/// The words of a request one after the other, and where each lies.
+fn laid_out(words: &[Vec<u8>]) -> (Vec<u8>, Vec<Span>) {
+    let mut bytes = Vec::new();
+    let spans = words.iter().map(|word| {
+        bytes.extend_from_slice(word);
+        Span::new(bytes.len() - word.len(), bytes.len())
+    });
+    let spans = spans.collect();
+    (bytes, spans)
+}
+
+fn encoded(name: &[u8], words: &[Vec<u8>], dialect: Dialect, item: &Item, ask: &Ask) -> Vec<u8> {
+    let (bytes, spans) = laid_out(words);
+    let row = lookup(name).unwrap();
+    let mut frame = Vec::new();
+    encode(&mut frame, &Request { row, dialect, args: Args::new(&bytes, &spans), item }, ask).unwrap();
+    frame
+}
+
+fn set() -> Vec<u8> {
+    let words = [b"SET".to_vec(), b"key".to_vec(), b"value".to_vec()];
+    encoded(
+        b"set",
+        &words,
+        Dialect::Resp3,
+        &Item::NONE,
+        &Ask { id: 7, epoch: 3, database: 2, no_touch: true },
+    )
+}
+
+/// Decodes and expects nothing to be added if that fails.
+fn decoded(frame: &[u8]) -> Result<(Decoded, Vec<Span>, Item), Malformed> {
+    let (mut spans, mut item) = (Vec::new(), Item::NONE);
+    match decode(frame, FRAME_MAX, &mut spans, &mut item) {
+        Ok(decoded) => Ok((decoded, spans, item)),
+        Err(malformed) => {
+            assert!(spans.is_empty(), "{malformed}: spans are left over");
+            Err(malformed)
+        }
+    }
+}
+
+fn any_item() -> impl Strategy<Value = Item> {
+    let numbers = (any::<u32>(), any::<i64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<i64>());
+    let rest = (any::<i32>(), any::<u32>(), any::<u16>(), any::<u8>(), any::<bool>());
+    (numbers, rest, 0..Status::ALL.len()).prop_map(|(numbers, rest, status)| {
+        let (flags, exptime, cas, delta, initial, vivify_exptime) = numbers;
+        let (recache_exptime, opaque, options, opcode, quiet) = rest;
+        let (options, status) = (Options(options), Status::ALL[status]);
+        Item {
+            flags,
+            exptime,
+            cas,
+            delta,
+            initial,
+            vivify_exptime,
+            recache_exptime,
+            opaque,
+            options,
+            opcode,
+            quiet,
+            status,
+        }
+    })
+}
+
+fn any_words() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 2..20)
+}
+
+proptest! {
+    #[test]
+    fn a_request_arrives_as_it_was_sent(
+        words in any_words(), item in any_item(), dialect in 0..5_usize,
+        (id, epoch, database, no_touch) in (any::<u32>(), any::<u32>(), 0..16_u8, any::<bool>()),
+    ) {
+        let dialects = [Dialect::Resp2, Dialect::Resp3, Dialect::MemcachedText, Dialect::MemcachedMeta, Dialect::MemcachedBinary];
+        let (dialect, ask) = (dialects[dialect], Ask { id, epoch, database, no_touch });
+        let frame = encoded(b"del", &words, dialect, &item, &ask);
+        let mut input = frame.clone();
+        input.extend_from_slice(b"what comes next");
+        let (found, spans, found_item) = decoded(&input).unwrap();
+        let Decoded::Request(outline) = found else { panic!("{found:?}") };
+        prop_assert_eq!((outline.row.name, outline.dialect, outline.ask, outline.bytes), ("DEL", dialect, ask, frame.len()));
+        let of_memcached = !matches!(dialect, Dialect::Resp2 | Dialect::Resp3);
+        prop_assert_eq!(found_item, if of_memcached { item } else { Item::NONE });
+        let found: Vec<_> = spans.iter().map(|span| span.of(&input).to_vec()).collect();
+        prop_assert_eq!(found, words);
+    }
+
+    #[test]
+    fn a_frame_of_anything_is_refused_or_within_its_bounds(frame in prop::collection::vec(any::<u8>(), 4..200)) {
+        let mut frame = frame;
+        let length = frame.len() as u32;
+        frame[..4].copy_from_slice(&length.to_le_bytes());
+        if let Ok((Decoded::Request(outline), spans, _)) = decoded(&frame) {
+            prop_assert!(outline.bytes == frame.len() && outline.row.takes(spans.len()));
+            prop_assert!(spans.iter().all(|span| span.end as usize <= frame.len()));
+        }
+        if let Ok(Ok((answer, bytes))) = Answer::decode(&frame) {
+            prop_assert!(bytes == frame.len() && answer.bytes.len() < bytes);
+        }
+    }
+
+    #[test]
+    fn a_request_with_one_byte_changed_is_refused_or_within_its_bounds(at in 4..40_usize, to in any::<u8>()) {
+        let mut frame = set();
+        let last = frame.len() - 1;
+        frame[at.min(last)] = to;
+        if let Ok((Decoded::Request(outline), spans, _)) = decoded(&frame) {
+            prop_assert!(outline.row.takes(spans.len()) && outline.ask.database < 16);
+            prop_assert!(spans.iter().all(|span| span.end as usize <= frame.len()));
+        }
+    }
+}
+
+#[test]
+fn a_half_received_frame_says_how_much_is_missing() {
+    let frame = set();
+    for cut in 0..frame.len() {
+        let (Decoded::More(missing), spans, _) = decoded(&frame[..cut]).unwrap() else { panic!("at {cut}") };
+        assert!(missing > 0 && cut + missing <= frame.len() && spans.is_empty());
+        assert!(cut < 4 || cut + missing == frame.len());
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_request_is_named() {
+    let with = |at: usize, bytes: &[u8]| {
+        let mut frame = set();
+        frame[at..at + bytes.len()].copy_from_slice(bytes);
+        decoded(&frame).unwrap_err()
+    };
+    assert_eq!(with(0, &[0xff; 4]), Malformed::TooLong(u64::from(u32::MAX), FRAME_MAX));
+    assert_eq!(with(0, &[4, 0, 0, 0]), Malformed::TooShort(4));
+    assert_eq!(with(12, &[0xff, 0xff]), Malformed::Row(u16::MAX));
+    assert_eq!(with(14, &[5]), Malformed::Unknown(5, "dialect"));
+    assert_eq!(with(15, &[16]), Malformed::Unknown(16, "database"));
+    assert_eq!(with(16, &[3]), Malformed::TooShort(set().len() as u32), "an item that is not there");
+    assert_eq!(with(20, &[1, 0, 0, 0]), Malformed::Arity("SET", 1));
+    assert_eq!(with(20, &[0xff; 4]), Malformed::Arity("SET", u32::MAX));
+    assert_eq!(with(24, &[0xff; 4]), Malformed::TooShort(set().len() as u32));
+    assert_eq!(with(28, &[0xff; 4]), Malformed::TooShort(set().len() as u32));
+}
+
+#[test]
+fn the_longest_request_of_a_client_fits_a_frame() {
+    assert!(u32::try_from(frame_bytes_max(QUERY_BYTES_MAX)).is_ok());
+}
+
+#[test]
+fn an_answer_arrives_as_it_was_sent() {
+    let long = vec![b'x'; LINK_PART_BYTES_MAX];
+    let parts: [(u32, Tail, &[u8]); 4] = [
+        (1, Tail::Part, &long),
+        (2, Tail::Done, b"+OK\r\n"),
+        (1, Tail::Failed, b""),
+        (u32::MAX, Tail::Moved, b""),
+    ];
+    let mut sent = Vec::new();
+    for (id, tail, bytes) in parts {
+        encode_answer(&mut sent, &Answer { id, tail, bytes });
+    }
+    let mut rest = &sent[..];
+    for (id, tail, bytes) in parts {
+        let (answer, used) = Answer::decode(rest).unwrap().unwrap();
+        assert_eq!(answer, Answer { id, tail, bytes });
+        for cut in [0, 3, 8, used - 1].into_iter().filter(|&cut| cut < used) {
+            let missing = Answer::decode(&rest[..cut]).unwrap().unwrap_err();
+            assert!(missing > 0 && cut + missing <= used);
+        }
+        rest = &rest[used..];
+    }
+    assert!(rest.is_empty());
+}
+
+#[test]
+fn an_answer_that_cannot_be_is_refused() {
+    let mut frame = Vec::new();
+    encode_answer(&mut frame, &Answer { id: 1, tail: Tail::Done, bytes: b"x" });
+    frame[8] = 4;
+    assert_eq!(Answer::decode(&frame), Err(Malformed::Unknown(4, "kind of answer")));
+    assert_eq!(Answer::decode(&[8, 0, 0, 0]), Err(Malformed::TooShort(8)));
+    assert!(matches!(Answer::decode(&[0xff; 4]), Err(Malformed::TooLong(..))));
+}
+
+#[test]
+fn a_greeting_arrives_as_it_was_sent_and_is_checked() {
+    let greeting = Greeting::new("shard-1", 9);
+    let mut sent = Vec::new();
+    greeting.encode(&mut sent);
+    for cut in 0..sent.len() {
+        assert_eq!(Greeting::decode(&sent[..cut]), Ok(None), "at {cut}");
+    }
+    sent.extend_from_slice(b"rest");
+    let (got, bytes) = Greeting::decode(&sent).unwrap().unwrap();
+    assert_eq!((&got, bytes), (&greeting, sent.len() - 4));
+    assert_eq!(got.check(), Ok(()));
+    let older = Greeting { version: VERSION - 1, ..greeting.clone() };
+    assert!(older.check().unwrap_err().contains("version 0"));
+    let other = Greeting { table: greeting.table + 1, ..greeting };
+    assert!(other.check().unwrap_err().contains("command table"));
+    assert!(Greeting::decode(b"*1\r\n$4\r\nPING\r\n").is_err());
+}
+
+#[test]
+fn all_rows_have_numbers_a_frame_can_hold() {
+    assert!(u16::try_from(rows().count()).is_ok());
+}
