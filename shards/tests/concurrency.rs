@@ -6,9 +6,10 @@ mod common;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
+use std::time::Duration;
 
 use common::Client;
-use tidegate_protocols::data::Data as _;
+use tidegate_protocols::data::{Data as _, Worker as _};
 use tidegate_protocols::settings::Settings;
 use tidegate_shards::Store;
 
@@ -163,4 +164,29 @@ fn databases_are_swapped_and_flushed_while_others_write() {
     let mut client = Client::new(&store, 0, WORKERS);
     client.run("FLUSHALL");
     assert!(store.figures().databases.iter().all(|database| database.keys == 0 && database.expires == 0));
+}
+
+#[test]
+fn what_is_flushed_in_the_background_is_freed_by_all_workers_together() {
+    let store = store();
+    together(&store, |mut client, index| {
+        for round in 0..20 {
+            for key in 0..500 {
+                client.run(&format!("SET {index}:{key} {round}"));
+                client.run(&format!("SET {{hot}}:{index}:{key} {round}"));
+            }
+            if round % 4 == index {
+                client.run("FLUSHALL ASYNC");
+            }
+            client.worker.maintain(client.now_ms, Duration::ZERO);
+        }
+    });
+    let mut client = Client::new(&store, 0, WORKERS);
+    client.run("FLUSHALL ASYNC");
+    while store.figures().lazyfree_pending > 0 {
+        client.worker.maintain(client.now_ms, Duration::from_millis(1));
+    }
+    let figures = store.figures();
+    assert_eq!(figures.databases[0].keys, 0);
+    assert!(figures.lazyfreed >= 2 * 500 * WORKERS as u64, "{}", figures.lazyfreed);
 }
