@@ -92,14 +92,14 @@ fn volatile_policies_evict_only_what_expires_and_refuse_when_that_is_gone() {
             let expires = |number| set("expires", number, " EX 1000");
             assert_eq!(until_refused(&mut client, 10_000, "+OK", expires), None, "{policy}");
             assert!(number(&told(&mut client, "INFO stats"), "evicted_keys:") > 1000, "{policy}");
-            let names: String = (0..1000).map(|number| format!(" stays:{number}")).collect();
-            client.ask(format!("EXISTS{names}\r\n").as_bytes(), b":1000\r\n");
+            let names: Vec<_> = (0..1000).map(|number| format!("stays:{number}")).collect();
+            client.ask(format!("EXISTS {}\r\n", names.join(" ")).as_bytes(), b":1000\r\n");
             let refused = until_refused(&mut client, 50_000, "+OK", |number| set("more", number, ""));
             let out_of_memory = "-OOM command not allowed when used memory > 'maxmemory'.";
             assert_eq!(refused.as_deref(), Some(out_of_memory), "{policy}");
             let keyspace = told(&mut client, "INFO keyspace");
             assert!(keyspace[1].contains(",expires=0,"), "{policy}: {keyspace:?}");
-            client.ask(format!("EXISTS{names}\r\n").as_bytes(), b":1000\r\n");
+            client.ask(format!("EXISTS {}\r\n", names.join(" ")).as_bytes(), b":1000\r\n");
         }
     }
 }

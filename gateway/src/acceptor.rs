@@ -15,21 +15,21 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tokio::time::sleep;
 
-use crate::inbox::Family;
+use crate::decoder::Family;
 use crate::limits::ACCEPT_REST;
 use crate::registry::Address;
 use crate::shared::Shared;
 use crate::unix::as_tcp;
 use crate::worker::Message;
 
-/// What a client beyond `maxclients` is told, by port. Source: Redis `acceptCommonHandler`; memcached
+/// What a client beyond `maxclients` is told, by family. Source: Redis `acceptCommonHandler`; memcached
 /// `maxconns_fast`.
-const TOO_MANY: [&[u8]; 2] =
-    [b"-ERR max number of clients reached\r\n", b"ERROR Too many open connections\r\n"];
+const TOO_MANY: [&[u8]; 3] =
+    [b"-ERR max number of clients reached\r\n", b"ERROR Too many open connections\r\n", b""];
 
 /// What a client from another machine is told while there is no password, by port. Source: Redis
 /// `acceptCommonHandler`; memcached has no such mode.
-const PROTECTED: [&[u8]; 2] = [PROTECTED_REDIS, PROTECTED_MEMCACHED];
+const PROTECTED: [&[u8]; 3] = [PROTECTED_REDIS, PROTECTED_MEMCACHED, b""];
 
 const PROTECTED_MEMCACHED: &[u8] =
     b"SERVER_ERROR protected mode: set a password with --requirepass or start with --protected-mode no\r\n";
@@ -129,13 +129,13 @@ impl Acceptor {
         let settings = &self.shared.settings;
         let clients: usize = self.shared.load.iter().map(|load| load.load(Relaxed)).sum();
         if clients >= settings.number(Key::MaxClients) as usize {
-            return Some(TOO_MANY[usize::from(family == Family::Memcached)]);
+            return Some(TOO_MANY[family as usize]);
         }
         // Both families reach the same keys, so neither may be a way around the other's protection.
         if !settings.is_on(Key::ProtectedMode) || self.shared.needs_login(family) {
             return None;
         }
         let near = Address::of_peer(stream).is_ok_and(|peer| peer.is_on_this_machine());
-        (!near).then_some(PROTECTED[usize::from(family == Family::Memcached)])
+        (!near).then_some(PROTECTED[family as usize])
     }
 }

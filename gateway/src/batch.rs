@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::rc::Rc;
 
+use tidegate_protocols::data::Context;
+use tidegate_protocols::link;
 use tidegate_protocols::memcached::Item;
 use tidegate_protocols::table::Unresolved;
 use tidegate_protocols::{Args, Dialect, Fault, Request, Row, Span};
@@ -20,6 +22,8 @@ pub(crate) struct Batch {
     /// Buffers of requests too large for the arena.
     large: Vec<Vec<u8>>,
     items: Vec<Item>,
+    /// What gateways said of the requests they sent on.
+    passed_on: Vec<link::Ask>,
     requests: Vec<Decoded>,
     sources: Vec<Source>,
 }
@@ -36,6 +40,25 @@ pub(crate) struct Decoded {
     begin: u32,
     spans: (u32, u32),
     item: u32,
+    /// Which of `passed_on` is of this request, if it came from a gateway.
+    passed_on: u32,
+}
+
+impl Decoded {
+    /// Whether a gateway has sent it, for one of its clients.
+    #[inline]
+    pub(crate) fn is_passed_on(&self) -> bool {
+        self.passed_on != NO_ITEM
+    }
+}
+
+/// What a request says besides its arguments; most say neither.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Aside<'a> {
+    /// What a Memcached client says.
+    pub(crate) item: Option<&'a Item>,
+    /// What the gateway says that passed it on.
+    pub(crate) link: Option<link::Ask>,
 }
 
 /// What is asked for.
@@ -69,7 +92,7 @@ pub(crate) enum Place {
     Large,
 }
 
-/// The item of a request that says nothing there.
+/// The item, or the words of a gateway, of a request that says nothing there.
 const NO_ITEM: u32 = 0;
 
 impl Batch {
@@ -81,6 +104,7 @@ impl Batch {
             spans: Vec::new(),
             large: Vec::new(),
             items: vec![Item::NONE],
+            passed_on: vec![link::Ask::default()],
             requests: Vec::new(),
             sources: Vec::new(),
         }
@@ -143,9 +167,13 @@ impl Batch {
         (ask, dialect): (Ask, Dialect),
         place: Place,
         first_span: usize,
-        item: Option<&Item>,
+        aside: Aside<'_>,
     ) {
-        let item = item.map_or(NO_ITEM, |item| {
+        let passed_on = aside.link.map_or(NO_ITEM, |ask| {
+            self.passed_on.push(ask);
+            self.passed_on.len() as u32 - 1
+        });
+        let item = aside.item.map_or(NO_ITEM, |item| {
             self.items.push(*item);
             self.items.len() as u32 - 1
         });
@@ -154,7 +182,7 @@ impl Batch {
             Place::Large => (Some(self.large.len() as u32 - 1), 0),
         };
         let spans = (first_span as u32, self.spans.len() as u32);
-        self.requests.push(Decoded { ask, dialect, large, begin, spans, item });
+        self.requests.push(Decoded { ask, dialect, large, begin, spans, item, passed_on });
         let end = self.requests.len();
         match self.sources.last_mut() {
             Some(source) if Rc::ptr_eq(&source.connection, connection) => source.end = end,
@@ -175,6 +203,23 @@ impl Batch {
             None => Args::new(&self.arena[decoded.begin as usize..], spans),
             Some(index) => Args::new(&self.large[index as usize], spans),
         }
+    }
+
+    /// What the gateway said that has sent this request.
+    #[inline]
+    pub(crate) fn passed_on(&self, decoded: &Decoded) -> link::Ask {
+        self.passed_on[decoded.passed_on as usize]
+    }
+
+    /// For whom a request is executed.
+    #[inline]
+    pub(crate) fn context(&self, decoded: &Decoded, connection: &Connection) -> Context {
+        let context = connection.session.context();
+        if !decoded.is_passed_on() {
+            return context;
+        }
+        let link::Ask { database, no_touch, .. } = self.passed_on(decoded);
+        Context { database, no_touch, ..context }
     }
 
     /// A request as it is executed.
@@ -202,8 +247,9 @@ impl Batch {
                 }
                 Place::Arena(begin)
             };
-            let item = self.items[decoded.item as usize];
-            into.push(connection, (decoded.ask, decoded.dialect), place, first_span, Some(&item));
+            let item = Some(&self.items[decoded.item as usize]);
+            let link = decoded.is_passed_on().then(|| self.passed_on(&decoded));
+            into.push(connection, (decoded.ask, decoded.dialect), place, first_span, Aside { item, link });
         }
     }
 
@@ -227,12 +273,14 @@ impl Batch {
         self.spans.clear();
         self.large.clear();
         self.items.truncate(1);
+        self.passed_on.truncate(1);
         self.requests.clear();
         self.sources.clear();
         self.arena.truncate(ARENA_BYTES);
         self.arena.shrink_to(ARENA_BYTES);
         self.spans.shrink_to(KEPT_BYTES / size_of::<Span>());
         self.items.shrink_to(KEPT_BYTES / size_of::<Item>());
+        self.passed_on.shrink_to(KEPT_BYTES / size_of::<link::Ask>());
         self.requests.shrink_to(KEPT_BYTES / size_of::<Decoded>());
     }
 }

@@ -13,7 +13,8 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use crate::backlog::Backlog;
 use crate::counters::Protocol;
-use crate::inbox::{Family, Inbox, Reading};
+use crate::decoder::Family;
+use crate::inbox::{Inbox, Reading};
 use crate::intake::Intake;
 use crate::limits::READ_BYTES;
 use crate::session::{Attention, Session};
@@ -33,8 +34,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new(session: Session, intake: Rc<Intake>, family: Family, writer: OwnedWriteHalf) -> Self {
-        let counters = intake.counters();
-        counters.protocols[Protocol::from(session.dialect()) as usize].connections.add(1);
+        intake.counters().protocols[protocol(family, session.dialect()) as usize].connections.add(1);
         Self { session, intake, family, writer, backlog: RefCell::new(None), waiting: Cell::new(None) }
     }
 
@@ -51,6 +51,11 @@ impl Connection {
         self.session.set_dialect(dialect);
     }
 
+    /// What bytes of it are counted as.
+    fn protocol(&self) -> Protocol {
+        protocol(self.family, self.session.dialect())
+    }
+
     pub(crate) fn socket(&self) -> &TcpStream {
         self.writer.as_ref()
     }
@@ -62,8 +67,7 @@ impl Connection {
             Ok(bytes) => {
                 let counters = self.intake.counters();
                 counters.writes.add(1);
-                let protocol = Protocol::from(self.session.dialect());
-                counters.protocols[protocol as usize].bytes_out.add(bytes as u64);
+                counters.protocols[self.protocol() as usize].bytes_out.add(bytes as u64);
                 Some(bytes)
             }
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Some(0),
@@ -73,10 +77,10 @@ impl Connection {
 
     /// Counts what was read, after a look at it: the first byte decides what a Memcached client speaks.
     fn count_read(&self, bytes: usize, inbox: &Inbox) {
-        let dialect = if inbox.is_binary() { Dialect::MemcachedBinary } else { self.session.dialect() };
+        let protocol = if inbox.is_binary() { Protocol::MemcachedBinary } else { self.protocol() };
         let counters = self.intake.counters();
         counters.reads.add(1);
-        counters.protocols[Protocol::from(dialect) as usize].bytes_in.add(bytes as u64);
+        counters.protocols[protocol as usize].bytes_in.add(bytes as u64);
     }
 
     /// Ends the connection: nothing more is executed for it, its reading task finds the end.
@@ -117,10 +121,15 @@ impl Connection {
     }
 }
 
+/// What bytes of a connection are counted as.
+fn protocol(family: Family, dialect: Dialect) -> Protocol {
+    if family == Family::Link { Protocol::Link } else { dialect.into() }
+}
+
 impl Drop for Connection {
     fn drop(&mut self) {
         let counters = self.intake.counters();
-        counters.protocols[Protocol::from(self.session.dialect()) as usize].connections.sub(1);
+        counters.protocols[self.protocol() as usize].connections.sub(1);
         self.intake.shared.load[self.intake.index].fetch_sub(1, Relaxed);
         self.intake.shared.registry.remove(self.session.client.id);
         self.intake.bury(self.session.client.id);

@@ -51,11 +51,13 @@ pub enum Protocol {
     MemcachedText,
     /// Memcached binary.
     MemcachedBinary,
+    /// What gateways say to shards.
+    Link,
 }
 
 impl Protocol {
     /// All of them, in the order of [`Totals::protocols`].
-    pub const ALL: [Self; 3] = [Self::Redis, Self::MemcachedText, Self::MemcachedBinary];
+    pub const ALL: [Self; 4] = [Self::Redis, Self::MemcachedText, Self::MemcachedBinary, Self::Link];
 
     /// Name for a metrics label.
     pub fn name(self) -> &'static str {
@@ -63,6 +65,7 @@ impl Protocol {
             Self::Redis => "redis",
             Self::MemcachedText => "memcached_text",
             Self::MemcachedBinary => "memcached_binary",
+            Self::Link => "link",
         }
     }
 }
@@ -87,6 +90,7 @@ pub(crate) struct WorkerCounters {
     pub(crate) writes: Counter,
     pub(crate) ticks: Counter,
     pub(crate) output_limit_disconnections: Counter,
+    pub(crate) moved: Counter,
     /// By code. Others lock it only to add up.
     errors: Mutex<BTreeMap<Box<str>, u64>>,
 }
@@ -116,6 +120,7 @@ impl WorkerCounters {
             writes: Counter::default(),
             ticks: Counter::default(),
             output_limit_disconnections: Counter::default(),
+            moved: Counter::default(),
             errors: Mutex::default(),
         }
     }
@@ -196,6 +201,8 @@ pub struct Totals {
     pub ticks: u64,
     /// Clients closed because too much output waited for them.
     pub output_limit_disconnections: u64,
+    /// Requests of gateways for keys that are not here.
+    pub moved: u64,
     /// Error replies by code (`WRONGTYPE`, `ERR`).
     pub errors: BTreeMap<Box<str>, u64>,
 }
@@ -306,6 +313,7 @@ impl WorkerCounters {
         totals.writes += self.writes.get();
         totals.ticks += self.ticks.get();
         totals.output_limit_disconnections += self.output_limit_disconnections.get();
+        totals.moved += self.moved.get();
         for (code, count) in &*self.errors.lock() {
             *totals.errors.entry(code.clone()).or_default() += count;
         }
@@ -333,6 +341,7 @@ impl Totals {
         self.writes -= base.writes;
         self.ticks -= base.ticks;
         self.output_limit_disconnections -= base.output_limit_disconnections;
+        self.moved -= base.moved;
         for (code, base) in &base.errors {
             if let Some(count) = self.errors.get_mut(code) {
                 *count -= base;

@@ -17,7 +17,8 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 
 use crate::acceptor::{Acceptor, Listener};
-use crate::inbox::Family;
+use crate::decoder::Family;
+use crate::membership::{LinkPlace, Membership};
 use crate::registry::Registry;
 use crate::shared::Shared;
 use crate::taken::Taken;
@@ -26,7 +27,7 @@ use crate::users::Users;
 use crate::worker::{self, Message};
 
 /// Where a gateway listens and how many threads it has.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Config {
     /// Where Redis clients are listened to; port 0 lets the system choose.
     pub redis: Vec<SocketAddr>,
@@ -34,7 +35,9 @@ pub struct Config {
     pub memcached: Vec<SocketAddr>,
     /// The file where Memcached clients of this machine are listened to.
     pub memcached_socket: Option<UnixPlace>,
-    /// Worker threads; at least 1.
+    /// What it is as a shard that gateways reach by links; `None` for a server on its own.
+    pub membership: Option<Membership>,
+    /// Worker threads; 0 is 1.
     pub workers: usize,
     /// Whom Memcached clients may be.
     pub users: Users,
@@ -85,12 +88,19 @@ impl Gateway {
         let backlog = settings.number(Key::TcpBacklog) as i32;
         let redis = listen(&config.redis, backlog, "--redis-port")?;
         let memcached = listen(&config.memcached, backlog, "--memcached-port")?;
-        let socket = config.memcached_socket.as_ref().map(|place| {
-            place.listen(backlog).map_err(|error| StartError::Socket { path: place.path.clone(), error })
+        let links = config.membership.iter().flat_map(|membership| &membership.links);
+        let link_addresses: Vec<_> = links.clone().filter_map(LinkPlace::tcp).collect();
+        let links_by_port = listen(&link_addresses, backlog, "--listen")?;
+        let sockets = config.memcached_socket.iter().map(|place| (place.clone(), Family::Memcached));
+        let sockets = sockets.chain(links.filter_map(LinkPlace::unix).map(|place| (place, Family::Link)));
+        let sockets = sockets.map(|(place, family)| {
+            let socket = place.listen(backlog);
+            let socket = socket.map_err(|error| StartError::Socket { path: place.path.clone(), error })?;
+            Ok((Listener::Unix(socket), family))
         });
-        let socket = socket.transpose()?.map(|socket| (Listener::Unix(socket), Family::Memcached));
-        let addresses =
-            [&redis, &memcached].map(|listeners| listeners.iter().map(|(_, address)| *address).collect());
+        let sockets = sockets.collect::<Result<Vec<_>, StartError>>()?;
+        let addresses = [&redis, &memcached, &links_by_port]
+            .map(|listeners| listeners.iter().map(|(_, address)| *address).collect());
         let workers = config.workers.max(1);
         let (messages, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| unbounded_channel()).unzip();
         let registry = Registry::new(messages.clone());
@@ -105,13 +115,14 @@ impl Gateway {
             })
             .collect::<Result<_, _>>()?;
         let (end, ended) = watch::channel(false);
-        let families = [(redis, Family::Redis), (memcached, Family::Memcached)];
+        let families =
+            [(redis, Family::Redis), (memcached, Family::Memcached), (links_by_port, Family::Link)];
         let listeners = families
             .into_iter()
             .flat_map(|(listeners, family)| {
                 listeners.into_iter().map(move |(listener, _)| (Listener::Tcp(listener), family))
             })
-            .chain(socket)
+            .chain(sockets)
             .collect();
         let acceptor = Acceptor { shared: Arc::clone(&shared), workers: messages.clone() };
         let acceptor = spawn("acceptor", move || acceptor.run(listeners, ended))?;
@@ -135,6 +146,11 @@ impl Running {
         &self.shared.memcached
     }
 
+    /// Where gateways reach it by network.
+    pub fn links(&self) -> &[SocketAddr] {
+        &self.shared.links
+    }
+
     /// Becomes true when a client has asked for the end (`SHUTDOWN`).
     pub fn shutdown_requested(&self) -> watch::Receiver<bool> {
         self.shared.shutdown_requested()
@@ -147,7 +163,9 @@ impl Running {
         self.end.send_replace(true);
         // A thread that panicked has said so already.
         let _ = self.acceptor.join();
-        if let Some(place) = &self.shared.memcached_socket {
+        let links = self.shared.membership.iter().flat_map(|membership| &membership.links);
+        let sockets = self.shared.memcached_socket.iter().cloned().chain(links.filter_map(LinkPlace::unix));
+        for place in sockets {
             // Who gave up root may have lost the right to.
             let _ = fs::remove_file(&place.path);
         }

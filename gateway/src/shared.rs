@@ -12,9 +12,10 @@ use tidegate_protocols::settings::{Key, Settings};
 use tokio::sync::{Notify, watch};
 
 use crate::counters::Counters;
+use crate::decoder::Family;
 use crate::gateway::Config;
-use crate::inbox::Family;
 use crate::latency::LatencyMonitor;
+use crate::membership::Membership;
 use crate::rates::Rates;
 use crate::registry::Registry;
 use crate::slow_log::SlowLog;
@@ -53,6 +54,10 @@ pub struct Shared {
     pub memcached: Vec<SocketAddr>,
     /// The file where Memcached clients of this machine are listened to.
     pub memcached_socket: Option<UnixPlace>,
+    /// Where gateways reach it by network.
+    pub links: Vec<SocketAddr>,
+    /// What this process is as a shard.
+    pub membership: Option<Membership>,
     /// Connections of each worker, counted from when they are handed to it.
     pub(crate) load: Box<[AtomicUsize]>,
     /// Connections that were not done when their worker had to end.
@@ -113,7 +118,7 @@ impl Shared {
         settings: Arc<Settings>,
         registry: Registry,
         config: &Config,
-        [redis, memcached]: [Vec<SocketAddr>; 2],
+        [redis, memcached, links]: [Vec<SocketAddr>; 3],
     ) -> Self {
         let workers = config.workers.max(1);
         Self {
@@ -132,6 +137,8 @@ impl Shared {
             redis,
             memcached,
             memcached_socket: config.memcached_socket.clone(),
+            links,
+            membership: config.membership.clone(),
             load: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
             cut_off: AtomicUsize::new(0),
             pause: Pause::default(),
@@ -142,7 +149,12 @@ impl Shared {
 
     /// Whether clients of this family have to say who they are.
     pub(crate) fn needs_login(&self, family: Family) -> bool {
-        !self.settings.text(Key::RequirePass).is_empty() || family == Family::Memcached && self.has_users()
+        match family {
+            Family::Redis => !self.settings.text(Key::RequirePass).is_empty(),
+            Family::Memcached => !self.settings.text(Key::RequirePass).is_empty() || self.has_users(),
+            // Gateways know whom they let in.
+            Family::Link => false,
+        }
     }
 
     /// Says whom Memcached clients may be from now on; who has said who it is stays that.

@@ -5,6 +5,8 @@
 //! stretches: every request is prepared, then fetched, then executed, so that the cache misses of one
 //! stretch overlap. Requests of one connection are executed in the order they arrived.
 
+mod passed_on;
+
 use std::ops::Range;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -17,7 +19,7 @@ use tidegate_protocols::{Error, Reply, Row};
 use crate::batch::{Ask, Batch, Decoded};
 use crate::commands::{self, Scope};
 use crate::connection::Connection;
-use crate::inbox::Family;
+use crate::decoder::Family;
 use crate::intake::Intake;
 use crate::limits::{KEPT_BYTES, MAINTAIN_SHARE, MAINTAIN_SLICE, OUTPUT_FLUSH_BYTES, STRETCH};
 use crate::session::Attention;
@@ -153,7 +155,7 @@ impl<W: Worker> Tick<W> {
             let prepared = self.prepared[self.at.request - begin];
             let plain = self.connection().session.is_plain() && self.pause.is_none();
             pace = match decoded.ask {
-                Ask::Row(row) if plain => self.execute(row, &decoded, prepared),
+                Ask::Row(row) if plain => self.serve(row, &decoded, prepared),
                 _ => self.attend(&decoded, prepared),
             };
             if self.output.len() > OUTPUT_FLUSH_BYTES {
@@ -173,7 +175,7 @@ impl<W: Worker> Tick<W> {
             prepared.push(match decoded.ask {
                 Ask::Row(row) if row.route != Route::Gateway => {
                     let request = batch.request(decoded, row, decoded.dialect);
-                    data.prepare(&request, &connection.session.context())
+                    data.prepare(&request, &batch.context(decoded, connection))
                 }
                 _ => Prepared::default(),
             });
@@ -185,9 +187,27 @@ impl<W: Worker> Tick<W> {
         &self.batch.sources()[self.at.source].connection
     }
 
-    /// Executes one request and goes on to the next.
+    /// Answers one request in the way of whoever asks, and goes on to the next.
     #[inline]
-    fn execute(&mut self, row: &'static Row, decoded: &Decoded, prepared: Prepared) -> Pace {
+    fn serve(&mut self, row: &'static Row, decoded: &Decoded, prepared: Prepared) -> Pace {
+        let outcome = if decoded.is_passed_on() {
+            self.execute_passed_on(row, decoded, prepared)
+        } else {
+            self.execute(row, decoded, prepared)
+        };
+        if outcome == Outcome::Busy {
+            return Pace::Waits;
+        }
+        self.at.request += 1;
+        if row.route == Route::Gateway {
+            self.look_at_pause();
+        }
+        Pace::GoesOn
+    }
+
+    /// Executes one request.
+    #[inline]
+    fn execute(&mut self, row: &'static Row, decoded: &Decoded, prepared: Prepared) -> Outcome {
         let connection = &self.batch.sources()[self.at.source].connection;
         let session = &connection.session;
         let dialect = match connection.family {
@@ -196,6 +216,7 @@ impl<W: Worker> Tick<W> {
                 connection.speaks(decoded.dialect);
                 decoded.dialect
             }
+            Family::Link => decoded.dialect,
         };
         session.client.heard_of(self.now_ms, row);
         let request = self.batch.request(decoded, row, dialect);
@@ -211,11 +232,11 @@ impl<W: Worker> Tick<W> {
             }
             commands::execute(&request, &scope, &mut reply)
         } else {
-            self.data.execute(&request, prepared, &session.context(), &mut reply)
+            self.data.execute(&request, prepared, &self.batch.context(decoded, connection), &mut reply)
         };
         let counters = self.intake.counters();
         match outcome {
-            Outcome::Busy => return Pace::Waits,
+            Outcome::Busy => return outcome,
             Outcome::Failed => {
                 counters.command(row.verb).failed.add(1);
                 counters.error(&self.output[mark..]);
@@ -226,11 +247,7 @@ impl<W: Worker> Tick<W> {
             None => self.watch.share(row),
             Some(began) => self.watch.record(began, &request, &scope, counters),
         }
-        self.at.request += 1;
-        if row.route == Route::Gateway {
-            self.look_at_pause();
-        }
-        Pace::GoesOn
+        outcome
     }
 
     /// Executes, refuses, parks or drops a request of which it is not clear that it may be executed.
@@ -246,7 +263,7 @@ impl<W: Worker> Tick<W> {
         }
         match verdict {
             Verdict::Execute(row) => {
-                if self.execute(row, decoded, prepared) == Pace::Waits {
+                if self.serve(row, decoded, prepared) == Pace::Waits {
                     // The next try finds it as this one did.
                     session.put(Attention::SkipNext, session.has(Attention::Skip));
                     return Pace::Waits;

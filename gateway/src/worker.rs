@@ -16,7 +16,7 @@ use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::connection::{Connection, serve};
-use crate::inbox::Family;
+use crate::decoder::Family;
 use crate::intake::Intake;
 use crate::registry::Address;
 use crate::session::Session;
@@ -96,6 +96,11 @@ fn try_admit(intake: &Rc<Intake>, id: u64, stream: StdStream, family: Family) ->
     let anonymous = shared.needs_login(family);
     let session = Session::new(client, family.dialect(), anonymous);
     let connection = Rc::new(Connection::new(session, Rc::clone(intake), family, writer));
+    if let (Family::Link, Some(membership)) = (family, &shared.membership) {
+        // Nothing is known of a new socket yet, not even that it takes output: it goes by way of the backlog.
+        connection.send(&membership.greeting());
+        connection.settle();
+    }
     intake.add(&connection);
     spawn_local(serve(connection, reader));
     Ok(())
@@ -124,8 +129,9 @@ async fn keep_time(intake: Rc<Intake>) {
         let idle_ms = settings.number(Key::Timeout) as u64 * 1000;
         if idle_ms > 0 {
             let since = now_ms().saturating_sub(idle_ms);
-            let idle =
-                intake.all().into_iter().filter(|connection| connection.session.client.last_ms() < since);
+            let idle = intake.all().into_iter().filter(|connection| {
+                connection.family != Family::Link && connection.session.client.last_ms() < since
+            });
             idle.for_each(|connection| connection.end());
         }
     }

@@ -41,7 +41,7 @@ fn one_client_too_many_is_told_so() {
 fn a_taken_port_is_named_with_the_flag_that_changes_it() {
     let server = Server::start(1);
     let (redis, users) = (server.running.redis().to_vec(), Users::default());
-    let config = Config { redis, memcached: Vec::new(), memcached_socket: None, workers: 1, users };
+    let config = Config { redis, workers: 1, users, ..Config::default() };
     let data = std::sync::Arc::new(fake::Handle(std::sync::Arc::default()));
     let error = Gateway::start(&config, data, std::sync::Arc::default()).unwrap_err().to_string();
     let address = server.running.redis()[0].to_string();

@@ -170,6 +170,6 @@ fn what_a_memcached_client_speaks_is_counted_from_its_first_byte() {
     let answer = [&[0x81, 0x0a][..], &[0; 22]].concat();
     Client::connect(server.running.memcached()[0]).ask(&noop, &answer);
     Client::connect(server.running.memcached()[0]).ask(b"mn\r\n", b"MN\r\n");
-    let [_, text, binary] = server.running.shared().counters.totals().protocols;
+    let [_, text, binary, _] = server.running.shared().counters.totals().protocols;
     assert_eq!((text.bytes_in, binary.bytes_in), (4, 24));
 }

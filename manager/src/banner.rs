@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
+use tidegate_gateway::LinkPlace;
 use tidegate_protocols::settings::{Key, Settings};
 
 use crate::options::Start;
@@ -12,6 +13,7 @@ use crate::options::Start;
 pub(crate) struct Addresses {
     pub(crate) redis: Vec<SocketAddr>,
     pub(crate) memcached: Vec<SocketAddr>,
+    pub(crate) links: Vec<SocketAddr>,
     pub(crate) admin: Option<SocketAddr>,
 }
 
@@ -22,13 +24,14 @@ pub(crate) fn text(start: &Start, addresses: &Addresses) -> String {
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(text, "  {name:<11}{value}");
     };
-    // What memcached does not have it does not miss.
-    if !start.is_memcached {
-        line("Redis", &listeners(&addresses.redis, "--redis-port"));
-    }
-    match &start.socket {
-        Some(place) => line("Memcached", &place.path.to_string_lossy()),
-        None => line("Memcached", &listeners(&addresses.memcached, "--memcached-port")),
+    if let Some(membership) = &start.membership {
+        let sockets = membership.links.iter().filter(|place| matches!(place, LinkPlace::Unix(_)));
+        let places = sockets.map(ToString::to_string).chain(addresses.links.iter().map(ToString::to_string));
+        line("Shard", &format!("{}, epoch {}", membership.name, membership.epoch));
+        line("Slots", &format!("{} ({})", membership.slots, membership.slots.len()));
+        line("Links", &places.collect::<Vec<_>>().join(", "));
+    } else {
+        client_lines(start, addresses, &mut line);
     }
     match addresses.admin {
         Some(admin) => line("Metrics", &format!("http://{admin}/metrics, http://{admin}/healthz")),
@@ -44,6 +47,18 @@ pub(crate) fn text(start: &Start, addresses: &Addresses) -> String {
         line("Try", &format!("printf 'get greeting\\r\\nquit\\r\\n' | nc -U {}", place.path.display()));
     }
     text
+}
+
+/// Where clients are listened to.
+fn client_lines(start: &Start, addresses: &Addresses, line: &mut dyn FnMut(&str, &str)) {
+    // What memcached does not have it does not miss.
+    if !start.is_memcached {
+        line("Redis", &listeners(&addresses.redis, "--redis-port"));
+    }
+    match &start.socket {
+        Some(place) => line("Memcached", &place.path.to_string_lossy()),
+        None => line("Memcached", &listeners(&addresses.memcached, "--memcached-port")),
+    }
 }
 
 /// What is worth a warning in how it is reached from outside.
@@ -114,6 +129,7 @@ mod tests {
         Addresses {
             redis: vec!["127.0.0.1:6379".parse().unwrap(), "[::1]:6379".parse().unwrap()],
             memcached: vec!["0.0.0.0:11211".parse().unwrap()],
+            links: Vec::new(),
             admin: None,
         }
     }

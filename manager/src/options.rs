@@ -9,8 +9,11 @@ use std::sync::Arc;
 
 use clap::builder::styling::Styles;
 use clap::error::ErrorKind;
+use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use tidegate_gateway::{UnixPlace, Users};
+use tidegate_gateway::{LinkPlace, Membership, UnixPlace, Users};
+use tidegate_protocols::Slots;
+use tidegate_protocols::limits::LINK_NAME_BYTES_MAX;
 use tidegate_protocols::settings::{Change, Key, Kind, Settings};
 
 use crate::user::User;
@@ -41,6 +44,8 @@ pub(crate) struct Start {
     pub(crate) users_file: Option<PathBuf>,
     /// Who to become once what only root may do is done.
     pub(crate) user: Option<User>,
+    /// What it is as a shard of several.
+    pub(crate) membership: Option<Membership>,
 }
 
 /// An address as a word of `bind`, and its own port if it has one.
@@ -95,6 +100,13 @@ Redis; it is the default. Only a Memcached-only start (--redis-port 0) without a
 
 File: each flag is a key of the TOML file, e.g.  memory = \"1gb\"  threads = 2  redis-port = 6380";
 
+const SHARD_EXAMPLES: &str = "\
+Examples:
+  tidegate shard --id shard-1 --slots 0-5460 --listen unix:/run/tidegate/shard-1.sock --memory 1gb
+  tidegate shard --id shard-2 --slots 5461-16383 --listen 127.0.0.1:7002
+
+A link asks for no password: a socket belongs to its owner, and protected mode keeps other machines out.";
+
 impl Start {
     /// Reads the arguments of the process.
     ///
@@ -112,6 +124,22 @@ impl Start {
             let rest = inner.get_many("").into_iter().flatten().cloned();
             return memcached::parse(std::iter::once(name).chain(rest));
         }
+        if let Some(("shard", inner)) = matches.subcommand() {
+            let mut start = Self::of(&mut shard_command(), inner)?;
+            for key in [Key::Port, Key::MemcachedPort] {
+                start.settings.set(key, "0").expect("0 is off");
+            }
+            if inner.value_source(name(Key::AdminPort)) != Some(ValueSource::CommandLine) {
+                start.settings.set(Key::AdminPort, "0").expect("0 is off");
+            }
+            start.membership = Some(membership(inner));
+            return Ok(start);
+        }
+        Self::of(&mut command, &matches)
+    }
+
+    /// What flags and the file they name say.
+    fn of(command: &mut Command, matches: &ArgMatches) -> Result<Self, clap::Error> {
         let settings = Settings::default();
         let mut policy_given = false;
         let mut set = |key: Key, text: &str| {
@@ -131,7 +159,7 @@ impl Start {
                 )
             })?;
         }
-        for (key, text) in flags(&matches) {
+        for (key, text) in flags(matches) {
             set(key, text).map_err(|reason| {
                 let text = format!("invalid value '{text}' for '--{}': {reason}", name(key));
                 command.error(ErrorKind::ValueValidation, text)
@@ -163,10 +191,22 @@ fn assign(assignment: &str, set: impl FnOnce(Key, &str) -> Result<(), String>) -
 
 /// The settings given as flags.
 fn flags(matches: &ArgMatches) -> impl Iterator<Item = (Key, &String)> {
-    Key::all().filter_map(|key| Some((key, matches.get_one(name(key))?)))
+    Key::all().filter_map(|key| Some((key, matches.try_get_one(name(key)).ok()??)))
 }
 
-fn command() -> Command {
+/// What the flags of a shard say it is.
+fn membership(matches: &ArgMatches) -> Membership {
+    let given = "clap has asked for it";
+    Membership {
+        name: matches.get_one::<String>("id").expect(given).clone(),
+        epoch: *matches.get_one("epoch").expect(given),
+        slots: matches.get_one::<Slots>("slots").expect(given).clone(),
+        links: matches.get_many("listen").expect(given).cloned().collect(),
+    }
+}
+
+/// The flags of all settings.
+fn settings_flags() -> impl Iterator<Item = Arg> {
     let main = MAIN.iter().enumerate().map(|(place, &(key, _, value))| flag(key, value).display_order(place));
     let others = Key::all().filter(|key| !MAIN.iter().any(|(main, ..)| main == key));
     let others = others.map(|key| {
@@ -180,6 +220,50 @@ fn command() -> Command {
     let config = config.help("TOML file with the same names as these flags, which win over it");
     let set = Arg::new("set").long("set").value_name("NAME=VALUE").action(ArgAction::Append);
     let set = set.help("Any setting by its name, as often as needed; --help lists them");
+    let files = [config.display_order(MAIN.len()), set.display_order(MAIN.len() + 1)];
+    main.chain(files).chain(others)
+}
+
+/// A process that holds some of the slots and serves gateways, not clients.
+fn shard_command() -> Command {
+    let listen = Arg::new("listen").long("listen").value_name("PLACE").action(ArgAction::Append);
+    let listen = listen.value_parser(str::parse::<LinkPlace>).required(true);
+    let id = Arg::new("id").long("id").value_name("NAME").value_parser(shard_name).required(true);
+    let slots = Arg::new("slots").long("slots").value_name("SLOTS").value_parser(str::parse::<Slots>);
+    let epoch = Arg::new("epoch").long("epoch").value_name("N").value_parser(value_parser!(u32));
+    let own = [
+        listen.help("Where gateways reach it: unix:/PATH or ADDRESS:PORT; may be repeated"),
+        id.help("Its name in the topology"),
+        slots.default_value("0-16383").help("The hash slots it holds, e.g. 0-5460,7000"),
+        epoch
+            .default_value("1")
+            .help("Epoch of the topology that says so; requests by any other are refused"),
+    ];
+    let of_clients = [Key::Port, Key::MemcachedPort].map(name);
+    Command::new("shard")
+        .about("Hold some of the hash slots and serve gateways over links (one shard process)")
+        .after_help(
+            "A link asks for no password: a socket belongs to its owner, and protected mode keeps other machines out.",
+        )
+        .after_long_help(SHARD_EXAMPLES)
+        .args(own.into_iter().enumerate().map(|(place, arg)| arg.display_order(place)))
+        .args(
+            settings_flags()
+                .filter(move |arg| !of_clients.contains(&arg.get_id().as_str()))
+                .map(|arg| arg.help_heading("Settings")),
+        )
+        .mut_arg(name(Key::AdminPort), |arg| arg.help("TCP port for metrics and health checks [default: 0, off]"))
+}
+
+/// The name of a shard.
+fn shard_name(text: &str) -> Result<String, String> {
+    match text.len() {
+        1..=LINK_NAME_BYTES_MAX if !text.contains(char::is_whitespace) => Ok(text.to_owned()),
+        _ => Err(format!("1 to {LINK_NAME_BYTES_MAX} bytes without blanks are expected")),
+    }
+}
+
+fn command() -> Command {
     let memcached = Command::new("memcached")
         .about("Stand in for memcached, with its own flags and defaults (-h lists them)")
         .disable_help_flag(true)
@@ -201,10 +285,8 @@ fn command() -> Command {
         .term_width(110)
         .disable_help_subcommand(true)
         .args_conflicts_with_subcommands(true)
-        .args(main)
-        .args([config.display_order(MAIN.len()), set.display_order(MAIN.len() + 1)])
-        .args(others)
-        .subcommand(memcached)
+        .args(settings_flags())
+        .subcommands([shard_command(), memcached])
 }
 
 fn flag(key: Key, value: &'static str) -> Arg {
@@ -299,6 +381,34 @@ mod tests {
             assert!(parse(&format!("tidegate {line}")).is_err(), "{line}");
         }
         assert!(parse("tidegate --no-such-flag").is_err());
+    }
+
+    #[test]
+    fn a_shard_says_what_it_holds_and_where_it_is_reached() {
+        let start = parse(
+            "tidegate shard --id s1 --slots 0-5460,7000 --epoch 4 --listen unix:/s --listen 127.0.0.1:7 --memory 1gb",
+        );
+        let start = start.unwrap();
+        let membership = start.membership.unwrap();
+        let places: Vec<_> = membership.links.iter().map(ToString::to_string).collect();
+        assert_eq!((membership.name.as_str(), membership.epoch), ("s1", 4));
+        assert_eq!(
+            (membership.slots.to_string().as_str(), places),
+            ("0-5460,7000", vec!["unix:/s".into(), "127.0.0.1:7".into()])
+        );
+        let ports = [Key::Port, Key::MemcachedPort, Key::AdminPort].map(|key| start.settings.number(key));
+        assert_eq!((ports, start.settings.number(Key::MaxMemory)), ([0; 3], 1 << 30));
+        assert_eq!(start.settings.show(Key::MaxMemoryPolicy), "noeviction");
+        for wrong in [
+            "",
+            "--id s1",
+            "--listen unix:/s",
+            "--id s1 --listen s",
+            "--id s1 --listen unix:/s --slots 16384",
+            "--id s1 --listen unix:/s --redis-port 1",
+        ] {
+            assert!(parse(&format!("tidegate shard {wrong}")).is_err(), "{wrong}");
+        }
     }
 
     #[test]

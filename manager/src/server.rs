@@ -82,6 +82,7 @@ async fn serve(start: &Start) -> Result<(), String> {
     let addresses = Addresses {
         redis: running.redis().to_vec(),
         memcached: running.memcached().to_vec(),
+        links: running.links().to_vec(),
         admin: admin.as_ref().and_then(|listener| listener.local_addr().ok()),
     };
     if let Some(listener) = admin {
@@ -107,14 +108,16 @@ fn config(start: &Start) -> Result<Config, String> {
     let redis = listen::addresses(settings, Key::Port)?;
     let memcached = memcached_addresses(start)?;
     let memcached_socket = start.socket.clone();
-    if redis.is_empty() && memcached.is_empty() && memcached_socket.is_none() {
+    let serves_clients = !redis.is_empty() || !memcached.is_empty() || memcached_socket.is_some();
+    if !serves_clients && start.membership.is_none() {
         let reason =
             if start.is_memcached { "-p is 0" } else { "--redis-port and --memcached-port are both 0" };
         return Err(format!("nothing to serve: {reason}"));
     }
     distinct(settings)?;
     let workers = settings.number(Key::Threads) as usize;
-    Ok(Config { redis, memcached, memcached_socket, workers, users: start.users.clone() })
+    let (users, membership) = (start.users.clone(), start.membership.clone());
+    Ok(Config { redis, memcached, memcached_socket, membership, workers, users })
 }
 
 /// Where Memcached clients are listened to: as `bind` says, or memcached's `-l`, which may name ports too.
@@ -170,8 +173,15 @@ fn refusal(start: &Start, error: StartError) -> String {
 fn announce(start: &Start, addresses: &Addresses) {
     let settings = &start.settings;
     if settings.show(Key::LogFormat) == "json" {
-        let Addresses { redis, memcached, admin } = addresses;
-        tracing::info!(?redis, ?memcached, ?admin, threads = settings.number(Key::Threads), "serving");
+        let Addresses { redis, memcached, links, admin } = addresses;
+        tracing::info!(
+            ?redis,
+            ?memcached,
+            ?links,
+            ?admin,
+            threads = settings.number(Key::Threads),
+            "serving"
+        );
     } else {
         // Nobody may be there to read it; that is no reason not to serve.
         let _ = io::stdout().write_all(banner::text(start, addresses).as_bytes());

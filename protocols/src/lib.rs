@@ -16,9 +16,11 @@ pub mod request;
 pub mod resp;
 pub mod settings;
 pub mod slot;
+pub mod slots;
 pub mod table;
 
 pub use error::{Error, Fault};
 pub use reply::{Dialect, Reply};
 pub use request::{Args, Request, Span};
+pub use slots::Slots;
 pub use table::{Row, Verb};

@@ -9,7 +9,7 @@ use tidegate_protocols::{Dialect, Request};
 
 use super::Scope;
 use crate::counters::{Protocol, Totals};
-use crate::inbox::Family;
+use crate::decoder::Family;
 use crate::registry::Address;
 
 /// `stats [settings | items | slabs | sizes | conns | reset | detail …]`.
@@ -244,8 +244,7 @@ fn keys(figures: &tidegate_protocols::data::Figures) -> u64 {
 /// Bytes read and written on Memcached's port.
 fn memcached_bytes(totals: &Totals) -> [u64; 2] {
     let ours =
-        Protocol::ALL.iter().zip(&totals.protocols).filter(|(protocol, _)| **protocol != Protocol::Redis);
-    ours.fold([0, 0], |[bytes_in, bytes_out], (_, sums)| {
-        [bytes_in + sums.bytes_in, bytes_out + sums.bytes_out]
-    })
+        [Protocol::MemcachedText, Protocol::MemcachedBinary].map(|own| &totals.protocols[own as usize]);
+    ours.iter()
+        .fold([0, 0], |[bytes_in, bytes_out], sums| [bytes_in + sums.bytes_in, bytes_out + sums.bytes_out])
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tidegate_gateway::{Config, Gateway, Running, Users};
 use tidegate_protocols::data::{Context, Data, Figures, Outcome, Prepared, Worker};
 use tidegate_protocols::settings::{Key, Settings};
+use tidegate_protocols::slot::slot_of;
 use tidegate_protocols::table::strings::Strings;
 use tidegate_protocols::{Reply, Request, Verb};
 
@@ -48,7 +49,8 @@ impl Worker for FakeWorker {
     fn begin(&mut self, _now_ms: u64) {}
 
     fn prepare(&mut self, request: &Request<'_>, _context: &Context) -> Prepared {
-        Prepared { hash: request.args.len() as u64, slot: 0, database: 0, keyed: true }
+        let slot = request.row.only_key().map_or(0, |key| slot_of(request.args.at(key)));
+        Prepared { hash: request.args.len() as u64, slot, database: 0, keyed: true }
     }
 
     fn fetch(&mut self, _prepared: &[Prepared]) {}
@@ -109,15 +111,19 @@ impl Server {
 
     /// The same, for these users of Memcached.
     pub fn start_for(workers: usize, settings: &[(Key, &str)], users: Users) -> Self {
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let (redis, memcached) = (vec![any], vec![any]);
+        Self::start_as(&Config { redis, memcached, workers, users, ..Config::default() }, settings)
+    }
+
+    /// A server of any kind.
+    pub fn start_as(config: &Config, settings: &[(Key, &str)]) -> Self {
         let fake = Arc::new(Fake::default());
         let all = Arc::new(Settings::default());
         for (key, value) in settings {
             all.set(*key, value).unwrap();
         }
-        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        let config =
-            Config { redis: vec![any], memcached: vec![any], memcached_socket: None, workers, users };
-        let running = Gateway::start(&config, Arc::new(Handle(Arc::clone(&fake))), Arc::clone(&all)).unwrap();
+        let running = Gateway::start(config, Arc::new(Handle(Arc::clone(&fake))), Arc::clone(&all)).unwrap();
         Self { running, fake, settings: all }
     }
 

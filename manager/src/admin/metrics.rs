@@ -57,6 +57,7 @@ fn describe() {
         ("tidegate_connections_accepted_total", "Connections accepted."),
         ("tidegate_connections_refused_total", "Connections refused: too many, or by protected mode."),
         ("tidegate_connections_overrun_total", "Connections closed because too much output waited for them."),
+        ("tidegate_link_moved_total", "Requests of gateways for keys that are not here."),
         ("tidegate_reads_total", "Reads from sockets."),
         ("tidegate_writes_total", "Writes to sockets."),
         ("tidegate_ticks_total", "Rounds in which workers executed what had arrived."),
@@ -106,6 +107,7 @@ fn publish_totals(totals: &Totals) {
     counter!("tidegate_connections_accepted_total").absolute(totals.accepted);
     counter!("tidegate_connections_refused_total").absolute(totals.refused);
     counter!("tidegate_connections_overrun_total").absolute(totals.output_limit_disconnections);
+    counter!("tidegate_link_moved_total").absolute(totals.moved);
     counter!("tidegate_reads_total").absolute(totals.reads);
     counter!("tidegate_writes_total").absolute(totals.writes);
     counter!("tidegate_ticks_total").absolute(totals.ticks);

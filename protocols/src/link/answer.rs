@@ -64,17 +64,42 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// Adds the frame of a whole answer, or of a part of one, to the end of `out`.
-///
-/// # Panics
-/// If `bytes` are more than [`LINK_PART_BYTES_MAX`].
+/// Begins a frame at the end of `out`; what is added after it belongs to the answer, until [`seal`].
 #[inline]
-pub fn encode_answer(out: &mut Vec<u8>, answer: &Answer<'_>) {
-    assert!(answer.bytes.len() <= LINK_PART_BYTES_MAX, "long answers are sent in parts");
-    let length = (HEAD_BYTES + answer.bytes.len()) as u32;
-    out.reserve(length as usize);
-    out.extend_from_slice(&length.to_le_bytes());
-    out.extend_from_slice(&answer.id.to_le_bytes());
-    out.push(answer.tail as u8);
-    out.extend_from_slice(answer.bytes);
+pub fn begin(out: &mut Vec<u8>) {
+    out.extend_from_slice(&[0; HEAD_BYTES]);
+}
+
+/// Ends the answer begun at `mark`. One that is too long for one frame becomes several.
+#[inline]
+pub fn seal(out: &mut Vec<u8>, mark: usize, id: u32, tail: Tail) {
+    let bytes = out.len() - mark - HEAD_BYTES;
+    if bytes > LINK_PART_BYTES_MAX {
+        return seal_parts(out, mark, id, tail);
+    }
+    fill_head(&mut out[mark..], bytes, id, tail);
+}
+
+/// Makes room for the heads of the further parts, from the last to the first, so that each byte moves once.
+#[cold]
+fn seal_parts(out: &mut Vec<u8>, mark: usize, id: u32, tail: Tail) {
+    let bytes = out.len() - mark - HEAD_BYTES;
+    let parts = bytes.div_ceil(LINK_PART_BYTES_MAX);
+    out.resize(out.len() + (parts - 1) * HEAD_BYTES, 0);
+    for part in (0..parts).rev() {
+        let begin = part * LINK_PART_BYTES_MAX;
+        let end = bytes.min(begin + LINK_PART_BYTES_MAX);
+        let from = mark + HEAD_BYTES;
+        let head = mark + begin + part * HEAD_BYTES;
+        out.copy_within(from + begin..from + end, head + HEAD_BYTES);
+        let tail = if part + 1 == parts { tail } else { Tail::Part };
+        fill_head(&mut out[head..], end - begin, id, tail);
+    }
+}
+
+#[inline]
+fn fill_head(frame: &mut [u8], bytes: usize, id: u32, tail: Tail) {
+    frame[..4].copy_from_slice(&((HEAD_BYTES + bytes) as u32).to_le_bytes());
+    frame[4..8].copy_from_slice(&id.to_le_bytes());
+    frame[8] = tail as u8;
 }

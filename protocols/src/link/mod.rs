@@ -14,7 +14,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Answer, Tail, encode_answer};
+pub use answer::{Answer, Tail, begin, seal};
 pub use greeting::{Greeting, table_print};
 pub use request::{Ask, Decoded, Outline, decode, encode, frame_bytes_max};
 
@@ -35,6 +35,9 @@ pub enum Malformed {
     /// There is no such command in the table both should have.
     #[error("no command has the number {0}")]
     Row(u16),
+    /// The command is not for shards.
+    #[error("{0} is answered by gateways")]
+    Misdirected(&'static str),
     /// The command does not take so many arguments.
     #[error("{0} does not take {1} arguments")]
     Arity(&'static str, u32),

@@ -10,7 +10,7 @@ use crate::limits::{self, ARGUMENTS_MAX};
 use crate::memcached::Item;
 use crate::reply::Dialect;
 use crate::request::{Request, Span};
-use crate::table::{Row, row_at};
+use crate::table::{Route, Row, row_at};
 
 /// Bytes of a frame before the lengths of its arguments.
 const HEAD_BYTES: usize = 24;
@@ -68,6 +68,17 @@ pub struct Outline {
 /// of one letter is two bytes there, and five here.
 pub fn frame_bytes_max(request_bytes_max: usize) -> u64 {
     request_bytes_max as u64 * 3 + (HEAD_BYTES + item::BYTES) as u64
+}
+
+impl Outline {
+    /// Refuses what no shard answers.
+    ///
+    /// # Errors
+    /// [`Malformed::Misdirected`].
+    #[inline]
+    pub fn check_for_shard(&self) -> Result<(), Malformed> {
+        if self.row.route == Route::Gateway { Err(Malformed::Misdirected(self.row.name)) } else { Ok(()) }
+    }
 }
 
 /// Adds the frame of a request to the end of `out`.

@@ -155,28 +155,43 @@ fn what_is_wrong_with_a_request_is_named() {
 }
 
 #[test]
+fn what_gateways_answer_is_not_for_shards() {
+    let outline = |name: &[u8]| {
+        let words = [name.to_vec(), b"x".to_vec()];
+        match decoded(&encoded(name, &words, Dialect::Resp2, &Item::NONE, &Ask::default())) {
+            Ok((Decoded::Request(outline), ..)) => outline,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(outline(b"ping").check_for_shard(), Err(Malformed::Misdirected("PING")));
+    assert_eq!(outline(b"get").check_for_shard(), Ok(()));
+}
+
+#[test]
 fn the_longest_request_of_a_client_fits_a_frame() {
     assert!(u32::try_from(frame_bytes_max(QUERY_BYTES_MAX)).is_ok());
 }
 
+fn sealed(out: &mut Vec<u8>, id: u32, tail: Tail, bytes: &[u8]) {
+    let mark = out.len();
+    begin(out);
+    out.extend_from_slice(bytes);
+    seal(out, mark, id, tail);
+}
+
 #[test]
 fn an_answer_arrives_as_it_was_sent() {
-    let long = vec![b'x'; LINK_PART_BYTES_MAX];
-    let parts: [(u32, Tail, &[u8]); 4] = [
-        (1, Tail::Part, &long),
-        (2, Tail::Done, b"+OK\r\n"),
-        (1, Tail::Failed, b""),
-        (u32::MAX, Tail::Moved, b""),
-    ];
+    let answers: [(u32, Tail, &[u8]); 3] =
+        [(2, Tail::Done, b"+OK\r\n"), (1, Tail::Failed, b""), (u32::MAX, Tail::Moved, b"")];
     let mut sent = Vec::new();
-    for (id, tail, bytes) in parts {
-        encode_answer(&mut sent, &Answer { id, tail, bytes });
+    for (id, tail, bytes) in answers {
+        sealed(&mut sent, id, tail, bytes);
     }
     let mut rest = &sent[..];
-    for (id, tail, bytes) in parts {
+    for (id, tail, bytes) in answers {
         let (answer, used) = Answer::decode(rest).unwrap().unwrap();
         assert_eq!(answer, Answer { id, tail, bytes });
-        for cut in [0, 3, 8, used - 1].into_iter().filter(|&cut| cut < used) {
+        for cut in 0..used {
             let missing = Answer::decode(&rest[..cut]).unwrap().unwrap_err();
             assert!(missing > 0 && cut + missing <= used);
         }
@@ -186,9 +201,31 @@ fn an_answer_arrives_as_it_was_sent() {
 }
 
 #[test]
+fn a_long_answer_comes_in_parts() {
+    for bytes in [0, 1, LINK_PART_BYTES_MAX, LINK_PART_BYTES_MAX + 1, 3 * LINK_PART_BYTES_MAX, 200_001] {
+        let answer: Vec<u8> = (0..bytes).map(|index| (index % 251) as u8).collect();
+        let mut sent = b"before".to_vec();
+        sealed(&mut sent, 5, Tail::Failed, &answer);
+        let (mut rest, mut got, mut parts) = (&sent[6..], Vec::new(), 0);
+        loop {
+            let (part, used) = Answer::decode(rest).unwrap().unwrap();
+            got.extend_from_slice(part.bytes);
+            (rest, parts) = (&rest[used..], parts + 1);
+            assert_eq!(part.id, 5);
+            if part.tail == Tail::Failed {
+                break;
+            }
+            assert_eq!((part.tail, part.bytes.len()), (Tail::Part, LINK_PART_BYTES_MAX));
+        }
+        assert!(rest.is_empty() && got == answer, "{bytes} bytes in {parts} parts");
+        assert_eq!(parts, bytes.div_ceil(LINK_PART_BYTES_MAX).max(1));
+    }
+}
+
+#[test]
 fn an_answer_that_cannot_be_is_refused() {
     let mut frame = Vec::new();
-    encode_answer(&mut frame, &Answer { id: 1, tail: Tail::Done, bytes: b"x" });
+    sealed(&mut frame, 1, Tail::Done, b"x");
     frame[8] = 4;
     assert_eq!(Answer::decode(&frame), Err(Malformed::Unknown(4, "kind of answer")));
     assert_eq!(Answer::decode(&[8, 0, 0, 0]), Err(Malformed::TooShort(8)));

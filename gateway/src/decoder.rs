@@ -1,0 +1,196 @@
+//! The decoders of all families behind one face, and what bounds their requests.
+
+use tidegate_protocols::memcached::{self, Authentication, Item};
+use tidegate_protocols::settings::Key;
+use tidegate_protocols::table::resolve;
+use tidegate_protocols::{Args, Dialect, Span, link, resp};
+
+use crate::batch::Ask;
+use crate::connection::Connection;
+use crate::session::Attention;
+
+/// Which family of protocols a port speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    /// RESP.
+    Redis,
+    /// Memcached text, meta or binary, by the first byte.
+    Memcached,
+    /// Gateways, which speak for their clients.
+    Link,
+}
+
+impl Family {
+    /// What a connection speaks before it has said anything.
+    pub(crate) fn dialect(self) -> Dialect {
+        match self {
+            Self::Redis | Self::Link => Dialect::Resp2,
+            Self::Memcached => Dialect::MemcachedText,
+        }
+    }
+}
+
+/// The decoder of one connection.
+pub(crate) enum Decoder {
+    Redis(resp::Decoder),
+    Memcached(Box<memcached::Decoder>),
+    Link {
+        /// Whether the gateway has said who it is.
+        greeted: bool,
+    },
+}
+
+/// What bounds requests, as it stands now.
+pub(crate) enum Rules {
+    Redis(resp::Limits),
+    Memcached(memcached::Rules),
+    /// Bytes of the longest frame.
+    Link(u64),
+}
+
+/// What one look at the input found.
+pub(crate) enum Found {
+    Request {
+        ask: Ask,
+        dialect: Dialect,
+        item: Option<Item>,
+        link: Option<link::Ask>,
+        bytes: usize,
+    },
+    Empty(usize),
+    More(usize),
+    /// Nothing after this is looked at.
+    End(Ask),
+}
+
+/// A request of RESP gets its row only when its arguments are known.
+#[inline]
+pub(crate) fn resolved(ask: Ask, input: &[u8], spans: &[Span]) -> Ask {
+    match ask {
+        Ask::Words => match resolve(&Args::new(input, spans)) {
+            Ok(row) => Ask::Row(row),
+            Err(_) if is_http(input, spans) => Ask::Close,
+            Err(unresolved) => Ask::Unresolved(unresolved),
+        },
+        ask => ask,
+    }
+}
+
+/// Whether the words are from an HTTP request: a web page that has its visitor's browser send commands to
+/// a server on the visitor's machine. Source: Redis `processCommand`.
+#[cold]
+fn is_http(input: &[u8], spans: &[Span]) -> bool {
+    let name = Args::new(input, spans).at(0);
+    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
+}
+
+impl Decoder {
+    pub(crate) fn new(family: Family) -> Self {
+        match family {
+            Family::Redis => Self::Redis(resp::Decoder::default()),
+            Family::Memcached => Self::Memcached(Box::default()),
+            Family::Link => Self::Link { greeted: false },
+        }
+    }
+
+    /// Whether what has been decoded is Memcached's binary protocol.
+    pub(crate) fn is_binary(&self) -> bool {
+        matches!(self, Self::Memcached(decoder) if decoder.is_binary())
+    }
+
+    /// What bounds requests of this connection now.
+    pub(crate) fn rules(&self, connection: &Connection) -> Rules {
+        let session = &connection.session;
+        let settings = &connection.intake.shared.settings;
+        let anonymous = session.has(Attention::Anonymous);
+        match self {
+            Self::Redis(_) => Rules::Redis(resp::Limits {
+                bulk_bytes_max: settings.number(Key::ProtoMaxBulkLen) as usize,
+                request_bytes_max: settings.number(Key::ClientQueryBufferLimit) as usize,
+                authenticated: !anonymous || settings.text(Key::RequirePass).is_empty(),
+            }),
+            Self::Link { .. } => {
+                let request_bytes_max = settings.number(Key::ClientQueryBufferLimit) as usize;
+                Rules::Link(link::frame_bytes_max(request_bytes_max))
+            }
+            Self::Memcached(_) => Rules::Memcached(memcached::Rules {
+                item_bytes_max: settings.number(Key::MemcachedItemSizeMax) as usize,
+                authentication: match (session.guarded, anonymous) {
+                    (false, _) => Authentication::Off,
+                    (true, true) => Authentication::Needed,
+                    (true, false) => Authentication::Done,
+                },
+            }),
+        }
+    }
+    /// Decodes the request that `input` begins with.
+    #[inline]
+    pub(crate) fn look(&mut self, input: &mut [u8], rules: &Rules, spans: &mut Vec<Span>) -> Found {
+        match (self, rules) {
+            (Self::Redis(decoder), Rules::Redis(limits)) => match decoder.decode(input, limits, spans) {
+                Ok(resp::Decoded::Request(bytes)) => {
+                    Found::Request { ask: Ask::Words, dialect: Dialect::Resp2, item: None, link: None, bytes }
+                }
+                Ok(resp::Decoded::Empty(bytes)) => Found::Empty(bytes),
+                Ok(resp::Decoded::More(missing)) => Found::More(missing),
+                Err(fault) => Found::End(Ask::Fault(fault)),
+            },
+            (Self::Memcached(decoder), Rules::Memcached(rules)) => {
+                let mut item = Item::NONE;
+                match decoder.decode(input, rules, spans, &mut item) {
+                    memcached::Decoded::Request { row, dialect, bytes } => {
+                        Found::Request { ask: Ask::Row(row), dialect, item: Some(item), link: None, bytes }
+                    }
+                    memcached::Decoded::Empty(bytes) => Found::Empty(bytes),
+                    memcached::Decoded::More(missing) => Found::More(missing),
+                    memcached::Decoded::Close => Found::End(Ask::Close),
+                }
+            }
+            (Self::Link { greeted: greeted @ false }, Rules::Link(_)) => match greeting(input) {
+                Ok(None) => Found::More(1),
+                Ok(Some(bytes)) => {
+                    *greeted = true;
+                    Found::Empty(bytes)
+                }
+                Err(reason) => distrusted(&reason),
+            },
+            (Self::Link { .. }, &Rules::Link(frame_bytes_max)) => frame(input, frame_bytes_max, spans),
+            _ => unreachable!("the rules are made for the decoder"),
+        }
+    }
+}
+
+/// The bytes of a gateway's greeting, if all of it is there.
+fn greeting(input: &[u8]) -> Result<Option<usize>, String> {
+    let greeting = link::Greeting::decode(input).map_err(|malformed| malformed.to_string())?;
+    let Some((greeting, bytes)) = greeting else { return Ok(None) };
+    greeting.check()?;
+    tracing::info!(gateway = greeting.name, "a gateway has connected");
+    Ok(Some(bytes))
+}
+
+/// The next request a gateway has passed on.
+#[inline]
+fn frame(input: &[u8], frame_bytes_max: u64, spans: &mut Vec<Span>) -> Found {
+    let mut item = Item::NONE;
+    let begin = spans.len();
+    match link::decode(input, frame_bytes_max, spans, &mut item) {
+        Ok(link::Decoded::Request(outline)) => {
+            if let Err(malformed) = outline.check_for_shard() {
+                spans.truncate(begin);
+                return distrusted(&malformed.to_string());
+            }
+            let link::Outline { row, dialect, ask, bytes } = outline;
+            Found::Request { ask: Ask::Row(row), dialect, item: Some(item), link: Some(ask), bytes }
+        }
+        Ok(link::Decoded::More(missing)) => Found::More(missing),
+        Err(malformed) => distrusted(&malformed.to_string()),
+    }
+}
+
+/// The end of a link whose other end is not what it should be.
+#[cold]
+fn distrusted(reason: &str) -> Found {
+    tracing::warn!("closed a link: {reason}");
+    Found::End(Ask::Close)
+}
