@@ -14,6 +14,7 @@ pub mod number;
 pub mod reply;
 pub mod request;
 pub mod resp;
+pub mod route;
 pub mod settings;
 pub mod slot;
 pub mod slots;

@@ -93,6 +93,13 @@ impl<'a> Args<'a> {
         Self { bytes: self.bytes, spans: &self.spans[index.min(self.spans.len())..] }
     }
 
+    /// The arguments at `indexes`; `spans` is where they are put together.
+    #[must_use]
+    pub fn picked(&self, indexes: impl Iterator<Item = usize>, spans: &'a mut Vec<Span>) -> Self {
+        spans.extend(indexes.map(|index| self.spans[index]));
+        Self { bytes: self.bytes, spans }
+    }
+
     /// All arguments in order.
     #[inline]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone + use<'a> {

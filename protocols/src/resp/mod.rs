@@ -7,6 +7,7 @@
 //! What is accepted is what Redis accepts: the byte after a `\r` and the two after a bulk string are not
 //! looked at, and empty requests are skipped.
 
+pub mod answer;
 mod array;
 mod inline;
 

@@ -1,0 +1,118 @@
+//! How the answers of several shards become one. They are whole answers in the dialect of the client, as shards
+//! give them.
+
+use super::plan::Part;
+use crate::reply::{Dialect, Reply};
+use crate::resp::answer::{self, Head};
+use crate::table::Gather;
+
+/// Adds to `reply` what the answers of every shard, in the order of the shards, say together.
+///
+/// The first error among them is the answer. `Err` is an answer that is none, or of a kind that cannot be merged so.
+///
+/// # Errors
+/// The shard whose answer cannot be used, by its place among the answers.
+pub fn merge(gather: Gather, answers: &[&[u8]], reply: &mut Reply<'_>) -> Result<(), usize> {
+    if let Some(error) = answers.iter().find(|answer| is_error(answer, reply.dialect())) {
+        reply.out().extend_from_slice(error);
+        return Ok(());
+    }
+    match (gather, reply.dialect()) {
+        (Gather::Sum, _) => sum(answers, reply),
+        (Gather::Agree | Gather::One | Gather::Any | Gather::Cursor, _) => {
+            let first = answers.first().ok_or(0_usize)?;
+            reply.out().extend_from_slice(first);
+            Ok(())
+        }
+        (Gather::Join | Gather::ByKey, Dialect::Resp2 | Dialect::Resp3) => join(answers, reply),
+        (Gather::Join | Gather::ByKey, _) => join_lines(answers, reply),
+    }
+}
+
+/// Adds to `reply` what the answers to the parts of a request say together; `answers` are in the order of `parts`.
+///
+/// # Errors
+/// As [`merge`].
+pub fn merge_split(
+    gather: Gather,
+    parts: &[Part],
+    answers: &[&[u8]],
+    reply: &mut Reply<'_>,
+) -> Result<(), usize> {
+    debug_assert_eq!(parts.len(), answers.len());
+    if gather != Gather::ByKey || answers.iter().any(|answer| is_error(answer, reply.dialect())) {
+        return merge(gather, answers, reply);
+    }
+    let mut rests = Vec::with_capacity(answers.len());
+    for (place, (part, answer)) in parts.iter().zip(answers).enumerate() {
+        match answer::head(answer) {
+            Some((Head::Array(count), rest)) if count == part.keys.len() => rests.push(rest),
+            _ => return Err(place),
+        }
+    }
+    let mut keys: Vec<_> = parts
+        .iter()
+        .enumerate()
+        .flat_map(|(place, part)| part.keys.iter().map(move |&key| (key, place)))
+        .collect();
+    keys.sort_unstable();
+    reply.array(keys.len());
+    for (_, place) in keys {
+        let bytes = answer::whole(rests[place]).ok_or(place)?;
+        let (element, rest) = rests[place].split_at(bytes);
+        reply.out().extend_from_slice(element);
+        rests[place] = rest;
+    }
+    Ok(())
+}
+
+fn is_error(answer: &[u8], dialect: Dialect) -> bool {
+    match dialect {
+        Dialect::Resp2 | Dialect::Resp3 => matches!(answer.first(), Some(b'-' | b'!')),
+        // Status of a binary answer, in bytes 6 and 7 of its header.
+        Dialect::MemcachedBinary => answer.get(6..8).is_some_and(|status| status != [0, 0]),
+        Dialect::MemcachedText | Dialect::MemcachedMeta => {
+            answer.starts_with(b"SERVER_ERROR")
+                || answer.starts_with(b"CLIENT_ERROR")
+                || answer.starts_with(b"ERROR")
+        }
+    }
+}
+
+fn sum(answers: &[&[u8]], reply: &mut Reply<'_>) -> Result<(), usize> {
+    let mut sum: i64 = 0;
+    for (place, answer) in answers.iter().enumerate() {
+        match answer::head(answer) {
+            Some((Head::Integer(number), [])) => sum = sum.saturating_add(number),
+            _ => return Err(place),
+        }
+    }
+    reply.integer(sum);
+    Ok(())
+}
+
+fn join(answers: &[&[u8]], reply: &mut Reply<'_>) -> Result<(), usize> {
+    let mut elements = Vec::with_capacity(answers.len());
+    for (place, answer) in answers.iter().enumerate() {
+        match answer::head(answer) {
+            Some((Head::Array(count), rest)) => elements.push((count, rest)),
+            _ => return Err(place),
+        }
+    }
+    reply.array(elements.iter().map(|(count, _)| count).sum());
+    for (_, rest) in elements {
+        reply.out().extend_from_slice(rest);
+    }
+    Ok(())
+}
+
+/// Lines up to the `END` of the last.
+fn join_lines(answers: &[&[u8]], reply: &mut Reply<'_>) -> Result<(), usize> {
+    const END: &[u8] = b"END\r\n";
+    for (place, answer) in answers.iter().enumerate() {
+        let lines = answer.strip_suffix(END).ok_or(place)?;
+        reply.out().extend_from_slice(lines);
+    }
+    reply.out().extend_from_slice(END);
+    Ok(())
+}
