@@ -278,14 +278,17 @@ impl Counters {
 
     /// The sums since the last [`Counters::reset`]; connections are those open now.
     pub fn since_reset(&self) -> Totals {
+        // The baseline is held while the sums are taken: one that is newer than they are would be above them.
+        let baseline = self.baseline.lock();
         let mut totals = self.totals();
-        totals.subtract(&self.baseline.lock());
+        totals.subtract(&baseline);
         totals
     }
 
     /// Begins the count of [`Counters::since_reset`] anew.
     pub fn reset(&self) {
-        *self.baseline.lock() = self.totals();
+        let mut baseline = self.baseline.lock();
+        *baseline = self.totals();
     }
 }
 
@@ -372,5 +375,18 @@ mod tests {
         counters.worker(1).error(b"-WRONGTYPE not that\r\n");
         assert_eq!(counters.totals().errors["WRONGTYPE"], 2);
         assert_eq!(counters.since_reset().errors["WRONGTYPE"], 1);
+    }
+
+    #[test]
+    fn a_reset_between_the_sums_of_a_reader_leaves_nothing_below_zero() {
+        let counters = Counters::new(1);
+        let verb = rows().next().unwrap().verb;
+        std::thread::scope(|scope| {
+            let resets = scope.spawn(|| (0..2000).for_each(|_| counters.reset()));
+            while !resets.is_finished() {
+                counters.worker(0).command(verb).called(1);
+                assert!(counters.since_reset().calls() < u64::MAX / 2);
+            }
+        });
     }
 }

@@ -66,12 +66,15 @@ impl Ledger {
 
     /// Everything counted since the last [`Ledger::reset`].
     pub(crate) fn sum(&self) -> Counts {
-        self.all() - *self.forgotten.lock()
+        // Held while the sum is taken: what is forgotten later may be above it.
+        let forgotten = self.forgotten.lock();
+        self.all() - *forgotten
     }
 
     /// Counts from zero again.
     pub(crate) fn reset(&self) {
-        *self.forgotten.lock() = self.all();
+        let mut forgotten = self.forgotten.lock();
+        *forgotten = self.all();
     }
 
     fn all(&self) -> Counts {

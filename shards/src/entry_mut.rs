@@ -180,6 +180,14 @@ impl<'a> EntryMut<'a> {
         self.set_metadata(|metadata| (metadata.stale, metadata.won) = (stale, won));
     }
 
+    /// Marks an item that is there as stale for Memcached clients, with the next CAS value and this expiry.
+    pub fn invalidate(&mut self, expire_at: Option<u64>) {
+        let cas = self.partition.next_cas();
+        self.set_metadata(|metadata| {
+            *metadata = Metadata { expire_at, cas, stale: true, won: false, ..*metadata }
+        });
+    }
+
     /// Says whether it counts as read since it was stored, as memcached's `h` flag tells.
     pub fn set_fetched(&mut self, fetched: bool) {
         if let Some(word) = self.seat.word() {

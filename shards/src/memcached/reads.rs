@@ -117,6 +117,8 @@ pub(super) fn touch(
         Some(flags) => {
             let cas = if tells_cas(request) { entry.cas().unwrap_or(0) } else { 0 };
             entry.set_expire_at(deadline);
+            // As memcached has it, though nothing was told of it.
+            entry.set_fetched(true);
             answer.touched(flags, cas);
         }
         None => answer.status(Status::NotFound, 0),

@@ -47,9 +47,8 @@ fn invalidate(
     let item = request.item;
     let expire_at =
         if item.has(Options::EXPTIME) { deadline_ms(item.exptime, now_ms) } else { metadata.expire_at };
-    // Rare enough to copy the value.
-    if let Some(value) = entry.text()?.map(|mut text| text.bytes().to_vec()) {
-        entry.store(&value, Metadata { expire_at, cas: 0, stale: true, won: false, ..metadata });
+    if entry.text()?.is_some() {
+        entry.invalidate(expire_at);
     }
     Ok(())
 }

@@ -52,7 +52,8 @@ pub(super) fn replace(
     Ok(())
 }
 
-/// Stores the item if its CAS value is the one given; with meta `I` also if that is older, but stale.
+/// Stores the item if its CAS value is the one given; with meta `I` also if that is older, but stale. An item
+/// that has none yet was stored after any value a client can have been told.
 pub(super) fn compare_and_set(
     request: &Request<'_>,
     db: &mut Db<'_>,
@@ -70,7 +71,7 @@ pub(super) fn compare_and_set(
         let cas = store(request, &mut entry, now_ms);
         db.memcached().cas_hits += 1;
         stored(db, answer, cas);
-    } else if given != 0 && given < old.cas && request.item.has(Options::INVALIDATE) {
+    } else if given != 0 && (given < old.cas || old.cas == 0) && request.item.has(Options::INVALIDATE) {
         let metadata = Metadata { flags: request.item.flags, cas: 0, stale: true, ..old };
         let cas = entry.store(request.args.at(2), metadata);
         db.memcached().cas_hits += 1;
