@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use tidegate_compat_tests::install::{needed, program};
 use tidegate_compat_tests::server::Server;
 use tidegate_compat_tests::wire::Wire;
 
@@ -48,8 +49,20 @@ fn text_clients_authenticate_as_with_memcached() {
     text_clients_authenticate_with_their_first_set(tidegate().memcached());
     let users = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("memcached-users");
     std::fs::write(&users, format!("default:{PASSWORD}\n")).unwrap();
+    let name = "text_clients_authenticate_as_with_memcached";
+    let Some(_) = needed(name, program("memcached", "memcached")) else { return };
     let real = Server::real_memcached(&["-Y".to_owned(), users.display().to_string()]).unwrap();
     text_clients_authenticate_with_their_first_set(real.memcached());
+    who_has_not_said_who_it_is_cannot_go_on_for_ever(real.memcached());
+    who_has_not_said_who_it_is_cannot_go_on_for_ever(tidegate().memcached());
+}
+
+/// A line without an end is cut off early, also one that would be a long list of keys.
+fn who_has_not_said_who_it_is_cannot_go_on_for_ever(address: SocketAddr) {
+    let mut wire = Wire::connect(address).unwrap();
+    // The other end may have had enough before all of it is sent.
+    let _ = wire.try_send(&b"get ".repeat(1000));
+    wire.expect_close();
 }
 
 #[test]

@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use tidegate_compat_tests::install::{needed, program};
 use tidegate_compat_tests::server::Server;
 use tidegate_compat_tests::transcript::replay::replay;
 use tidegate_compat_tests::transcript::script::Script;
@@ -19,6 +20,8 @@ const REQUESTS: u64 = 2_000;
 fn random_requests_on_strings_are_answered_as_redis_answers_them() {
     let number = |name: &str, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
     let mut dice = Dice(number("SEED", 1));
+    let name = "random_requests_on_strings_are_answered_as_redis_answers_them";
+    let Some(_) = needed(name, program("redis-server", "redis-server")) else { return };
     let (real, ours) = (Server::real_redis(&[]).unwrap(), Server::tidegate(&[]).unwrap());
     for round in 0..number("ROUNDS", 5) {
         let mut text = String::from("> FLUSHALL\n");

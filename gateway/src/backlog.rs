@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use tidegate_protocols::limits::REPLY_BYTES_MAX;
 use tidegate_protocols::settings::OutputLimit;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use crate::batch::Batch;
 use crate::connection::Connection;
-use crate::limits::{OUTPUT_BYTES_SOFT, OUTPUT_STALL};
+use crate::limits::{HANG_UP_LOOK, OUTPUT_BYTES_SOFT, OUTPUT_STALL};
 use crate::session::Attention;
 use crate::shared::now_ms;
 
@@ -108,13 +108,14 @@ impl Backlog {
 /// to the batch.
 async fn relieve(connection: Rc<Connection>) {
     loop {
-        wait_out(&connection).await;
-        if !drain(&connection).await {
+        if !wait_out(&connection).await || !drain(&connection).await {
             return connection.end();
         }
         let intake = &connection.intake;
         if connection.session.has(Attention::Parked) {
-            intake.shared.pause.over().await;
+            if !wait_for_pause(&connection).await {
+                return connection.end();
+            }
             intake.has_room().await;
             if intake.is_busy_with(&connection) {
                 // What is on its way came later: it has to park behind, before this is given back.
@@ -140,13 +141,44 @@ async fn relieve(connection: Rc<Connection>) {
     }
 }
 
-/// Waits until the client is not held any more (`DEBUG SLEEP`).
-async fn wait_out(connection: &Connection) {
+/// Waits until the client is not held any more (`DEBUG SLEEP`). `false` if it has been ended meanwhile, or has
+/// hung up and for as long as a client may take no output.
+async fn wait_out(connection: &Connection) -> bool {
     let session = &connection.session;
-    if session.has(Attention::Held) {
-        sleep(Duration::from_millis(session.held_until_ms().saturating_sub(now_ms()))).await;
-        session.put(Attention::Held, false);
+    let mut hung_up: Option<Instant> = None;
+    while session.has(Attention::Held) {
+        let left = Duration::from_millis(session.held_until_ms().saturating_sub(now_ms()));
+        if left.is_zero() {
+            session.put(Attention::Held, false);
+            break;
+        }
+        // Who has sent all there was to send may still read.
+        if connection.has_hung_up().await
+            && hung_up.get_or_insert_with(Instant::now).elapsed() >= OUTPUT_STALL
+        {
+            return false;
+        }
+        if !connection.stays_for(left.min(HANG_UP_LOOK)).await {
+            return false;
+        }
     }
+    true
+}
+
+/// Waits until a pause may have changed or be over. `false` if the client is gone or has been ended meanwhile.
+async fn wait_for_pause(connection: &Connection) -> bool {
+    let pause = &connection.intake.shared.pause;
+    while pause.now(now_ms()).is_some() {
+        if connection.has_hung_up().await {
+            return false;
+        }
+        tokio::select! {
+            biased;
+            () = pause.over() => return true,
+            stays = connection.stays_for(HANG_UP_LOOK) => if !stays { return false },
+        }
+    }
+    true
 }
 
 /// Writes all output that waits. `false` if the client is gone, or is over its limits for too long.

@@ -10,7 +10,7 @@ use tidegate_protocols::table::Unresolved;
 use tidegate_protocols::{Args, Dialect, Fault, Request, Row, Span};
 
 use crate::connection::Connection;
-use crate::limits::{ARENA_BYTES, KEPT_BYTES, LARGE_BYTES, READ_BYTES};
+use crate::limits::{ARENA_BYTES, ARENA_BYTES_FIRST, KEPT_BYTES, LARGE_BYTES, READ_BYTES};
 
 /// Requests in the order they arrived, and the bytes they lie in.
 pub(crate) struct Batch {
@@ -112,13 +112,24 @@ impl Batch {
 
     /// An empty batch of a worker.
     pub(crate) fn new() -> Self {
-        Self::with_arena(ARENA_BYTES)
+        Self::with_arena(ARENA_BYTES_FIRST)
     }
 
     /// Whether another connection may read and decode into it.
     #[inline]
-    pub(crate) fn has_room(&self) -> bool {
-        self.arena.len() - self.used >= LARGE_BYTES + READ_BYTES
+    pub(crate) fn has_room(&mut self) -> bool {
+        self.arena.len() - self.used >= LARGE_BYTES + READ_BYTES || self.grow()
+    }
+
+    /// Makes the arena larger, if it is not as large as it may be.
+    #[cold]
+    fn grow(&mut self) -> bool {
+        let bytes = (self.arena.len() * 2).min(ARENA_BYTES);
+        if bytes <= self.arena.len() {
+            return false;
+        }
+        self.arena.resize(bytes, 0);
+        self.has_room()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

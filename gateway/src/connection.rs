@@ -1,15 +1,19 @@
 //! One client's connection: its reading task, and the writing of its output.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use socket2::SockRef;
 use tidegate_protocols::Dialect;
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::timeout;
 
 use crate::backlog::Backlog;
 use crate::counters::Protocol;
@@ -19,6 +23,7 @@ use crate::intake::Intake;
 use crate::limits::READ_BYTES;
 use crate::session::{Attention, Session};
 use crate::shared::now_ms;
+use crate::wake::Wake;
 
 /// A connection, as its worker's tasks share it.
 pub(crate) struct Connection {
@@ -30,12 +35,22 @@ pub(crate) struct Connection {
     pub(crate) backlog: RefCell<Option<Box<Backlog>>>,
     /// The reading task, while it waits for the backlog to go.
     waiting: Cell<Option<Waker>>,
+    /// Tells the task that works the backlog off that this has ended.
+    ended: Wake,
 }
 
 impl Connection {
     pub(crate) fn new(session: Session, intake: Rc<Intake>, family: Family, writer: OwnedWriteHalf) -> Self {
         intake.counters().protocols[protocol(family, session.dialect()) as usize].connections.add(1);
-        Self { session, intake, family, writer, backlog: RefCell::new(None), waiting: Cell::new(None) }
+        Self {
+            session,
+            intake,
+            family,
+            writer,
+            backlog: RefCell::new(None),
+            waiting: Cell::new(None),
+            ended: Wake::default(),
+        }
     }
 
     /// Takes note of the dialect of a request; the first one of a Memcached client decides its protocol.
@@ -89,6 +104,19 @@ impl Connection {
         *self.backlog.borrow_mut() = None;
         self.shut(std::net::Shutdown::Both);
         self.relieved();
+        self.ended.wake();
+    }
+
+    /// Waits for `time`. `false`, and at once, if the connection is ended meanwhile.
+    pub(crate) async fn stays_for(&self, time: Duration) -> bool {
+        timeout(time, self.ended.woken()).await.is_err()
+    }
+
+    /// Whether nothing more comes from the client; it may still read.
+    pub(crate) async fn has_hung_up(&self) -> bool {
+        let mut ready = pin!(self.socket().ready(Interest::READABLE));
+        let ready = poll_fn(|context| Poll::Ready(ready.as_mut().poll(context))).await;
+        matches!(ready, Poll::Ready(Ok(ready)) if ready.is_read_closed())
     }
 
     /// Has the reading task find the end of its input after what has arrived.

@@ -55,7 +55,7 @@ impl Intake {
     /// Waits until the batch has room for what one connection may read.
     pub(crate) async fn has_room(&self) {
         poll_fn(|context| {
-            if self.filling.borrow().has_room() {
+            if self.filling.borrow_mut().has_room() {
                 return Poll::Ready(());
             }
             self.room.register(context);

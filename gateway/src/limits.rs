@@ -8,9 +8,12 @@ pub(crate) const READ_BYTES: usize = 64 * 1024;
 /// Bytes of half-received input from which a request leaves the arena for a buffer of its own.
 pub(crate) const LARGE_BYTES: usize = 64 * 1024;
 
-/// Bytes of a worker's arena: what all its connections may have decoded before one tick. Connections that
-/// find less than `LARGE_BYTES + READ_BYTES` free wait for the tick.
+/// Bytes of a worker's arena to which it grows: what all its connections may have decoded before one tick.
+/// Connections that find less than `LARGE_BYTES + READ_BYTES` free then wait for the tick.
 pub(crate) const ARENA_BYTES: usize = 1024 * 1024;
+
+/// Bytes of a worker's arena in the beginning. Workers may be many and memory little.
+pub(crate) const ARENA_BYTES_FIRST: usize = LARGE_BYTES + READ_BYTES;
 
 /// Requests that are prepared, fetched and executed together.
 pub(crate) const STRETCH: usize = 64;
@@ -23,6 +26,9 @@ pub(crate) const OUTPUT_BYTES_SOFT: usize = 1024 * 1024;
 
 /// How long a client may take nothing of the output that waits for it.
 pub(crate) const OUTPUT_STALL: Duration = Duration::from_mins(1);
+
+/// How often to look whether a client that is made to wait is still there.
+pub(crate) const HANG_UP_LOOK: Duration = Duration::from_secs(1);
 
 /// Bytes of capacity that buffers of a worker keep from one tick to the next.
 pub(crate) const KEPT_BYTES: usize = 4 * 1024 * 1024;

@@ -157,3 +157,65 @@ fn a_client_that_has_said_all_it_wanted_still_gets_its_answers() {
     client.expect(b"+OK\r\n$1\r\n1\r\n");
     client.expect_end();
 }
+
+/// Waits until there are so many clients, asking the gateway itself.
+#[track_caller]
+fn until_clients(server: &Server, expected: usize) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while server.running.shared().registry.len() != expected {
+        let left = server.running.shared().registry.len();
+        assert!(Instant::now() < deadline, "{left} clients instead of {expected}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_client_that_is_killed_while_it_sleeps_or_waits_frees_its_place() {
+    let server = Server::start(1);
+    let mut admin = server.client();
+    for wait in ["DEBUG SLEEP 1000000", "CLIENT PAUSE 1000000 WRITE\r\nSET k v"] {
+        let mut client = server.client();
+        client.ask(b"CLIENT ID\r\n", b":");
+        let id = client.line();
+        client.send(format!("{wait}\r\n").as_bytes());
+        if wait.contains("PAUSE") {
+            client.expect(b"+OK\r\n");
+        }
+        until_clients(&server, 2);
+        // What was sent before is on its way to be executed, or has been: the kill ends it in any case.
+        admin.ask(format!("CLIENT KILL ID {id}\r\n").as_bytes(), b":1\r\n");
+        client.expect_end();
+        until_clients(&server, 1);
+    }
+    admin.ask(b"CLIENT UNPAUSE\r\n", b"+OK\r\n");
+}
+
+#[test]
+fn a_client_that_hangs_up_while_a_pause_holds_it_is_let_go() {
+    let server = Server::start(1);
+    let mut admin = server.client();
+    admin.ask(b"CLIENT PAUSE 1000000 WRITE\r\n", b"+OK\r\n");
+    let mut client = server.client();
+    client.ask(b"PING\r\n", b"+PONG\r\n");
+    client.send(b"SET k v\r\n");
+    drop(client);
+    until_clients(&server, 1);
+    admin.ask(b"CLIENT UNPAUSE\r\nGET k\r\n", b"+OK\r\n$-1\r\n");
+}
+
+#[test]
+fn what_was_sent_before_half_closing_is_answered_after_a_sleep() {
+    let server = Server::start(1);
+    let mut client = server.client();
+    client.send(b"DEBUG SLEEP 1.2\r\nPING\r\n");
+    client.0.shutdown(Shutdown::Write).unwrap();
+    client.expect(b"+OK\r\n+PONG\r\n");
+    client.expect_end();
+}
+
+#[test]
+fn a_pause_past_the_end_of_time_is_none() {
+    let server = Server::start(1);
+    let mut client = server.client();
+    client.ask(b"CLIENT PAUSE 9223372036854775807\r\nPING\r\n", b"+OK\r\n+PONG\r\n");
+}

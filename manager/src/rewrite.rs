@@ -7,6 +7,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::process;
 
 use tidegate_protocols::settings::{Change, Key, Settings};
 use toml_edit::{DocumentMut, Item, TomlError, Value};
@@ -21,24 +22,26 @@ pub(crate) fn rewrite(path: &Path, settings: &Settings) -> Result<(), String> {
     let old = fs::read_to_string(path).map_err(|error| error.to_string())?;
     let new = rewritten(&old, settings)?;
     agrees(&new, settings)?;
-    let draft = path.with_extension("rewrite");
-    let written = write(&draft, &new, path).and_then(|()| fs::rename(&draft, path));
-    written.map_err(|error| {
-        // There may be none.
-        let _ = fs::remove_file(&draft);
-        error.to_string()
-    })
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let draft = path.with_file_name(format!(".{name}.{}.tmp", process::id()));
+    write(&draft, &new, path).map_err(|error| error.to_string())
 }
 
-/// Writes a draft that is whole before it may take the place of the file at `path`, with the permissions of that.
-/// It may hold a password, so until then nobody else may read it.
+/// Writes a draft that is whole before it takes the place of the file at `path`, with the permissions of that. It may
+/// hold a password, so until then nobody else may read it.
 fn write(draft: &Path, text: &str, path: &Path) -> io::Result<()> {
-    // One that was cut off may have left its own.
-    let _ = fs::remove_file(draft);
+    // What is there already is somebody else's, and stays.
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft)?;
-    file.write_all(text.as_bytes())?;
-    file.set_permissions(fs::metadata(path)?.permissions())?;
-    file.sync_all()
+    let mut replace = || {
+        file.write_all(text.as_bytes())?;
+        file.set_permissions(fs::metadata(path)?.permissions())?;
+        file.sync_all()?;
+        fs::rename(draft, path)
+    };
+    replace().inspect_err(|_| {
+        // The error says why; the draft is of no use to anybody.
+        let _ = fs::remove_file(draft);
+    })
 }
 
 fn rewritten(old: &str, settings: &Settings) -> Result<String, String> {
@@ -101,6 +104,22 @@ mod tests {
         assert_eq!(new, format!("# mine\n{rest}requirepass = {secret}\n# end\n"));
         assert_eq!(agrees(&new, &settings), Ok(()));
         assert_eq!(rewritten(&new, &settings), Ok(new));
+    }
+
+    #[test]
+    fn files_beside_the_rewritten_one_stay() {
+        let directory = std::env::temp_dir().join(format!("tidegate-rewrite-{}", process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let [path, neighbour] = ["t.toml", "t.rewrite"].map(|name| directory.join(name));
+        fs::write(&path, "timeout = 1\n").unwrap();
+        fs::write(&neighbour, "mine").unwrap();
+        let settings = Settings::default();
+        settings.set(Key::Timeout, "5").unwrap();
+        assert_eq!(rewrite(&path, &settings), Ok(()));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "timeout = 5\n");
+        assert_eq!(fs::read_to_string(&neighbour).unwrap(), "mine");
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 2, "nothing else is left there");
+        fs::remove_dir_all(&directory).unwrap();
     }
 
     #[test]

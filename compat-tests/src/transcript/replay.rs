@@ -222,7 +222,7 @@ impl<'a> Player<'a> {
         Ok(connection)
     }
 
-    /// Whatever came that no step expected: found by asking every open connection for one thing more.
+    /// Whatever came that no step expected: found on every open connection within a moment.
     fn leftovers(&mut self) -> Vec<Mismatch> {
         let mut mismatches = Vec::new();
         for (name, mut connection) in self.connections.drain() {

@@ -3,6 +3,7 @@
 //! Two network namespaces with a link between them, which then swallows everything. It takes no root, but a kernel
 //! and a sandbox that allow user namespaces; what the sockets are told is tested in the gateway in any case.
 
+use std::io::{self, Write as _};
 use std::process::{Command, Stdio};
 
 use tidegate_compat_tests::install::{needed, program};
@@ -15,7 +16,9 @@ fn a_client_that_is_gone_without_a_word_is_closed_by_keepalive_and_by_timeout() 
     let namespaces = ["--map-root-user", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"];
     let allowed = Command::new("unshare").args(namespaces).arg("true").stderr(Stdio::null()).status();
     if !allowed.is_ok_and(|status| status.success()) {
-        eprintln!("{name}: this system allows no namespaces of its own");
+        // Nothing that can be installed, so no failure in CI either; not `eprintln!`, which a test that passes keeps.
+        let line = "a kernel or sandbox that allows user namespaces";
+        writeln!(io::stderr(), "skipped: {name}; to run it: {line}").expect("there is an error output");
         return;
     }
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/silent_peers/namespaces.sh");

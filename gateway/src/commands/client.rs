@@ -107,7 +107,9 @@ pub(super) fn pause(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) -
     };
     let ms = integer(args.at(2)).ok_or(Error::Text("ERR timeout is not an integer or out of range"))?;
     let ms = u64::try_from(ms).map_err(|_| Error::Text("ERR timeout is negative"))?;
-    scope.shared.pause.begin(kind, scope.now_ms.saturating_add(ms), scope.now_ms);
+    // A time past what 64 bits hold is one in the past, as in Redis.
+    let until_ms = (scope.now_ms as i64).checked_add_unsigned(ms).unwrap_or(0) as u64;
+    scope.shared.pause.begin(kind, until_ms, scope.now_ms);
     reply.ok();
     Ok(())
 }

@@ -66,7 +66,7 @@ impl Decoder {
         }
         let Some(found) = memchr(b'\n', &input[self.searched..]) else {
             self.searched = input.len();
-            return if may_go_on(input) { Parsed::Whole(input.len() + 1) } else { Parsed::Close };
+            return if may_go_on(input, rules) { Parsed::Whole(input.len() + 1) } else { Parsed::Close };
         };
         let bytes = self.searched + found + 1;
         let line = without_end(&input[..bytes]);
@@ -213,10 +213,14 @@ fn decode_key(input: &mut [u8], key: Option<&mut Span>, item: &Item) {
     }
 }
 
-/// Whether a line that has not ended yet may still become one: a short one, or one of many keys.
-fn may_go_on(input: &[u8]) -> bool {
+/// Whether a line that has not ended yet may still become one: a short one, or one of many keys from a client that
+/// need not say who it is.
+fn may_go_on(input: &[u8], rules: &Rules) -> bool {
     if input.len() <= MEMCACHED_LINE_BYTES_MAX {
         return true;
+    }
+    if rules.authentication == Authentication::Needed {
+        return false;
     }
     let blanks = input.iter().take_while(|byte| **byte == b' ').count();
     let line = &input[blanks..];

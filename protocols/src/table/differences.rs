@@ -20,6 +20,17 @@ pub const DIFFERENCES: &[Difference] = &[
         reason: "Invalidation is not here yet, and a client that believed in it would read stale values.",
     },
     Difference {
+        command: "CONFIG SET client-output-buffer-limit",
+        difference: "A client that takes nothing of its output for 60 seconds is closed, whatever the limits say.",
+        reason: "Its memory is wanted by others, and nothing else tells a dead reader from a slow one.",
+    },
+    Difference {
+        command: "OBJECT IDLETIME, meta `l` and `me`",
+        difference: "Idle times are told up to 98,304 seconds; longer ones look the same, to eviction too. With \
+            `lfu-decay-time` above 256 counters do not decay.",
+        reason: "An entry spends 17 bits on its last access, where Redis spends 24 of a larger entry.",
+    },
+    Difference {
         command: "COMMAND DOCS, COMMAND INFO",
         difference: "Summaries, complexities and notes are worded differently; arguments, versions, flags, \
             keys and tips are those of Redis 7.0.",
