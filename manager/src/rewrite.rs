@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn files_beside_the_rewritten_one_stay() {
-        let directory = std::env::temp_dir().join(format!("tidegate-rewrite-{}", process::id()));
+        let directory = std::env::temp_dir().join(format!("tidegate-rewrite-beside-{}", process::id()));
         fs::create_dir_all(&directory).unwrap();
         let [path, neighbour] = ["t.toml", "t.rewrite"].map(|name| directory.join(name));
         fs::write(&path, "timeout = 1\n").unwrap();
