@@ -107,22 +107,6 @@ mod tests {
     }
 
     #[test]
-    fn files_beside_the_rewritten_one_stay() {
-        let directory = std::env::temp_dir().join(format!("tidegate-rewrite-beside-{}", process::id()));
-        fs::create_dir_all(&directory).unwrap();
-        let [path, neighbour] = ["t.toml", "t.rewrite"].map(|name| directory.join(name));
-        fs::write(&path, "timeout = 1\n").unwrap();
-        fs::write(&neighbour, "mine").unwrap();
-        let settings = Settings::default();
-        settings.set(Key::Timeout, "5").unwrap();
-        assert_eq!(rewrite(&path, &settings), Ok(()));
-        assert_eq!(fs::read_to_string(&path).unwrap(), "timeout = 5\n");
-        assert_eq!(fs::read_to_string(&neighbour).unwrap(), "mine");
-        assert_eq!(fs::read_dir(&directory).unwrap().count(), 2, "nothing else is left there");
-        fs::remove_dir_all(&directory).unwrap();
-    }
-
-    #[test]
     fn a_text_of_several_lines_is_replaced_as_a_whole() {
         let settings = Settings::default();
         settings.set(Key::Timeout, "5").unwrap();
@@ -140,19 +124,19 @@ mod tests {
     }
 
     #[test]
-    fn the_file_keeps_its_permissions_and_no_draft_is_left() {
+    fn the_file_keeps_its_permissions_and_its_neighbours_and_no_draft_is_left() {
         let directory = std::env::temp_dir().join(format!("tidegate-rewrite-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         let path = directory.join("tidegate.toml");
         fs::write(&path, "timeout = 1\n").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        fs::write(path.with_extension("rewrite"), "half of").unwrap();
+        fs::write(path.with_extension("rewrite"), "of somebody else").unwrap();
         let settings = Settings::default();
         settings.set(Key::Timeout, "5").unwrap();
         assert_eq!(rewrite(&path, &settings), Ok(()));
         assert_eq!(fs::read_to_string(&path).unwrap(), "timeout = 5\n");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
-        assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 2);
         fs::remove_dir_all(&directory).unwrap();
     }
 }
