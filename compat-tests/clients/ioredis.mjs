@@ -45,6 +45,21 @@ replies.forEach(([error, reply], at) => {
 const counted = await Promise.all(Array.from({ length: 500 }, () => redis.incr("counter")));
 assert.deepEqual(counted, Array.from({ length: 500 }, (_, at) => at + 1));
 
+const both = await redis.multi().set("m", "1").incr("m").get("m").exec();
+assert.deepEqual(both, [[null, "OK"], [null, 2], [null, "2"]]);
+const [[, stored], [notNumber]] = await redis.multi().set("m", "text").incr("m").exec();
+assert.equal(stored, "OK");
+assert.match(notNumber.message, /not an integer/);
+await redis.watch("m");
+const changer = redis.duplicate();
+await changer.set("m", "changed");
+await changer.quit();
+assert.equal(await redis.multi().get("m").exec(), null);
+await redis.multi({ pipeline: false });
+assert.equal(await redis.get("m"), "QUEUED");
+assert.deepEqual(await redis.exec(), [[null, "changed"]]);
+await assert.rejects(redis.multi().set("m").exec(), /EXECABORT/);
+
 const seen = new Set();
 for await (const keys of redis.scanStream({ match: "p:*", count: 100 })) keys.forEach((key) => seen.add(key));
 assert.equal(seen.size, 1000);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 
 const require = createRequire(`${process.env.CLIENTS}/`);
-const { createClient, RESP_TYPES } = require("redis");
+const { createClient, RESP_TYPES, WatchError } = require("redis");
 const [host, port] = process.argv.slice(2);
 const everyByte = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
 const mebibyte = Buffer.alloc(1024 * 1024, "\0\r\n\xff", "latin1");
@@ -35,6 +35,12 @@ for (const RESP of [2, 3]) {
   assert.equal(await client.setBit("bits", 9, 1), 0);
   assert.equal(await client.bitCount("bits"), 1);
   assert.equal(await client.bitPos("bits", 1), 9);
+
+  assert.deepEqual(await client.multi().set("m", "1").incr("m").get("m").exec(), ["OK", 2, "2"]);
+  await client.watch("m");
+  await client.set("m", "changed");
+  await assert.rejects(client.multi().get("m").exec(), WatchError);
+  assert.deepEqual(await client.multi().get("m").exec(), ["changed"]);
 
   const counted = await Promise.all(Array.from({ length: 500 }, () => client.incr("counter")));
   assert.deepEqual(counted, Array.from({ length: 500 }, (_, at) => at + 1));

@@ -112,6 +112,64 @@ def pipelines(r):
     assert results[0] is True and isinstance(results[1], redis.ResponseError) and results[2] == b"text"
 
 
+def transactions(r):
+    r.delete("balance:a", "balance:b")
+    with r.pipeline() as pipe:
+        assert pipe.set("balance:a", 100).incrby("balance:a", 5).get("balance:a").execute() == [True, 105, b"105"]
+        pipe.set("s", "text").incr("s").get("s")
+        results = pipe.execute(raise_on_error=False)
+        assert isinstance(results[1], redis.ResponseError) and results[2] == b"text"
+        pipe.watch("s")
+        r.set("s", "changed")
+        pipe.multi()
+        try:
+            pipe.get("s").execute()
+            assert False, "a watched key has changed"
+        except redis.WatchError:
+            pass
+        pipe.set("s", "never").execute_command("NOSUCH")
+        refused(pipe.execute, "unknown command")
+    assert r.get("s") == b"changed"
+
+    r.mset({"balance:a": 1000, "balance:b": 1000})
+
+    def move():
+        mine = redis.Redis(HOST, PORT)
+        for _ in range(50):
+            # Try again for as long as others come between.
+            def between(pipe):
+                a, b = int(pipe.get("balance:a")), int(pipe.get("balance:b"))
+                pipe.multi()
+                pipe.mset({"balance:a": a - 1, "balance:b": b + 1})
+
+            mine.transaction(between, "balance:a", "balance:b")
+        mine.close()
+
+    def look():
+        mine = redis.Redis(HOST, PORT)
+        for _ in range(200):
+            with mine.pipeline() as pipe:
+                a, b = pipe.get("balance:a").get("balance:b").execute()
+            assert int(a) + int(b) == 2000, (a, b)
+        mine.close()
+
+    wrong = []
+
+    def noted(work):
+        try:
+            work()
+        except BaseException as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=noted, args=[work]) for work in (move, move, move, move, look, look)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong, wrong
+    assert r.mget("balance:a", "balance:b") == [b"800", b"1200"]
+
+
 def concurrency(r):
     def count():
         mine = redis.Redis(HOST, PORT)
@@ -149,7 +207,7 @@ def connection(r):
 for version in (2, 3):
     client = redis.Redis(HOST, PORT, protocol=version, single_connection_client=True)
     client.flushall()
-    for check in (strings, bitmaps, generic, expiry, pipelines, concurrency, connection):
+    for check in (strings, bitmaps, generic, expiry, pipelines, transactions, concurrency, connection):
         check(client)
         print(f"RESP{version} {check.__name__}: ok")
     client.close()

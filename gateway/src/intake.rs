@@ -7,6 +7,8 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::Poll;
 
+use tidegate_protocols::transaction::Watches;
+
 use crate::batch::Batch;
 use crate::connection::Connection;
 use crate::counters::WorkerCounters;
@@ -29,6 +31,8 @@ pub(crate) struct Intake {
     pub(crate) maintenance_due: Cell<bool>,
     /// A connection is gone.
     pub(crate) gone: Wake,
+    /// What connections that are gone had watched.
+    pub(crate) abandoned: RefCell<Vec<Watches>>,
     connections: RefCell<HashMap<u64, Weak<Connection>>>,
 }
 
@@ -43,6 +47,7 @@ impl Intake {
             ticking: Cell::new(false),
             maintenance_due: Cell::new(false),
             gone: Wake::default(),
+            abandoned: RefCell::default(),
             connections: RefCell::default(),
         }
     }
@@ -73,8 +78,12 @@ impl Intake {
         self.connections.borrow_mut().insert(connection.session.client.id, Rc::downgrade(connection));
     }
 
-    /// A connection has ended.
-    pub(crate) fn bury(&self, id: u64) {
+    /// A connection has ended, and with it what it watched.
+    pub(crate) fn bury(&self, id: u64, watches: Watches) {
+        if !watches.is_empty() {
+            self.abandoned.borrow_mut().push(watches);
+            self.work.wake();
+        }
         self.connections.borrow_mut().remove(&id);
         self.gone.wake();
     }

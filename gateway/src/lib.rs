@@ -18,6 +18,7 @@ mod limits;
 mod membership;
 pub mod open_files;
 mod process;
+mod queue;
 pub mod rates;
 pub mod registry;
 mod session;

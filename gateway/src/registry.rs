@@ -17,6 +17,7 @@ use tidegate_protocols::table::rows;
 use tidegate_protocols::{Dialect, Row};
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::queue::Queue;
 use crate::worker::Message;
 
 /// One connected client, as everyone may see it.
@@ -41,6 +42,10 @@ pub struct Client {
     no_touch: AtomicBool,
     doomed: AtomicBool,
     pending_bytes: AtomicU64,
+    /// Requests queued, and one; 0 outside of a transaction.
+    queued: AtomicU32,
+    queued_bytes: AtomicU64,
+    watched: AtomicU64,
     texts: Mutex<Texts>,
 }
 
@@ -98,6 +103,9 @@ pub struct Texts {
     pub library_version: Box<str>,
 }
 
+/// Bytes a watched key counts. Source: Redis `multi.c`, `multiStateMemOverhead`.
+const WATCHED_BYTES: u64 = 56;
+
 const DIALECTS: [Dialect; 5] = [
     Dialect::Resp2,
     Dialect::Resp3,
@@ -149,6 +157,21 @@ impl Client {
         self.pending_bytes.load(Relaxed)
     }
 
+    /// Requests it has queued since `MULTI`.
+    pub fn queued(&self) -> Option<u32> {
+        self.queued.load(Relaxed).checked_sub(1)
+    }
+
+    /// Bytes of these, as Redis counts them.
+    pub fn queued_bytes(&self) -> u64 {
+        self.queued_bytes.load(Relaxed)
+    }
+
+    /// Bytes of all that is kept for it, as Redis counts them.
+    pub fn total_bytes(&self) -> u64 {
+        self.pending_bytes() + self.queued_bytes() + self.watched.load(Relaxed) * WATCHED_BYTES
+    }
+
     /// What it has said about itself.
     pub fn texts(&self) -> Texts {
         self.texts.lock().clone()
@@ -185,6 +208,16 @@ impl Client {
 
     pub(crate) fn set_no_touch(&self, on: bool) {
         self.no_touch.store(on, Relaxed);
+    }
+
+    pub(crate) fn set_queue(&self, queue: Option<&Queue>) {
+        let (queued, bytes) = queue.map_or((0, 0), |queue| (queue.count as u32 + 1, queue.bytes));
+        self.queued.store(queued, Relaxed);
+        self.queued_bytes.store(bytes as u64, Relaxed);
+    }
+
+    pub(crate) fn set_watched(&self, keys: usize) {
+        self.watched.store(keys as u64, Relaxed);
     }
 
     pub(crate) fn set_pending_bytes(&self, bytes: usize) {
@@ -233,6 +266,9 @@ impl Registry {
             no_touch: AtomicBool::new(false),
             doomed: AtomicBool::new(false),
             pending_bytes: AtomicU64::new(0),
+            queued: AtomicU32::new(0),
+            queued_bytes: AtomicU64::new(0),
+            watched: AtomicU64::new(0),
             texts: Mutex::default(),
         });
         client.set_dialect(dialect);

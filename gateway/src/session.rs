@@ -1,11 +1,13 @@
 //! What the gateway remembers of a client between requests; only its own worker touches it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use tidegate_protocols::Dialect;
 use tidegate_protocols::data::Context;
+use tidegate_protocols::transaction::Watches;
 
+use crate::queue::Queue;
 use crate::registry::Client;
 
 /// The state of one client.
@@ -18,6 +20,10 @@ pub(crate) struct Session {
     dialect: Cell<Dialect>,
     attention: Cell<u8>,
     held_until_ms: Cell<u64>,
+    /// What is queued since `MULTI`; none in the ordinary case.
+    queue: RefCell<Option<Box<Queue>>>,
+    /// Keys it watches.
+    pub(crate) watches: RefCell<Watches>,
 }
 
 /// Why requests of a client need a closer look before they are executed; none is the ordinary case.
@@ -37,6 +43,8 @@ pub(crate) enum Attention {
     Held = 32,
     /// Requests of it wait in its backlog; later ones wait behind them.
     Parked = 64,
+    /// Its requests are queued since `MULTI`.
+    Queueing = 128,
 }
 
 impl Session {
@@ -49,6 +57,8 @@ impl Session {
             dialect: Cell::new(dialect),
             attention: Cell::new(0),
             held_until_ms: Cell::new(0),
+            queue: RefCell::new(None),
+            watches: RefCell::default(),
         };
         session.put(Attention::Anonymous, anonymous);
         session
@@ -112,6 +122,36 @@ impl Session {
     pub(crate) fn hold_until(&self, until_ms: u64) {
         self.held_until_ms.set(until_ms);
         self.put(Attention::Held, true);
+    }
+
+    /// Begins to queue requests.
+    pub(crate) fn begin_queue(&self) {
+        self.set_queue(Some(Box::default()));
+    }
+
+    /// Takes out what is queued, which goes on until [`Session::set_queue`] ends it.
+    pub(crate) fn take_queue(&self) -> Option<Box<Queue>> {
+        self.queue.take()
+    }
+
+    /// Puts the queue back, or ends queueing.
+    pub(crate) fn set_queue(&self, queue: Option<Box<Queue>>) {
+        self.put(Attention::Queueing, queue.is_some());
+        self.client.set_queue(queue.as_deref());
+        self.queue.replace(queue);
+    }
+
+    /// A look at what is queued.
+    pub(crate) fn with_queue<T>(&self, look: impl FnOnce(&Queue) -> T) -> Option<T> {
+        self.queue.borrow().as_deref().map(look)
+    }
+
+    /// Adds to what is queued, or spoils it.
+    pub(crate) fn edit_queue(&self, edit: impl FnOnce(&mut Queue)) {
+        if let Some(queue) = self.queue.borrow_mut().as_deref_mut() {
+            edit(queue);
+            self.client.set_queue(Some(queue));
+        }
     }
 
     /// Back to how it began (`RESET`).

@@ -6,6 +6,7 @@
 //! stretch overlap. Requests of one connection are executed in the order they arrived.
 
 mod passed_on;
+mod transactions;
 
 use std::ops::Range;
 use std::rc::Rc;
@@ -13,18 +14,25 @@ use std::time::{Duration, Instant};
 
 use tidegate_protocols::data::{Outcome, Prepared, Worker};
 use tidegate_protocols::settings::Key;
-use tidegate_protocols::table::{Flags, Route};
-use tidegate_protocols::{Error, Reply, Row};
+use tidegate_protocols::table::connection::Connection as Connections;
+use tidegate_protocols::table::transactions::Transactions;
+use tidegate_protocols::table::{Flags, Route, Unresolved};
+use tidegate_protocols::{Error, Reply, Row, Verb};
 
+use self::transactions::Executor;
 use crate::batch::{Ask, Batch, Decoded};
 use crate::commands::{self, Scope};
 use crate::connection::Connection;
 use crate::decoder::Family;
 use crate::intake::Intake;
 use crate::limits::{KEPT_BYTES, MAINTAIN_SHARE, MAINTAIN_SLICE, OUTPUT_FLUSH_BYTES, STRETCH};
+use crate::queue::Queue;
 use crate::session::Attention;
 use crate::shared::{PauseKind, now_ms};
 use crate::timing::Stopwatch;
+
+/// What executes what is queued.
+const EXEC: Verb = Verb::Transactions(Transactions::Exec);
 
 /// The tick of one worker.
 pub(crate) struct Tick<W> {
@@ -41,6 +49,8 @@ pub(crate) struct Tick<W> {
     now_ms: u64,
     pause: Option<PauseKind>,
     watch: Stopwatch,
+    /// Times the requests within one transaction.
+    watch_within: Stopwatch,
     maintenance_left: Duration,
 }
 
@@ -68,7 +78,11 @@ enum Pace {
 /// What is to be done with a request of a client that needs attention.
 enum Verdict {
     Execute(&'static Row),
-    /// It is answered with an error.
+    /// It is executed later, with all others of its transaction.
+    Queue(&'static Row),
+    /// It is answered with this error.
+    Reject(&'static Row, Error),
+    /// It is none, and answered with an error.
     Refuse,
     /// It waits, with all that follow it.
     Park,
@@ -89,6 +103,7 @@ impl<W: Worker> Tick<W> {
             now_ms: 0,
             pause: None,
             watch: Stopwatch::new(),
+            watch_within: Stopwatch::new(),
             maintenance_left: Duration::ZERO,
         }
     }
@@ -99,6 +114,7 @@ impl<W: Worker> Tick<W> {
             self.intake.work.woken().await;
             std::mem::swap(&mut self.batch, &mut self.intake.filling.borrow_mut());
             self.intake.room.wake();
+            self.unwatch_abandoned();
             if self.batch.is_empty() {
                 // What was thrown away took room all the same.
                 self.batch.clear();
@@ -230,7 +246,19 @@ impl<W: Worker> Tick<W> {
                 self.data.finish();
                 self.data.begin(self.now_ms);
             }
-            commands::execute(&request, &scope, &mut reply)
+            match row.verb {
+                Verb::Transactions(verb) => {
+                    let (data, counters) = (&mut self.data, self.intake.counters());
+                    let watch = &mut self.watch_within;
+                    Executor { scope: &scope, data, counters, watch }.execute(verb, &request, &mut reply)
+                }
+                verb => {
+                    if verb == Verb::Connection(Connections::Reset) {
+                        transactions::discard(session, &mut self.data);
+                    }
+                    commands::execute(&request, &scope, &mut reply)
+                }
+            }
         } else {
             self.data.execute(&request, prepared, &self.batch.context(decoded, connection), &mut reply)
         };
@@ -257,17 +285,32 @@ impl<W: Worker> Tick<W> {
         let session = &connection.session;
         let mark = self.output.len();
         let verdict = self.verdict(&connection, decoded);
-        if matches!(verdict, Verdict::Execute(_) | Verdict::Refuse) && session.has(Attention::SkipNext) {
+        let is_answered = !matches!(verdict, Verdict::Park | Verdict::Drop);
+        if is_answered && session.has(Attention::SkipNext) {
             session.put(Attention::SkipNext, false);
             session.put(Attention::Skip, true);
         }
         match verdict {
             Verdict::Execute(row) => {
+                let is_transaction = session.has(Attention::Queueing) && row.verb == EXEC;
                 if self.serve(row, decoded, prepared) == Pace::Waits {
                     // The next try finds it as this one did.
                     session.put(Attention::SkipNext, session.has(Attention::Skip));
                     return Pace::Waits;
                 }
+                if is_transaction {
+                    // Each of its replies was written or not, as things stood then.
+                    session.put(Attention::Skip, false);
+                    return Pace::GoesOn;
+                }
+            }
+            Verdict::Queue(row) => {
+                self.queue(&connection, row, decoded);
+                self.at.request += 1;
+            }
+            Verdict::Reject(row, error) => {
+                self.reject(&connection, row, &error);
+                self.at.request += 1;
             }
             Verdict::Refuse => {
                 self.refuse(&connection, decoded);
@@ -289,7 +332,7 @@ impl<W: Worker> Tick<W> {
         Pace::GoesOn
     }
 
-    fn verdict(&self, connection: &Connection, decoded: &Decoded) -> Verdict {
+    fn verdict(&mut self, connection: &Connection, decoded: &Decoded) -> Verdict {
         let session = &connection.session;
         if session.has(Attention::Closing) {
             return Verdict::Drop;
@@ -301,17 +344,22 @@ impl<W: Worker> Tick<W> {
             Ask::Row(row) => Some(row),
             Ask::Unresolved(_) | Ask::Words | Ask::Fault(_) | Ask::Close => None,
         };
-        let writes = row.is_some_and(|row| row.flags.0 & (Flags::WRITE.and(Flags::MAY_REPLICATE)).0 != 0);
+        let writes = row.is_some_and(|row| {
+            row.flags.0 & (Flags::WRITE.and(Flags::MAY_REPLICATE)).0 != 0
+                || row.verb == EXEC && session.with_queue(Queue::writes) == Some(true)
+        });
         match self.pause {
             Some(PauseKind::All) => return Verdict::Park,
             Some(PauseKind::Writes) if writes => return Verdict::Park,
             _ => {}
         }
         match row {
-            Some(row) if !self.lacks_password(connection) || row.flags.has(Flags::NO_AUTH) => {
-                Verdict::Execute(row)
+            None => Verdict::Refuse,
+            Some(row) if self.lacks_password(connection) && !row.flags.has(Flags::NO_AUTH) => {
+                Verdict::Reject(row, Error::NoAuth)
             }
-            _ => Verdict::Refuse,
+            Some(row) if session.has(Attention::Queueing) => self.verdict_queueing(session, row),
+            Some(row) => Verdict::Execute(row),
         }
     }
 
@@ -322,28 +370,35 @@ impl<W: Worker> Tick<W> {
             && !self.intake.shared.settings.text(Key::RequirePass).is_empty()
     }
 
+    /// Answers a request with an error instead of executing it.
+    fn reject(&mut self, connection: &Connection, row: &'static Row, error: &Error) {
+        let mark = self.output.len();
+        Reply::new(&mut self.output, connection.session.dialect()).refuse(error);
+        self.refuse_in_transaction(&connection.session, Some(row), mark);
+        self.intake.counters().command(row.verb).rejected.add(1);
+        self.intake.counters().error(&self.output[mark..]);
+    }
+
     /// Answers what cannot be executed.
     fn refuse(&mut self, connection: &Connection, decoded: &Decoded) {
         let mark = self.output.len();
         let mut reply = Reply::new(&mut self.output, connection.session.dialect());
         let args = self.batch.args(decoded);
         match decoded.ask {
-            Ask::Row(row) => {
-                reply.error(Error::NoAuth);
-                self.intake.counters().command(row.verb).rejected.add(1);
-            }
             Ask::Unresolved(unresolved) => {
                 unresolved.answer(&args, &mut reply);
-                if let tidegate_protocols::table::Unresolved::Arity(row) = unresolved {
+                let row = if let Unresolved::Arity(row) = unresolved { Some(row) } else { None };
+                if let Some(row) = row {
                     self.intake.counters().command(row.verb).rejected.add(1);
                 }
+                self.refuse_in_transaction(&connection.session, row, mark);
             }
             Ask::Fault(fault) => {
                 reply.fault(fault);
                 tracing::debug!(client = connection.session.client.id, %fault, "closed");
                 connection.session.put(Attention::Closing, true);
             }
-            Ask::Close | Ask::Words => connection.session.put(Attention::Closing, true),
+            Ask::Row(_) | Ask::Close | Ask::Words => connection.session.put(Attention::Closing, true),
         }
         if self.output.len() > mark {
             self.intake.counters().error(&self.output[mark..]);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::reply::Reply;
 use crate::request::Request;
+use crate::transaction::{Entered, Transaction, Watches};
 
 /// A store shared by the gateway's workers.
 pub trait Data: Send + Sync + 'static {
@@ -54,7 +55,27 @@ pub trait Worker: 'static {
         reply: &mut Reply<'_>,
     ) -> Outcome;
 
-    /// The tick ends: everything held is let go.
+    /// Makes room, if memory is full, for what is not asked of the store itself. Returns whether there is some.
+    fn make_room(&mut self) -> bool;
+
+    /// Begins to watch keys and fills in their versions. Every call is answered, in the end, by
+    /// [`Worker::enter`] or [`Worker::unwatch`] with the same keys.
+    fn watch(&mut self, watches: &mut Watches) -> Outcome;
+
+    /// Watches keys no more.
+    fn unwatch(&mut self, watches: &Watches);
+
+    /// Begins a transaction if it may take place. If so, its requests, and no others, are prepared and executed
+    /// from now to [`Worker::leave`]; none is [`Outcome::Busy`] or refused for lack of memory. Unless this is
+    /// [`Entered::Busy`], its keys are not watched any more.
+    ///
+    /// It says all that a shard has to know, so over a link it is one frame.
+    fn enter(&mut self, transaction: &Transaction<'_>) -> Entered;
+
+    /// The transaction has ended.
+    fn leave(&mut self);
+
+    /// The tick ends: everything held is let go, and figures are up to date. Within a transaction only the latter.
     fn finish(&mut self);
 
     /// Background work of this worker's share of the data (expiry, eviction), for about `budget`.

@@ -44,6 +44,9 @@ pub enum Error {
     /// The client has to authenticate first.
     #[error("NOAUTH Authentication required.")]
     NoAuth,
+    /// A transaction ended without being executed; the reason, without a code where it is `ERR`.
+    #[error("EXECABORT Transaction discarded because of: {0}")]
+    Discarded(Box<str>),
     /// Any other exact text, error code first.
     #[error("{0}")]
     Text(&'static str),

@@ -19,6 +19,7 @@ pub mod settings;
 pub mod slot;
 pub mod slots;
 pub mod table;
+pub mod transaction;
 
 pub use error::{Error, Fault};
 pub use reply::{Dialect, Reply};

@@ -39,9 +39,14 @@ fn setbit(db: &mut Db<'_>, [key, offset, bit]: [&[u8]; 3], reply: &mut Reply<'_>
         _ => return Err(Error::Text("ERR bit is not an integer or out of range")),
     };
     let mut entry = db.change(key);
-    let byte = &mut entry.string_mut(offset.byte + 1)?[offset.byte];
-    reply.integer(i64::from(*byte & offset.mask != 0));
+    let grows = entry.text()?.is_none_or(|text| text.len() <= offset.byte);
+    let byte = &mut entry.string_mut_unseen(offset.byte + 1)?[offset.byte];
+    let before = *byte & offset.mask;
+    reply.integer(i64::from(before != 0));
     *byte = *byte & !offset.mask | bit;
+    if grows || before != bit {
+        entry.has_changed();
+    }
     Ok(())
 }
 

@@ -135,6 +135,7 @@ impl<'a> EntryMut<'a> {
             return self.insert(Entry::new(encoding, metadata, key, value));
         }
         let clock = self.clock;
+        self.has_changed();
         self.replace(|mut entry, word| {
             if !entry.overwrite(encoding, metadata, value) {
                 entry = Entry::new(encoding, metadata, key, value);
@@ -158,6 +159,17 @@ impl<'a> EntryMut<'a> {
     /// # Errors
     /// [`Error::WrongType`] if it is no string; [`Error::StringTooLong`] past the longest that can be kept.
     pub fn string_mut(&mut self, len: usize) -> Result<&mut [u8], Error> {
+        self.string_mut_unseen(len)?;
+        self.has_changed();
+        Ok(self.seat.value_mut().expect("it is there or was put there"))
+    }
+
+    /// The same, for changes that may turn out to be none: those who watch the key do not learn of it before
+    /// [`EntryMut::has_changed`] says so.
+    ///
+    /// # Errors
+    /// As [`EntryMut::string_mut`].
+    pub fn string_mut_unseen(&mut self, len: usize) -> Result<&mut [u8], Error> {
         if len > VALUE_BYTES_MAX {
             return Err(Error::StringTooLong);
         }
@@ -165,13 +177,17 @@ impl<'a> EntryMut<'a> {
             let metadata = self.kept();
             self.replace(|entry, word| (raw(entry, &metadata, len), word));
         } else {
-            self.insert(Entry::zeroed(Encoding::Raw, &Metadata::default(), self.key, len));
+            self.insert_unseen(Entry::zeroed(Encoding::Raw, &Metadata::default(), self.key, len));
         }
         Ok(self.seat.value_mut().expect("it was there or was put there above"))
     }
 
     /// Sets or takes away its expiry, if it is there.
     pub fn set_expire_at(&mut self, at: Option<u64>) {
+        if at.is_none() && !self.seat.word().is_some_and(Word::expires) {
+            return;
+        }
+        self.has_changed();
         self.set_metadata(|metadata| metadata.expire_at = at);
     }
 
@@ -182,6 +198,7 @@ impl<'a> EntryMut<'a> {
 
     /// Marks an item that is there as stale for Memcached clients, with the next CAS value and this expiry.
     pub fn invalidate(&mut self, expire_at: Option<u64>) {
+        self.has_changed();
         let cas = self.partition.next_cas();
         self.set_metadata(|metadata| {
             *metadata = Metadata { expire_at, cas, stale: true, won: false, ..*metadata }
@@ -221,14 +238,26 @@ impl<'a> EntryMut<'a> {
     /// Takes it out.
     pub(crate) fn take(&mut self) -> Option<Entry> {
         let entry = self.seat.take()?;
+        self.has_changed();
         self.partition.count_key(self.database, self.place, -1, entry.view().expire_at().is_some());
         Some(entry)
     }
 
     /// Puts in an entry of this key where none is.
     pub(crate) fn insert(&mut self, entry: Entry) {
+        self.has_changed();
+        self.insert_unseen(entry);
+    }
+
+    fn insert_unseen(&mut self, entry: Entry) {
         self.partition.count_key(self.database, self.place, 1, entry.view().expire_at().is_some());
         self.seat.insert(entry, self.clock.fresh());
+    }
+
+    /// Tells those who watch the key that it is not what it was.
+    #[inline]
+    pub fn has_changed(&mut self) {
+        self.partition.watched.touch(self.database, self.key);
     }
 
     #[inline]

@@ -5,6 +5,7 @@
 //! locked in ascending order. So nobody ever waits in a circle.
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,6 +41,13 @@ impl PartitionSet {
         self.0[partition / 64] & 1 << (partition % 64) != 0
     }
 
+    /// The first `count`.
+    pub(crate) fn first(count: usize) -> Self {
+        let mut set = Self::default();
+        (0..count).for_each(|partition| set.insert(partition));
+        set
+    }
+
     fn covers(&self, other: &Self) -> bool {
         self.0.iter().zip(&other.0).all(|(own, other)| other & !own == 0)
     }
@@ -65,6 +73,8 @@ pub(crate) struct Busy;
 pub(crate) struct Held {
     keyspace: Arc<Keyspace>,
     set: PartitionSet,
+    /// A transaction is under way: nothing is given back before it ends.
+    entered: bool,
     /// Keeps what prefetches look at from being freed, while a tick lasts.
     epoch: Option<Guard>,
     collector: LocalHandle,
@@ -76,7 +86,14 @@ impl Held {
     /// Nothing locked yet.
     pub(crate) fn new(keyspace: Arc<Keyspace>) -> Self {
         let collector = keyspace.collector().register();
-        Self { keyspace, set: PartitionSet::default(), epoch: None, collector, not_send: PhantomData }
+        Self {
+            keyspace,
+            set: PartitionSet::default(),
+            entered: false,
+            epoch: None,
+            collector,
+            not_send: PhantomData,
+        }
     }
 
     /// The keyspace.
@@ -127,11 +144,44 @@ impl Held {
 
     /// Locks every partition.
     pub(crate) fn lock_all_patiently(&mut self) {
+        let all = PartitionSet::first(self.keyspace.partitions());
+        if self.set.covers(&all) {
+            return;
+        }
         self.release();
-        for partition in 0..self.keyspace.partitions() {
+        for partition in all.iter() {
             std::mem::forget(self.keyspace.lock_of(partition).lock());
             self.set.insert(partition);
         }
+    }
+
+    /// Locks all of `set` for a transaction. Until [`Held::leave`] nothing is given back, and nothing else may be
+    /// locked.
+    pub(crate) fn enter(&mut self, set: &PartitionSet) -> Result<(), Busy> {
+        let all = PartitionSet::first(self.keyspace.partitions());
+        if set.covers(&all) {
+            self.lock_all_patiently();
+        } else {
+            self.lock_set(set)?;
+        }
+        self.entered = true;
+        if self.set.covers(&all) {
+            ALONE.set(Arc::as_ptr(&self.keyspace));
+        }
+        Ok(())
+    }
+
+    /// The transaction has ended.
+    pub(crate) fn leave(&mut self) {
+        self.entered = false;
+        ALONE.set(std::ptr::null());
+        self.release();
+    }
+
+    /// Whether a transaction is under way.
+    #[inline]
+    pub(crate) fn is_entered(&self) -> bool {
+        self.entered
     }
 
     /// Locks one partition if nobody has it locked.
@@ -147,6 +197,7 @@ impl Held {
 
     #[inline]
     fn take(&mut self, partition: usize) -> Result<(), Busy> {
+        assert!(!self.entered, "a transaction has locked all that its requests use");
         let lock = self.keyspace.lock_of(partition);
         let guard = match lock.try_lock() {
             Some(guard) => guard,
@@ -160,6 +211,9 @@ impl Held {
     /// Gives back every lock.
     #[inline]
     pub(crate) fn release(&mut self) {
+        if self.entered {
+            return;
+        }
         for partition in std::mem::take(&mut self.set).iter() {
             // SAFETY: it was locked by this thread (the type is not `Send`) and its guard forgotten; every
             // `Locked` was a loan of `self` and is gone.
@@ -203,8 +257,25 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.release();
+        self.leave();
     }
+}
+
+thread_local! {
+    /// The keyspace of which this thread has every partition locked for a transaction.
+    static ALONE: Cell<*const Keyspace> = const { Cell::new(std::ptr::null()) };
+}
+
+/// Shows a partition, locked, to `show`. Where this thread has a transaction under way, that is between two of its
+/// requests, and it has every lock.
+pub(crate) fn look_at<T>(keyspace: &Keyspace, partition: usize, show: impl FnOnce(&Partition) -> T) -> T {
+    let lock = keyspace.lock_of(partition);
+    if std::ptr::eq(ALONE.get(), keyspace) {
+        // SAFETY: this thread has the lock until `Held::leave`. Only commands use what it protects, by loans of
+        // `Held` that end with them, and none of them gets here.
+        return show(unsafe { &*lock.data_ptr() });
+    }
+    show(&lock.lock())
 }
 
 /// Tries again and again for [`SPIN`].
@@ -259,6 +330,11 @@ impl<'a> Locked<'a> {
         (!table.is_empty()).then_some(table)
     }
 
+    /// What is kept beside the tables. As long-lived as the lock's loan.
+    pub(crate) fn into_partition(self) -> &'a mut Partition {
+        self.partition
+    }
+
     /// A shorter loan of the same.
     pub(crate) fn again(&mut self) -> Locked<'_> {
         Locked { partition: self.partition, keyspace: self.keyspace, epoch: self.epoch }
@@ -283,6 +359,7 @@ impl<'a> Locked<'a> {
             {
                 if Seat::new(self.table(database, place), spot.hash, key).take().is_some() {
                     self.partition.count_key(database, place, -1, true);
+                    self.partition.watched.touch(database, key);
                 }
                 (None, true)
             }
@@ -316,6 +393,7 @@ impl<'a> Locked<'a> {
     ) -> bool {
         let Some(entry) = self.table(database, place).remove_address(hash, address) else { return false };
         self.partition.count_key(database, place, -1, entry.view().expire_at().is_some());
+        self.partition.watched.touch(database, entry.view().key());
         true
     }
 
@@ -327,17 +405,38 @@ impl<'a> Locked<'a> {
         prefix: u64,
         now_ms: u64,
     ) -> u64 {
-        let removed = self.table(database, place).expire_segment(prefix, now_ms);
+        let is_watched = !self.partition.watched.is_empty();
+        let mut keys: Vec<Box<[u8]>> = Vec::new();
+        let removed = self.table(database, place).expire_segment(prefix, now_ms, |entry| {
+            if is_watched {
+                keys.push(entry.key().into());
+            }
+        });
         for _ in 0..removed {
             self.partition.count_key(database, place, -1, true);
         }
+        for key in keys {
+            self.partition.watched.touch(database, &key);
+        }
         removed
+    }
+
+    /// Whether a key is stored, be its time past or not.
+    fn has(&mut self, database: DatabaseId, key: &[u8]) -> bool {
+        let (spot, keyspace) = (self.keyspace.spot(key), self.keyspace);
+        let table = self.again().into_table(database, keyspace.place_of(spot.slot));
+        table.is_some_and(|table| table.into_found(spot.hash, key).is_some())
     }
 
     /// Takes everything out of a database in this partition, to be freed with no lock held.
     pub(crate) fn detach(&mut self, database: DatabaseId) -> Vec<Detached> {
         if self.keyspace.roots(database).is_none() || self.partition.tally(database).keys == 0 {
             return Vec::new();
+        }
+        for key in self.partition.watched.keys_of(database) {
+            if self.has(database, &key) {
+                self.partition.watched.touch(database, &key);
+            }
         }
         self.partition.forget(database);
         let places = self.keyspace.places(self.partition.index());

@@ -31,6 +31,7 @@ mod testing;
 mod unit;
 mod view;
 mod walk;
+mod watched;
 mod word;
 mod worker;
 

@@ -15,6 +15,7 @@ use tidegate_protocols::slot::{SLOTS, slot_of};
 
 use crate::hash::KeyHasher;
 use crate::table::{self, Root};
+use crate::watched::Watched;
 
 /// Partitions there are at most.
 pub(crate) const PARTITIONS_MAX: usize = 256;
@@ -49,6 +50,8 @@ pub(crate) struct Partition {
     partitions: usize,
     databases: [Tally; DATABASES],
     cas_last: u64,
+    /// Keys that clients watch; every change of a key is told to it.
+    pub(crate) watched: Watched,
 }
 
 /// What is counted of one database in one partition.
@@ -66,7 +69,7 @@ pub(crate) struct Tally {
 
 impl Partition {
     fn new(index: usize, partitions: usize) -> Self {
-        Self { index, partitions, databases: Default::default(), cas_last: 0 }
+        Self { index, partitions, databases: Default::default(), cas_last: 0, watched: Watched::default() }
     }
 
     /// Its number.

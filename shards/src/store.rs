@@ -10,6 +10,7 @@ use tidegate_protocols::settings::Settings;
 
 use crate::allocator;
 use crate::counts::Ledger;
+use crate::held;
 use crate::lazyfree::LazyFree;
 use crate::memory::Memory;
 use crate::partition::Keyspace;
@@ -88,13 +89,14 @@ impl Store {
         let keyspace = &self.shared.keyspace;
         let mut figures = [DatabaseFigures::default(); DATABASES];
         for partition in 0..keyspace.partitions() {
-            let partition = keyspace.lock_of(partition).lock();
-            for (number, figures) in figures.iter_mut().enumerate() {
-                let tally = partition.tally(keyspace.database(number as u8));
-                figures.keys += tally.keys;
-                figures.expires += tally.expires;
-                figures.ttl_ms_mean = figures.ttl_ms_mean.max(tally.ttl_ms_mean);
-            }
+            held::look_at(keyspace, partition, |partition| {
+                for (number, figures) in figures.iter_mut().enumerate() {
+                    let tally = partition.tally(keyspace.database(number as u8));
+                    figures.keys += tally.keys;
+                    figures.expires += tally.expires;
+                    figures.ttl_ms_mean = figures.ttl_ms_mean.max(tally.ttl_ms_mean);
+                }
+            });
         }
         figures
     }

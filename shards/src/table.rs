@@ -414,16 +414,24 @@ impl<'a> Table<'a> {
         self.segment_at(random)
     }
 
-    /// Removes the entries of the segment at `prefix` that expired before `now_ms`, and returns how many.
-    pub(crate) fn expire_segment(&mut self, prefix: u64, now_ms: u64) -> u64 {
+    /// Removes the entries of the segment at `prefix` that expired before `now_ms`, and returns how many. Each is
+    /// shown to `removing`.
+    pub(crate) fn expire_segment(
+        &mut self,
+        prefix: u64,
+        now_ms: u64,
+        mut removing: impl FnMut(EntryPtr<'_>),
+    ) -> u64 {
         let Some(segment) = self.segment_at(prefix << (64 - PREFIX_BITS)) else { return 0 };
         let (mut removed, mut removed_hash, mut min_expire) = (0, None, u64::MAX);
         for (place, word) in segment.entries().filter(|(_, word)| word.expires()) {
-            let expire_at = Found { segment, place, word }.entry().expire_at().unwrap_or(u64::MAX);
+            let entry = Found { segment, place, word }.entry();
+            let expire_at = entry.expire_at().unwrap_or(u64::MAX);
             if now_ms <= expire_at {
                 min_expire = min_expire.min(expire_at);
                 continue;
             }
+            removing(entry);
             let hash = self.hash_of(word);
             segment.remove(place, hash);
             // SAFETY: the table owned it and no longer has it.

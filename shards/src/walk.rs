@@ -5,6 +5,7 @@
 //! are, and a key that is there all the time is visited exactly once.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use tidegate_protocols::slot::SLOTS;
 
@@ -126,8 +127,25 @@ impl Db<'_> {
 
     /// Exchanges the contents of two databases.
     pub fn swap(&mut self, one: u8, other: u8) {
+        if one == other {
+            return;
+        }
         self.held.lock_all_patiently();
-        self.held.keyspace().swap(one, other);
+        let keyspace = Arc::clone(self.held.keyspace());
+        let databases = [one, other].map(|number| keyspace.database(number));
+        for partition in 0..keyspace.partitions() {
+            for database in databases {
+                for key in self.held.locked(partition).partition.watched.keys_of(database) {
+                    // Both are looked at, so that what has expired is gone from both.
+                    let was_or_will_be = [one, other].map(|number| self.peek_in(number, &key).is_some());
+                    if was_or_will_be.contains(&true) {
+                        self.held.locked(partition).partition.watched.touch(database, &key);
+                    }
+                }
+            }
+            self.held.locked(partition).partition.watched.swap(databases[0], databases[1]);
+        }
+        keyspace.swap(one, other);
     }
 }
 

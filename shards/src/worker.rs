@@ -7,7 +7,8 @@ use parking_lot::Mutex;
 use tidegate_protocols::data::{Context, Outcome, Prepared, Worker};
 use tidegate_protocols::limits::REPLY_BYTES_MAX;
 use tidegate_protocols::settings::{Key, Policy};
-use tidegate_protocols::table::Flags;
+use tidegate_protocols::table::{Flags, Route};
+use tidegate_protocols::transaction::{Entered, Transaction, WatchedKey, Watches};
 use tidegate_protocols::{Error, Reply, Request, Verb};
 
 use crate::allocator::ThreadCounter;
@@ -17,11 +18,12 @@ use crate::evict::{self, Room};
 use crate::execute::{execute, refuse};
 use crate::held::{Busy, Held, PartitionSet};
 use crate::memcached;
-use crate::partition::{Keyspace, Spot};
+use crate::partition::{DatabaseId, Keyspace, Spot};
 use crate::store::Shared;
 use crate::sweep::Sweep;
 use crate::table::{Root, prefetch_bucket, prefetch_entry};
 use crate::walk::{self, Free};
+use crate::watched::Watched;
 use crate::word::AccessClock;
 
 /// What belongs to one worker alone.
@@ -109,11 +111,47 @@ impl StoreWorker {
         self.held.lock_set(&set)
     }
 
+    /// The partitions a transaction needs. What goes through the whole keyspace needs them all, and so do the
+    /// gateway's own commands that may ask for the store's figures.
+    fn needs(&self, transaction: &Transaction<'_>) -> PartitionSet {
+        let keyspace = self.held.keyspace();
+        let mut set = self.partitions_of(transaction.watches);
+        let mut requests = transaction.requests();
+        while let Some(Request { row, args, .. }) = requests.next_request() {
+            if row.route == Route::Every || row.route == Route::Gateway && !row.flags.has(Flags::FAST) {
+                return PartitionSet::first(keyspace.partitions());
+            }
+            for key in row.keys_of(&args) {
+                set.insert(keyspace.partition_of(keyspace.spot(args.at(key.index)).slot));
+            }
+        }
+        set
+    }
+
+    fn partitions_of(&self, watches: &Watches) -> PartitionSet {
+        let keyspace = self.held.keyspace();
+        let mut set = PartitionSet::default();
+        for (WatchedKey { key, .. }, _) in watches.iter() {
+            set.insert(keyspace.partition_of(keyspace.spot(key).slot));
+        }
+        set
+    }
+
+    /// A watched key, gone if its time has come, and its partition, which is locked.
+    fn look_at_watched(&mut self, WatchedKey { database, key }: &WatchedKey) -> (DatabaseId, &mut Watched) {
+        let keyspace = self.held.keyspace();
+        let (spot, database) = (keyspace.spot(key), keyspace.database(*database));
+        let (_, expired) = self.held.at(spot.slot).find(database, spot, key, self.local.now_ms);
+        self.local.counts.expired += u64::from(expired);
+        (database, &mut self.held.at(spot.slot).into_partition().watched)
+    }
+
     /// Makes room for a command that may need memory.
     #[inline]
-    fn make_room(&mut self, request: &Request<'_>) -> Room {
+    fn room_for(&mut self, request: &Request<'_>) -> Room {
         let limit = self.local.shared.settings.number(Key::MaxMemory) as u64;
-        if limit == 0 || !request.row.flags.has(Flags::DENYOOM) || self.local.used_bytes() <= limit {
+        let needs = limit != 0 && request.row.flags.has(Flags::DENYOOM) && !self.held.is_entered();
+        if !needs || self.local.used_bytes() <= limit {
             return Room::Enough;
         }
         let memcached = matches!(request.row.verb, Verb::Memcached(_));
@@ -154,7 +192,9 @@ impl Worker for StoreWorker {
             local.now_ms = now_ms;
             local.clock = AccessClock::new(now_ms, &local.shared.settings);
         }
-        if let Some(database) = local.shared.flush.take(now_ms) {
+        if !self.held.is_entered()
+            && let Some(database) = local.shared.flush.take(now_ms)
+        {
             let database = self.held.keyspace().database(database);
             walk::flush(&mut self.held, local, database, Free::Later);
         }
@@ -189,7 +229,7 @@ impl Worker for StoreWorker {
         context: &Context,
         reply: &mut Reply<'_>,
     ) -> Outcome {
-        let full = matches!(self.make_room(request), Room::None);
+        let full = matches!(self.room_for(request), Room::None);
         let of_memcached = matches!(request.row.verb, Verb::Memcached(_));
         if full && !of_memcached {
             return refuse(request, &Error::OutOfMemory, reply);
@@ -208,6 +248,56 @@ impl Worker for StoreWorker {
             return refuse(request, &Error::OutOfMemory, reply);
         }
         execute(request, &mut db, reply)
+    }
+
+    fn make_room(&mut self) -> bool {
+        let settings = &self.local.shared.settings;
+        let (limit, policy) = (settings.number(Key::MaxMemory) as u64, settings.policy());
+        limit == 0
+            || self.local.used_bytes() <= limit
+            || evict::make_room(&mut self.held, &mut self.local, limit, policy) == Room::Enough
+    }
+
+    fn watch(&mut self, watches: &mut Watches) -> Outcome {
+        let set = self.partitions_of(watches);
+        if self.held.lock_set(&set).is_err() {
+            return Outcome::Busy;
+        }
+        for (watched, version) in watches.iter_mut() {
+            let (database, all) = self.look_at_watched(watched);
+            *version = all.add(database, &watched.key);
+        }
+        Outcome::Done
+    }
+
+    fn unwatch(&mut self, watches: &Watches) {
+        for (watched, _) in watches.iter() {
+            let keyspace = self.held.keyspace();
+            self.held.lock_patiently(keyspace.partition_of(keyspace.spot(&watched.key).slot));
+            let (database, all) = self.look_at_watched(watched);
+            all.remove(database, &watched.key);
+        }
+    }
+
+    fn enter(&mut self, transaction: &Transaction<'_>) -> Entered {
+        let set = self.needs(transaction);
+        if self.held.enter(&set).is_err() {
+            return Entered::Busy;
+        }
+        let mut unchanged = true;
+        for (watched, version) in transaction.watches.iter() {
+            let (database, all) = self.look_at_watched(watched);
+            unchanged &= all.remove(database, &watched.key) == Some(version);
+        }
+        if unchanged {
+            return Entered::Yes;
+        }
+        self.held.leave();
+        Entered::Stale
+    }
+
+    fn leave(&mut self) {
+        self.held.leave();
     }
 
     fn finish(&mut self) {

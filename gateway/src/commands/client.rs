@@ -210,24 +210,21 @@ fn kind(word: &[u8]) -> Result<Kind, Error> {
 fn describe(client: &Client, now_ms: u64, text: &mut String) {
     let seconds_since = |ms: u64| now_ms.saturating_sub(ms) / 1000;
     let texts = client.texts();
-    let flags = match (client.no_evict(), client.no_touch()) {
-        (false, false) => "N",
-        (true, false) => "e",
-        (false, true) => "T",
-        (true, true) => "eT",
-    };
+    let marks = [('x', client.queued().is_some()), ('e', client.no_evict()), ('T', client.no_touch())];
+    let flags: String = marks.into_iter().filter(|(_, is)| *is).map(|(mark, _)| mark).collect();
+    let flags = if flags.is_empty() { "N" } else { &flags };
     let resp = match client.dialect() {
         Dialect::Resp2 => 2,
         Dialect::Resp3 => 3,
         Dialect::MemcachedText | Dialect::MemcachedMeta | Dialect::MemcachedBinary => 0,
     };
     let command = client.command().map_or("NULL".into(), |row| row.name.to_ascii_lowercase());
-    let pending = client.pending_bytes();
+    let (pending, multi) = (client.pending_bytes(), client.queued_bytes());
     // Writing into a String cannot fail.
     let _ = writeln!(
         text,
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 multi=-1 \
-         qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={} omem={pending} tot-mem={pending} \
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 \
+         multi={} qbuf=0 qbuf-free=0 argv-mem=0 multi-mem={multi} rbs=0 rbp=0 obl=0 oll={} omem={pending} tot-mem={} \
          events=r cmd={command} user=default redir=-1 resp={resp} lib-name={} lib-ver={}",
         client.id,
         client.address,
@@ -237,7 +234,9 @@ fn describe(client: &Client, now_ms: u64, text: &mut String) {
         seconds_since(client.created_ms),
         seconds_since(client.last_ms()),
         client.database(),
+        client.queued().map_or(-1, i64::from),
         u8::from(pending > 0),
+        client.total_bytes(),
         texts.library,
         texts.library_version,
     );

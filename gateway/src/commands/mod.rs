@@ -57,8 +57,12 @@ pub(crate) fn execute(request: &Request<'_>, scope: &Scope<'_>, reply: &mut Repl
         Verb::Connection(verb) => connection::execute(verb, request, scope, reply),
         Verb::Server(verb) => server::execute(verb, request, scope, reply),
         Verb::MemcachedServer(verb) => memcached::execute(verb, request, scope, reply),
-        Verb::Strings(_) | Verb::Bitmaps(_) | Verb::Keyspace(_) | Verb::Memcached(_) => {
-            unreachable!("{} is answered by the store", request.row.name)
+        Verb::Transactions(_)
+        | Verb::Strings(_)
+        | Verb::Bitmaps(_)
+        | Verb::Keyspace(_)
+        | Verb::Memcached(_) => {
+            unreachable!("{} needs the store", request.row.name)
         }
     };
     match result {

@@ -13,6 +13,7 @@ use tidegate_protocols::data::{Context, Data, Figures, Outcome, Prepared, Worker
 use tidegate_protocols::settings::{Key, Settings};
 use tidegate_protocols::slot::slot_of;
 use tidegate_protocols::table::strings::Strings;
+use tidegate_protocols::transaction::{Entered, Transaction, Watches};
 use tidegate_protocols::{Reply, Request, Verb};
 
 /// How long a test waits for what must come.
@@ -24,6 +25,8 @@ pub struct Fake {
     values: Mutex<HashMap<Vec<u8>, Vec<u8>>>,
     /// How many times requests for the key `busy` find another worker holding it.
     pub busy: AtomicUsize,
+    /// Keys that are watched, each as often as by clients.
+    pub watched: AtomicUsize,
 }
 
 pub struct FakeWorker(Arc<Fake>);
@@ -87,6 +90,26 @@ impl Worker for FakeWorker {
         }
         Outcome::Done
     }
+
+    fn make_room(&mut self) -> bool {
+        true
+    }
+
+    fn watch(&mut self, watches: &mut Watches) -> Outcome {
+        self.0.watched.fetch_add(watches.len(), SeqCst);
+        Outcome::Done
+    }
+
+    fn unwatch(&mut self, watches: &Watches) {
+        self.0.watched.fetch_sub(watches.len(), SeqCst);
+    }
+
+    fn enter(&mut self, transaction: &Transaction<'_>) -> Entered {
+        self.0.watched.fetch_sub(transaction.watches.len(), SeqCst);
+        Entered::Yes
+    }
+
+    fn leave(&mut self) {}
 
     fn finish(&mut self) {}
 

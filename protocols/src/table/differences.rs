@@ -101,6 +101,11 @@ pub const DIFFERENCES: &[Difference] = &[
         reason: "The texts are our own.",
     },
     Difference {
+        command: "EXEC",
+        difference: "Where its replies are more than 1 GiB together, all is executed and the client is closed.",
+        reason: "Queued requests are short; their replies must not take all memory.",
+    },
+    Difference {
         command: "MGET",
         difference: "Values of more than 1 GiB together are refused. Redis builds the reply whatever that takes.",
         reason: "One short request must not take all memory.",

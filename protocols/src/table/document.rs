@@ -37,6 +37,7 @@ const HEADINGS: &[(&str, &str)] = &[
     ("string", "Strings"),
     ("bitmap", "Bitmaps"),
     ("generic", "Keys"),
+    ("transactions", "Transactions"),
     ("connection", "Connection"),
     ("server", "Server"),
 ];

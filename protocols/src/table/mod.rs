@@ -53,6 +53,7 @@ pub mod memcached;
 pub mod memcached_server;
 pub mod server;
 pub mod strings;
+pub mod transactions;
 
 pub use docs::{docs_of, docs_of_all};
 pub use document::commands_md;
@@ -127,6 +128,8 @@ families! {
     Connection connection;
     /// The server; answered by the gateway.
     Server server;
+    /// Several requests as one; the gateway queues them, the store executes them.
+    Transactions transactions;
 }
 
 /// The row with this [`Verb::index`].

@@ -372,6 +372,12 @@ impl Row {
         self
     }
 
+    /// Answered by the gateway, which asks the shards that own the keys.
+    pub(super) const fn gateway(mut self) -> Self {
+        self.route = Route::Gateway;
+        self
+    }
+
     /// Only the name its subcommands stand under.
     pub(super) const fn container(mut self) -> Self {
         self.container = true;

@@ -206,13 +206,24 @@ pub(super) fn bitfield(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -
         return read_all(db, key, &operations, reply);
     };
     let mut entry = db.change(key);
-    let string = entry.string_mut(bytes)?;
+    let grows = entry.text()?.is_none_or(|text| text.len() < bytes);
+    let string = entry.string_mut_unseen(bytes)?;
+    let (mut changes, mut written) = (false, false);
     reply.array(operations.len());
     for operation in &operations {
+        let before = operation.read(string);
         match operation.apply(string) {
-            Some(number) => reply.integer(number as i64),
+            Some(number) => {
+                written |= operation.writes();
+                reply.integer(number as i64);
+            }
             None => reply.null(),
         }
+        changes |= operation.read(string) != before;
+    }
+    // Source: Redis `bitops.c`, `bitfieldGeneric`: growing counts with the first number that is written.
+    if changes || grows && written {
+        entry.has_changed();
     }
     Ok(())
 }

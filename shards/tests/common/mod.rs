@@ -2,7 +2,9 @@
 #![allow(unreachable_pub, dead_code, reason = "shared by several test programs")]
 
 use tidegate_protocols::data::{Context, Data as _, Outcome, Worker as _};
+use tidegate_protocols::link::{self, Ask};
 use tidegate_protocols::memcached::{Decoded, Decoder, Item, Rules};
+use tidegate_protocols::transaction::{Entered, Transaction, WatchedKey, Watches};
 use tidegate_protocols::{Args, Dialect, Reply, Request, Span, table};
 use tidegate_shards::{Store, StoreWorker};
 
@@ -20,16 +22,59 @@ impl Client {
 
     /// The reply to a request.
     pub fn send(&mut self, words: &[&[u8]]) -> Vec<u8> {
-        let bytes = words.concat();
-        let mut end = 0;
-        let spans = words.iter().map(|word| {
-            end += word.len();
-            Span::new(end - word.len(), end)
+        with_request(words, |request| self.request(request))
+    }
+
+    /// Watches keys, separated by blanks.
+    pub fn watch(&mut self, keys: &str) -> Watches {
+        let mut watches = Watches::default();
+        for key in keys.split_whitespace() {
+            watches.insert(WatchedKey { database: 0, key: key.as_bytes().into() });
+        }
+        self.worker.begin(self.now_ms);
+        while self.worker.watch(&mut watches) == Outcome::Busy {
+            std::thread::yield_now();
+        }
+        self.worker.finish();
+        watches
+    }
+
+    /// Executes lines as one transaction; `None` if what is watched has changed. `between` is called before each.
+    pub fn transact(
+        &mut self,
+        watches: &Watches,
+        lines: &[&str],
+        mut between: impl FnMut(),
+    ) -> Option<Vec<String>> {
+        let mut requests = Vec::new();
+        for line in lines {
+            let words: Vec<&[u8]> = line.split_whitespace().map(str::as_bytes).collect();
+            with_request(&words, |request| link::encode(&mut requests, request, &Ask::default()).unwrap());
+        }
+        let transaction = Transaction { requests: &requests, watches };
+        self.worker.begin(self.now_ms);
+        let entered = loop {
+            match self.worker.enter(&transaction) {
+                Entered::Busy => std::thread::yield_now(),
+                entered => break entered,
+            }
+        };
+        let replies = (entered == Entered::Yes).then(|| {
+            let (context, mut replies) = (Context::default(), Vec::new());
+            let mut requests = transaction.requests();
+            while let Some(request) = requests.next_request() {
+                between();
+                let (prepared, mut out) = (self.worker.prepare(&request, &context), Vec::new());
+                let mut reply = Reply::new(&mut out, request.dialect);
+                let outcome = self.worker.execute(&request, prepared, &context, &mut reply);
+                assert_ne!(outcome, Outcome::Busy);
+                replies.push(String::from_utf8(out).expect("replies of these tests are text"));
+            }
+            self.worker.leave();
+            replies
         });
-        let spans: Vec<Span> = spans.collect();
-        let args = Args::new(&bytes, &spans);
-        let Ok(row) = table::resolve(&args) else { panic!("no such command") };
-        self.request(&Request { row, dialect: Dialect::Resp2, args, item: &Item::NONE })
+        self.worker.finish();
+        replies
     }
 
     /// The reply to a request of a Memcached text client.
@@ -62,4 +107,18 @@ impl Client {
         let words: Vec<&[u8]> = line.split_whitespace().map(str::as_bytes).collect();
         String::from_utf8(self.send(&words)).expect("replies of these tests are text")
     }
+}
+
+/// A RESP request of these words.
+fn with_request<T>(words: &[&[u8]], then: impl FnOnce(&Request<'_>) -> T) -> T {
+    let bytes = words.concat();
+    let mut end = 0;
+    let spans = words.iter().map(|word| {
+        end += word.len();
+        Span::new(end - word.len(), end)
+    });
+    let spans: Vec<Span> = spans.collect();
+    let args = Args::new(&bytes, &spans);
+    let Ok(row) = table::resolve(&args) else { panic!("no such command") };
+    then(&Request { row, dialect: Dialect::Resp2, args, item: &Item::NONE })
 }

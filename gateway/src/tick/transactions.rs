@@ -1,0 +1,263 @@
+//! MULTI, EXEC, DISCARD, WATCH and UNWATCH.
+//!
+//! From MULTI on a client's requests are checked and queued, each as the frame in which it could travel. EXEC
+//! hands all of them to the store at once, which locks what they need, and executes them one by one in between:
+//! the store its own, the gateway those that are about the connection and the server.
+
+use std::time::Instant;
+
+use tidegate_protocols::data::{Outcome, Worker};
+use tidegate_protocols::limits::REPLY_BYTES_MAX;
+use tidegate_protocols::settings::Key;
+use tidegate_protocols::table::connection::Connection as Connections;
+use tidegate_protocols::table::transactions::Transactions;
+use tidegate_protocols::table::{Flags, Route};
+use tidegate_protocols::transaction::{Entered, Transaction, WatchedKey, Watches};
+use tidegate_protocols::{Error, Reply, Request, Row, Verb};
+
+use super::{Tick, Verdict};
+use crate::batch::Decoded;
+use crate::commands::{self, Scope};
+use crate::connection::Connection;
+use crate::counters::WorkerCounters;
+use crate::queue::Queue;
+use crate::session::{Attention, Session};
+use crate::timing::Stopwatch;
+
+/// What a request refused within a transaction does to it; and why EXEC refuses.
+const SPOILED: Error = Error::Text("EXECABORT Transaction discarded because of previous errors.");
+
+impl<W: Worker> Tick<W> {
+    /// What is to be done with a request of a client that queues.
+    ///
+    /// Source: Redis `server.c`, `processCommand`. To queue takes memory, so what memory is too full for is any
+    /// request but those that end the transaction.
+    pub(super) fn verdict_queueing(&mut self, session: &Session, row: &'static Row) -> Verdict {
+        let (is_end, is_executed) = match row.verb {
+            Verb::Transactions(Transactions::Exec) => {
+                let needs_memory = session.with_queue(|queue| queue.flags.has(Flags::DENYOOM)) == Some(true);
+                (!needs_memory, true)
+            }
+            Verb::Transactions(Transactions::Discard)
+            | Verb::Connection(Connections::Quit | Connections::Reset) => (true, true),
+            Verb::Transactions(Transactions::Multi | Transactions::Watch) => (false, true),
+            _ => (false, false),
+        };
+        if row.flags.has(Flags::NO_MULTI) {
+            Verdict::Reject(row, Error::Text("ERR Command not allowed inside a transaction"))
+        } else if !is_end && !self.data.make_room() {
+            Verdict::Reject(row, Error::OutOfMemory)
+        } else if is_executed {
+            Verdict::Execute(row)
+        } else {
+            Verdict::Queue(row)
+        }
+    }
+
+    /// Queues a request. Who queues more than a request may have is closed without an answer, as Redis does.
+    pub(super) fn queue(&mut self, connection: &Connection, row: &'static Row, decoded: &Decoded) {
+        let session = &connection.session;
+        session.client.heard_of(self.now_ms, row);
+        let bytes_max = self.intake.shared.settings.number(Key::ClientQueryBufferLimit) as usize;
+        let request = self.batch.request(decoded, row, session.dialect());
+        let mut fits = true;
+        session.edit_queue(|queue| fits = queue.add(&request, bytes_max));
+        if fits {
+            Reply::new(&mut self.output, session.dialect()).simple("QUEUED");
+        } else {
+            tracing::debug!(
+                client = session.client.id,
+                "closed: its transaction exceeds client-query-buffer-limit"
+            );
+            session.put(Attention::Closing, true);
+        }
+    }
+
+    /// A request was refused: if it was part of a transaction that spoils it, and a refused EXEC ends it.
+    pub(super) fn refuse_in_transaction(&mut self, session: &Session, row: Option<&Row>, mark: usize) {
+        session.edit_queue(|queue| queue.is_spoiled = true);
+        if row.is_some_and(|row| row.verb == Verb::Transactions(Transactions::Exec)) {
+            discard(session, &mut self.data);
+            let text = String::from_utf8_lossy(&self.output[mark..]);
+            let reason = text.trim_start_matches('-').trim_start_matches("ERR ").trim_end().into();
+            self.output.truncate(mark);
+            Reply::new(&mut self.output, session.dialect()).refuse(&Error::Discarded(reason));
+        }
+    }
+
+    /// What connections that are gone had watched is watched no more.
+    pub(super) fn unwatch_abandoned(&mut self) {
+        let abandoned = self.intake.abandoned.take();
+        if abandoned.is_empty() {
+            return;
+        }
+        self.data.begin(self.now_ms);
+        for watches in &abandoned {
+            self.data.unwatch(watches);
+        }
+        self.data.finish();
+    }
+}
+
+/// Ends a transaction, if there is one, without executing it, and watches nothing more.
+pub(super) fn discard<W: Worker>(session: &Session, data: &mut W) {
+    session.set_queue(None);
+    unwatch(session, data);
+}
+
+fn unwatch<W: Worker>(session: &Session, data: &mut W) {
+    let watches = session.watches.take();
+    if !watches.is_empty() {
+        data.unwatch(&watches);
+        session.client.set_watched(0);
+    }
+}
+
+/// What executes commands on transactions.
+pub(super) struct Executor<'a, W> {
+    pub(super) scope: &'a Scope<'a>,
+    pub(super) data: &'a mut W,
+    pub(super) counters: &'a WorkerCounters,
+    /// Times what a transaction consists of, request by request: the next may ask for the figures.
+    pub(super) watch: &'a mut Stopwatch,
+}
+
+impl<W: Worker> Executor<'_, W> {
+    pub(super) fn execute(
+        &mut self,
+        verb: Transactions,
+        request: &Request<'_>,
+        reply: &mut Reply<'_>,
+    ) -> Outcome {
+        let session = self.scope.session;
+        let is_queueing = session.has(Attention::Queueing);
+        let refused = match (verb, is_queueing) {
+            (Transactions::Multi, true) => "ERR MULTI calls can not be nested",
+            (Transactions::Watch, true) => "ERR WATCH inside MULTI is not allowed",
+            (Transactions::Exec, false) => "ERR EXEC without MULTI",
+            (Transactions::Discard, false) => "ERR DISCARD without MULTI",
+            (Transactions::Exec, true) => return self.exec(reply),
+            (Transactions::Watch, false) => return self.watch(request, reply),
+            (Transactions::Multi, false) => {
+                session.begin_queue();
+                reply.ok();
+                return Outcome::Done;
+            }
+            (Transactions::Discard, true) | (Transactions::Unwatch, _) => {
+                discard(session, self.data);
+                reply.ok();
+                return Outcome::Done;
+            }
+        };
+        reply.refuse(&Error::Text(refused));
+        Outcome::Failed
+    }
+
+    /// `WATCH key [key ...]`; a key that is watched already keeps the version it has.
+    fn watch(&mut self, request: &Request<'_>, reply: &mut Reply<'_>) -> Outcome {
+        let session = self.scope.session;
+        let mut watches = session.watches.borrow_mut();
+        let mut fresh = Watches::default();
+        for key in request.args.iter().skip(1) {
+            let key = WatchedKey { database: session.context().database, key: key.into() };
+            if !watches.contains(&key) {
+                fresh.insert(key);
+            }
+        }
+        if self.data.watch(&mut fresh) == Outcome::Busy {
+            return Outcome::Busy;
+        }
+        watches.append(fresh);
+        session.client.set_watched(watches.len());
+        reply.ok();
+        Outcome::Done
+    }
+
+    fn exec(&mut self, reply: &mut Reply<'_>) -> Outcome {
+        let session = self.scope.session;
+        if session.with_queue(|queue| queue.is_spoiled) == Some(true) {
+            discard(session, self.data);
+            reply.refuse(&SPOILED);
+            return Outcome::Failed;
+        }
+        let Some(queue) = session.take_queue() else { return Outcome::Done };
+        let watches = session.watches.take();
+        let transaction = Transaction { requests: &queue.frames, watches: &watches };
+        match self.data.enter(&transaction) {
+            Entered::Busy => {
+                session.set_queue(Some(queue));
+                session.watches.replace(watches);
+                return Outcome::Busy;
+            }
+            Entered::Stale => reply.null_array(),
+            Entered::Yes => {
+                self.execute_all(&queue, transaction, reply);
+                self.data.leave();
+            }
+        }
+        session.set_queue(None);
+        session.client.set_watched(0);
+        Outcome::Done
+    }
+
+    /// Executes all requests of a transaction, whatever becomes of their replies.
+    fn execute_all(&mut self, queue: &Queue, transaction: Transaction<'_>, reply: &mut Reply<'_>) {
+        let (session, begin) = (self.scope.session, reply.mark());
+        self.watch.start(&self.scope.shared.settings);
+        reply.array(queue.count);
+        if is_silent(session) {
+            reply.rewind(begin);
+        }
+        let mut requests = transaction.requests();
+        while let Some(request) = requests.next_request() {
+            let (was_closing, mark) = (session.has(Attention::Closing), reply.mark());
+            self.step(&Request { dialect: session.dialect(), ..request }, reply.out());
+            if was_closing || is_silent(session) {
+                reply.rewind(mark);
+            }
+            if reply.mark() - begin > REPLY_BYTES_MAX {
+                reply.rewind(begin);
+                self.counters.output_limit_disconnections.add(1);
+                self.scope.close();
+            }
+        }
+    }
+
+    /// Executes one request of a transaction.
+    fn step(&mut self, request: &Request<'_>, output: &mut Vec<u8>) {
+        let (session, row, mark) = (self.scope.session, request.row, output.len());
+        let began = Instant::now();
+        let mut reply = Reply::new(output, request.dialect);
+        let outcome = match row.verb {
+            // What is watched ended with the beginning of the transaction.
+            Verb::Transactions(_) => {
+                reply.ok();
+                Outcome::Done
+            }
+            _ if row.route == Route::Gateway => {
+                if !row.flags.has(Flags::FAST) {
+                    self.data.finish();
+                }
+                commands::execute(request, self.scope, &mut reply)
+            }
+            _ => {
+                let context = session.context();
+                let prepared = self.data.prepare(request, &context);
+                self.data.execute(request, prepared, &context, &mut reply)
+            }
+        };
+        match outcome {
+            Outcome::Done => {}
+            Outcome::Failed => {
+                self.counters.command(row.verb).failed.add(1);
+                self.counters.error(&output[mark..]);
+            }
+            Outcome::Busy => unreachable!("a transaction has all it needs"),
+        }
+        self.watch.record(began, request, self.scope, self.counters);
+    }
+}
+
+fn is_silent(session: &Session) -> bool {
+    session.has(Attention::Silent) || session.has(Attention::Skip)
+}

@@ -1,0 +1,118 @@
+//! What a transaction is besides its requests: keys that must not have changed.
+
+use std::collections::BTreeMap;
+
+use crate::link::{self, Decoded};
+use crate::memcached::Item;
+use crate::request::{Args, Request, Span};
+
+/// Keys a client watches, each with the version it had; only the store knows what versions mean.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Watches(BTreeMap<WatchedKey, u64>);
+
+/// A key of a logical database.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WatchedKey {
+    /// The number of the database, as clients count.
+    pub database: u8,
+    /// The key.
+    pub key: Box<[u8]>,
+}
+
+impl Watches {
+    /// Adds a key, its version still unknown. Returns whether it was not there yet.
+    pub fn insert(&mut self, key: WatchedKey) -> bool {
+        let vacant = !self.contains(&key);
+        if vacant {
+            self.0.insert(key, 0);
+        }
+        vacant
+    }
+
+    /// Whether a key is watched.
+    pub fn contains(&self, key: &WatchedKey) -> bool {
+        self.0.contains_key(key)
+    }
+
+    /// How many keys there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All keys with their versions.
+    pub fn iter(&self) -> impl Iterator<Item = (&WatchedKey, u64)> {
+        self.0.iter().map(|(key, version)| (key, *version))
+    }
+
+    /// All keys with their versions, to be filled in.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&WatchedKey, &mut u64)> {
+        self.0.iter_mut()
+    }
+
+    /// Takes over what `other` has.
+    pub fn append(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+}
+
+/// Requests to be executed as one.
+#[derive(Clone, Copy, Debug)]
+pub struct Transaction<'a> {
+    /// The requests in order, as frames of [`crate::link::encode`] one after the other.
+    pub requests: &'a [u8],
+    /// What must not have changed.
+    pub watches: &'a Watches,
+}
+
+impl<'a> Transaction<'a> {
+    /// The requests from the first to the last.
+    pub fn requests(&self) -> Requests<'a> {
+        Requests { rest: self.requests, spans: Vec::new(), item: Item::NONE }
+    }
+}
+
+/// Goes through the requests of a transaction.
+#[derive(Debug)]
+pub struct Requests<'a> {
+    rest: &'a [u8],
+    spans: Vec<Span>,
+    item: Item,
+}
+
+impl Requests<'_> {
+    /// The next request, in the language it was queued in.
+    ///
+    /// # Panics
+    /// If what follows is no frame: whoever holds a transaction has made its frames, or checked them.
+    pub fn next_request(&mut self) -> Option<Request<'_>> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        self.spans.clear();
+        let decoded = link::decode(self.rest, u64::MAX, &mut self.spans, &mut self.item);
+        let Ok(Decoded::Request(outline)) = decoded else {
+            panic!("a queued request is a frame: {decoded:?}")
+        };
+        let (frame, rest) = self.rest.split_at(outline.bytes);
+        self.rest = rest;
+        let args = Args::new(frame, &self.spans);
+        Some(Request { row: outline.row, dialect: outline.dialect, args, item: &self.item })
+    }
+}
+
+/// Whether a transaction takes place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Entered {
+    /// It does: until it ends, nobody else sees or changes what it needs.
+    Yes,
+    /// A watched key has changed.
+    Stale,
+    /// Another worker holds what it needs. Ask again after letting other tasks run.
+    Busy,
+}
