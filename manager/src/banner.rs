@@ -80,8 +80,13 @@ pub(crate) fn warning(start: &Start, addresses: &Addresses) -> Option<String> {
 fn listeners(addresses: &[SocketAddr], flag: &str) -> String {
     match addresses {
         [] => format!("off ({flag})"),
-        _ => addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        _ => list(addresses),
     }
+}
+
+/// Addresses one after the other; nothing is off.
+pub(crate) fn list(addresses: &[SocketAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn memory(settings: &Settings) -> String {

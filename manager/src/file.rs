@@ -29,8 +29,13 @@ pub(crate) fn read(path: &Path, set: impl FnMut(Key, &str) -> Result<(), String>
 /// The reason alone, for people.
 pub(crate) fn apply(text: &str, mut set: impl FnMut(Key, &str) -> Result<(), String>) -> Result<(), String> {
     let document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| error.to_string())?;
+    let mut said: Vec<(Key, &str)> = Vec::new();
     for (name, item) in document.iter() {
         let (key, text) = (known(name)?, plain(name, item)?);
+        if let Some((_, before)) = said.iter().find(|(other, _)| *other == key) {
+            return Err(format!("'{before}' and '{name}' are one setting, which cannot be given twice"));
+        }
+        said.push((key, name));
         set(key, &text).map_err(|reason| format!("'{name}' cannot be '{text}': {reason}"))?;
     }
     Ok(())
@@ -68,6 +73,12 @@ mod tests {
     fn refusal(text: &str) -> String {
         let settings = Settings::default();
         apply(text, |key, text| settings.set(key, text)).unwrap_err()
+    }
+
+    #[test]
+    fn one_setting_under_two_names_is_refused() {
+        let told = refusal("memory = \"1gb\"\nmaxmemory = \"2gb\"\n");
+        assert_eq!(told, "'memory' and 'maxmemory' are one setting, which cannot be given twice");
     }
 
     #[test]

@@ -173,12 +173,11 @@ fn refusal(start: &Start, error: StartError) -> String {
 fn announce(start: &Start, addresses: &Addresses) {
     let settings = &start.settings;
     if settings.show(Key::LogFormat) == "json" {
-        let Addresses { redis, memcached, links, admin } = addresses;
         tracing::info!(
-            ?redis,
-            ?memcached,
-            ?links,
-            ?admin,
+            redis = banner::list(&addresses.redis),
+            memcached = banner::list(&addresses.memcached),
+            links = banner::list(&addresses.links),
+            admin = banner::list(addresses.admin.as_slice()),
             threads = settings.number(Key::Threads),
             "serving"
         );
