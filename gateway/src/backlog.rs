@@ -6,13 +6,12 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use tidegate_protocols::limits::REPLY_BYTES_MAX;
 use tidegate_protocols::settings::OutputLimit;
 use tokio::time::{Instant, timeout};
 
 use crate::batch::Batch;
 use crate::connection::Connection;
-use crate::limits::{HANG_UP_LOOK, OUTPUT_BYTES_SOFT, OUTPUT_STALL};
+use crate::limits::{HANG_UP_LOOK, OUTPUT_BYTES_MAX, OUTPUT_BYTES_SOFT, OUTPUT_STALL};
 use crate::session::Attention;
 use crate::shared::now_ms;
 
@@ -62,11 +61,7 @@ impl Connection {
         waiting.output.extend_from_slice(output);
         let bytes = waiting.output_bytes();
         self.session.client.set_pending_bytes(bytes);
-        let hard = match self.output_limit().hard_bytes as usize {
-            0 => REPLY_BYTES_MAX,
-            hard => hard.min(REPLY_BYTES_MAX),
-        };
-        if bytes > hard {
+        if bytes as u64 > hard_bytes(self.output_limit()) {
             drop(backlog);
             self.give_up();
             self.end();
@@ -101,6 +96,14 @@ impl Connection {
 impl Backlog {
     fn output_bytes(&self) -> usize {
         self.output.len() - self.written
+    }
+}
+
+/// How much output may wait for a client.
+fn hard_bytes(limit: OutputLimit) -> u64 {
+    match limit.hard_bytes {
+        0 => OUTPUT_BYTES_MAX,
+        hard => hard.min(OUTPUT_BYTES_MAX),
     }
 }
 
@@ -223,5 +226,21 @@ async fn drain(connection: &Rc<Connection>) -> bool {
             connection.give_up();
             return false;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_protocols::settings::{Key, Kind, Settings};
+
+    use super::*;
+
+    #[test]
+    fn without_a_limit_a_client_can_be_told_whatever_can_be_stored() {
+        let Kind::Bytes(_, longest) = Key::ProtoMaxBulkLen.row().kind else { panic!("it counts bytes") };
+        let value_bytes_max = (longest as u64).min(u32::MAX.into());
+        let [normal, ..] = Settings::default().output_limits();
+        assert!(hard_bytes(normal) > value_bytes_max + OUTPUT_BYTES_SOFT as u64);
+        assert_eq!(hard_bytes(OutputLimit { hard_bytes: 1000, ..normal }), 1000);
     }
 }

@@ -21,6 +21,10 @@ pub(crate) const STRETCH: usize = 64;
 /// Bytes of output in a worker's buffer from which it is written before the tick has ended.
 pub(crate) const OUTPUT_FLUSH_BYTES: usize = 1024 * 1024;
 
+/// Bytes of output waiting for one client from which it is closed, whatever the setting says. Above the longest
+/// value and what may wait before it, so that whatever could be stored can be read.
+pub(crate) const OUTPUT_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
+
 /// Bytes of output waiting for one client from which nothing more of it is read or executed.
 pub(crate) const OUTPUT_BYTES_SOFT: usize = 1024 * 1024;
 

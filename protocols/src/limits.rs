@@ -18,8 +18,7 @@ pub const UNAUTHENTICATED_BULK_BYTES_MAX: usize = 16 * 1024;
 /// `client-query-buffer-limit`.
 pub const QUERY_BYTES_MAX: usize = 1024 * 1024 * 1024;
 
-/// Bytes of the reply to one command of many keys, from which it is refused instead, and bytes of output waiting
-/// for one client, from which that client is closed. Above the largest single value.
+/// Bytes of the reply to one command of many keys, or about many clients or commands, from which it is refused.
 pub const REPLY_BYTES_MAX: usize = 1024 * 1024 * 1024;
 
 /// Bytes of a Memcached key. Source: memcached `KEY_MAX_LENGTH`.

@@ -428,10 +428,10 @@ impl<'a> Locked<'a> {
         table.is_some_and(|table| table.into_found(spot.hash, key).is_some())
     }
 
-    /// Takes everything out of a database in this partition, to be freed with no lock held.
-    pub(crate) fn detach(&mut self, database: DatabaseId) -> Vec<Detached> {
+    /// Takes everything out of a database in this partition, into `tables`, to be freed with no lock held.
+    pub(crate) fn detach(&mut self, database: DatabaseId, tables: &mut Vec<Detached>) {
         if self.keyspace.roots(database).is_none() || self.partition.tally(database).keys == 0 {
-            return Vec::new();
+            return;
         }
         for key in self.partition.watched.keys_of(database) {
             if self.has(database, &key) {
@@ -440,6 +440,8 @@ impl<'a> Locked<'a> {
         }
         self.partition.forget(database);
         let places = self.keyspace.places(self.partition.index());
-        places.map(|place| self.table(database, place).detach()).filter(|table| !table.is_empty()).collect()
+        tables.extend(
+            places.map(|place| self.table(database, place).detach()).filter(|table| !table.is_empty()),
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! What a command does with a whole database: partition by partition, each locked on its own.
+//! What a command does with a whole database: to look at it partition by partition, each locked on its own; to empty
+//! or exchange it with all of them locked.
 //!
 //! Keys are visited in the order of slots and hashes. A cursor is the slot and the leading hash bits of what
 //! comes next, so it means the same whatever has grown or shrunk in between and however many partitions there
@@ -112,11 +113,7 @@ impl Db<'_> {
 
     /// Removes every key of one database, or of all, and frees the memory now or later.
     pub fn flush(&mut self, database: Option<u8>, free: Free) {
-        match database {
-            Some(number) => flush(self.held, self.local, self.held.keyspace().database(number), free),
-            // By where they are stored: whatever is swapped meanwhile, none is left out.
-            None => DatabaseId::all().for_each(|database| flush(self.held, self.local, database, free)),
-        }
+        flush(self.held, self.local, database, free);
     }
 
     /// Empties the selected database at `at_ms` (Unix milliseconds); `None` takes an earlier call back
@@ -158,20 +155,25 @@ pub enum Free {
     Later,
 }
 
-/// Removes every key of a database, also if its number changes meanwhile. Memory is freed with no lock held.
-pub(crate) fn flush(held: &mut Held, local: &Local, database: DatabaseId, free: Free) {
-    for partition in 0..held.keyspace().partitions() {
-        held.lock_patiently(partition);
-        let mut locked = held.locked(partition);
-        let keys = locked.partition.tally(database).keys;
-        let tables = locked.detach(database);
-        held.release();
-        match free {
-            Free::Later => local.shared.lazyfree.add(tables, keys),
-            Free::Now => {
-                for mut table in tables {
-                    table.free_some(u64::MAX, held.epoch());
-                }
+/// Removes every key of one database, or of all, at one moment: nobody sees some of them gone and others not.
+/// Their tables are taken out with every partition locked, and freed with none.
+pub(crate) fn flush(held: &mut Held, local: &Local, database: Option<u8>, free: Free) {
+    held.lock_all_patiently();
+    let stored = database.map(|number| held.keyspace().database(number));
+    let (mut tables, mut keys) = (Vec::new(), 0);
+    for database in DatabaseId::all().filter(|&one| stored.is_none_or(|stored| stored == one)) {
+        for partition in 0..held.keyspace().partitions() {
+            let mut locked = held.locked(partition);
+            keys += locked.partition.tally(database).keys;
+            locked.detach(database, &mut tables);
+        }
+    }
+    held.release();
+    match free {
+        Free::Later => local.shared.lazyfree.add(tables, keys),
+        Free::Now => {
+            for mut table in tables {
+                table.free_some(u64::MAX, held.epoch());
             }
         }
     }

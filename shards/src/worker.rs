@@ -195,8 +195,7 @@ impl Worker for StoreWorker {
         if !self.held.is_entered()
             && let Some(database) = local.shared.flush.take(now_ms)
         {
-            let database = self.held.keyspace().database(database);
-            walk::flush(&mut self.held, local, database, Free::Later);
+            walk::flush(&mut self.held, local, Some(database), Free::Later);
         }
     }
 

@@ -50,6 +50,25 @@ fn what_one_mset_writes_is_seen_whole() {
 }
 
 #[test]
+fn a_flush_takes_all_keys_of_one_mset_or_none() {
+    let store = store();
+    together(&store, |mut client, index| {
+        for _ in 0..ROUNDS {
+            match index {
+                0 => client.run("MSET a 0 b 0 c 0 d 0"),
+                1 => client.run("FLUSHALL SYNC"),
+                _ => {
+                    let reply = client.run("MGET a b c d");
+                    let found = reply.lines().filter(|line| *line == "$1").count();
+                    assert!(found % 4 == 0, "{reply:?}");
+                    reply
+                }
+            };
+        }
+    });
+}
+
+#[test]
 fn increments_of_many_workers_all_count() {
     let store = store();
     together(&store, |mut client, _| {
