@@ -219,3 +219,14 @@ fn a_pause_past_the_end_of_time_is_none() {
     let mut client = server.client();
     client.ask(b"CLIENT PAUSE 9223372036854775807\r\nPING\r\n", b"+OK\r\n+PONG\r\n");
 }
+
+#[test]
+fn docs_of_one_command_named_again_and_again_are_refused() {
+    let server = Server::start(1);
+    let mut client = server.client();
+    for question in [&b"DOCS"[..], b"INFO"] {
+        let mut words = vec![&b"COMMAND"[..], question];
+        words.resize(100_000, b"bitfield");
+        client.ask(&array(&words), b"-ERR the reply would be longer than a reply may be\r\n");
+    }
+}

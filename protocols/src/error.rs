@@ -53,7 +53,8 @@ pub enum Error {
     /// Any other exact text that had to be composed, error code first; see [`Error::quoting`].
     #[error("{}", String::from_utf8_lossy(.0))]
     Composed(Box<[u8]>),
-    /// A short request asks for a reply longer than [`crate::limits::REPLY_BYTES_MAX`].
+    /// A short request asks for a reply longer than [`crate::limits::REPLY_BYTES_MAX`] or, about
+    /// commands, [`crate::limits::DOCS_BYTES_MAX`].
     #[error("ERR the reply would be longer than a reply may be")]
     ReplyTooLong,
 }

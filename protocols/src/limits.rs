@@ -21,6 +21,10 @@ pub const QUERY_BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// Bytes of the reply to one command of many keys, or about many clients or commands, from which it is refused.
 pub const REPLY_BYTES_MAX: usize = 1024 * 1024 * 1024;
 
+/// Bytes of the reply to one `COMMAND DOCS` or `COMMAND INFO` with names, which may be named again and again: several
+/// times what all commands take together.
+pub const DOCS_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// Bytes of a Memcached key. Source: memcached `KEY_MAX_LENGTH`.
 pub const MEMCACHED_KEY_BYTES_MAX: usize = 250;
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tidegate_protocols::limits::REPLY_BYTES_MAX;
+use tidegate_protocols::limits::DOCS_BYTES_MAX;
 use tidegate_protocols::number::integer;
 use tidegate_protocols::settings::{Key, Value};
 use tidegate_protocols::table::server::Server;
@@ -23,11 +23,11 @@ pub(super) fn execute(
         Command => table::info_of_all(reply),
         CommandCount => table::count(reply),
         CommandDocs if args.len() == 2 => table::docs_of_all(reply),
-        CommandDocs => table::docs_of(&args.from(2), REPLY_BYTES_MAX, reply)?,
+        CommandDocs => table::docs_of(&args.from(2), DOCS_BYTES_MAX, reply)?,
         CommandGetkeys => table::get_keys(&args.from(2), reply)?,
         CommandGetkeysandflags => table::get_keys_and_flags(&args.from(2), reply)?,
         CommandInfo if args.len() == 2 => table::info_of_all(reply),
-        CommandInfo => table::info_of(&args.from(2), REPLY_BYTES_MAX, reply)?,
+        CommandInfo => table::info_of(&args.from(2), DOCS_BYTES_MAX, reply)?,
         CommandList => table::list(&args.from(2), reply)?,
         ConfigGet => config::get(args, scope, reply),
         ConfigSet => config::set(args, scope, reply)?,

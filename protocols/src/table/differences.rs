@@ -37,6 +37,11 @@ pub const DIFFERENCES: &[Difference] = &[
         reason: "The texts are our own.",
     },
     Difference {
+        command: "COMMAND DOCS name …, COMMAND INFO name …",
+        difference: "A reply of more than 8 MiB is refused: names that are repeated thousands of times.",
+        reason: "One short request must not take all memory.",
+    },
+    Difference {
         command: "COMMAND, COMMAND COUNT, COMMAND LIST",
         difference: "Only commands that are here are listed, in the order of this page.",
         reason: "Clients switch features on by asking.",
