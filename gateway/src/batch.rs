@@ -45,6 +45,12 @@ pub(crate) struct Decoded {
 }
 
 impl Decoded {
+    /// Whether it came in a buffer of its own.
+    #[inline]
+    pub(crate) fn is_large(&self) -> bool {
+        self.large.is_some()
+    }
+
     /// Whether a gateway has sent it, for one of its clients.
     #[inline]
     pub(crate) fn is_passed_on(&self) -> bool {

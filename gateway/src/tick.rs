@@ -160,7 +160,7 @@ impl<W: Worker> Tick<W> {
         let begin = self.at.request;
         let end = self.batch.len().min(begin + STRETCH);
         self.prepare(begin..end);
-        self.watch.start(&self.intake.shared.settings);
+        self.watch.start(&self.intake.shared.settings, end - begin);
         let mut pace = Pace::GoesOn;
         while self.at.request < end && pace == Pace::GoesOn {
             while self.at.request >= self.batch.sources()[self.at.source].end {
@@ -271,7 +271,7 @@ impl<W: Worker> Tick<W> {
             }
             Outcome::Done => {}
         }
-        match began {
+        match began.or_else(|| self.watch.suspect(decoded.is_large(), self.output.len() - mark)) {
             None => self.watch.share(row),
             Some(began) => self.watch.record(began, &request, &scope, counters),
         }

@@ -2,8 +2,12 @@
 //!
 //! Commands that take constant or logarithmic time share the time of their stretch equally; the others are
 //! timed one by one. If the slow log wants to know of commands faster than a millisecond, all are.
+//!
+//! A quick command can be slow all the same, with a very long value. It is timed where it is alone in its stretch,
+//! is large itself or has a large reply; what others of its stretch took before it is nothing beside that. And when
+//! those that share have taken longer together than one may alone, all are timed one by one for a while.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tidegate_protocols::settings::{Key, Settings};
 use tidegate_protocols::table::Flags;
@@ -18,9 +22,21 @@ use crate::slow_log::{SlowEntry, trimmed};
 /// Threshold of the slow log, in µs, below which a share of a stretch's time is not exact enough.
 const EXACT_BELOW_US: i64 = 1000;
 
+/// Bytes of a reply from which it takes so long to write that its request is timed by itself.
+const LARGE_REPLY_BYTES: usize = 64 * 1024;
+
+/// Stretches in which all are timed, after one that was slow and nobody knows why.
+const WATCHFUL_STRETCHES: u32 = 1000;
+
 /// Times the requests of one stretch after the other.
 pub(crate) struct Stopwatch {
     began: Instant,
+    /// The last look at the clock.
+    looked: Instant,
+    /// Whether the stretch is one request.
+    alone: bool,
+    /// Stretches in which all are timed from now on.
+    watchful: u32,
     /// Part of the time since `began` that belongs to requests timed one by one.
     apart_nanos: u64,
     sharing: Vec<Verb>,
@@ -30,15 +46,28 @@ pub(crate) struct Stopwatch {
 
 impl Stopwatch {
     pub(crate) fn new() -> Self {
-        Self { began: Instant::now(), apart_nanos: 0, sharing: Vec::new(), slower_than_us: -1, spike_ms: 0 }
+        let now = Instant::now();
+        Self {
+            began: now,
+            looked: now,
+            alone: false,
+            watchful: 0,
+            apart_nanos: 0,
+            sharing: Vec::new(),
+            slower_than_us: -1,
+            spike_ms: 0,
+        }
     }
 
-    /// A stretch begins.
+    /// A stretch of so many requests begins.
     #[inline]
-    pub(crate) fn start(&mut self, settings: &Settings) {
+    pub(crate) fn start(&mut self, settings: &Settings, requests: usize) {
+        self.alone = requests == 1;
+        self.watchful = self.watchful.saturating_sub(1);
         self.slower_than_us = settings.number(Key::SlowlogLogSlowerThan);
         self.spike_ms = settings.number(Key::LatencyMonitorThreshold);
         self.began = Instant::now();
+        self.looked = self.began;
     }
 
     /// When a request began, if it is one that is timed by itself.
@@ -46,7 +75,17 @@ impl Stopwatch {
     pub(crate) fn begin(&self, row: &Row) -> Option<Instant> {
         let quick = row.flags.has(Flags::FAST) || row.cost == "O(1)";
         let exact = (0..EXACT_BELOW_US).contains(&self.slower_than_us);
-        if quick && !exact { None } else { Some(Instant::now()) }
+        if quick && !exact && self.watchful == 0 {
+            return self.alone.then_some(self.began);
+        }
+        Some(Instant::now())
+    }
+
+    /// When a request began at the earliest that would share the time of its stretch, were it not large itself or
+    /// had it not a reply of so many bytes.
+    #[inline]
+    pub(crate) fn suspect(&self, large: bool, reply_bytes: usize) -> Option<Instant> {
+        (large || reply_bytes >= LARGE_REPLY_BYTES).then_some(self.looked)
     }
 
     /// A request has been executed that shares the time of its stretch.
@@ -56,7 +95,7 @@ impl Stopwatch {
     }
 
     /// A request that is timed by itself has been executed.
-    #[cold]
+    #[inline(never)]
     pub(crate) fn record(
         &mut self,
         began: Instant,
@@ -66,6 +105,7 @@ impl Stopwatch {
     ) {
         let Scope { shared, now_ms, .. } = *scope;
         let nanos = began.elapsed().as_nanos() as u64;
+        self.looked = began + Duration::from_nanos(nanos);
         self.apart_nanos += nanos;
         counters.command(request.row.verb).called(nanos);
         let (micros, ms) = (nanos / 1000, nanos / 1_000_000);
@@ -92,26 +132,108 @@ impl Stopwatch {
     pub(crate) fn stop(&mut self, counters: &WorkerCounters) {
         if !self.sharing.is_empty() {
             let nanos = self.began.elapsed().as_nanos() as u64;
-            let share = nanos.saturating_sub(self.apart_nanos) / self.sharing.len() as u64;
+            let shared = nanos.saturating_sub(self.apart_nanos);
+            if self.is_slow(shared) {
+                self.watchful = WATCHFUL_STRETCHES;
+            }
+            let share = shared / self.sharing.len() as u64;
             for verb in self.sharing.drain(..) {
                 counters.command(verb).called(share);
             }
         }
         self.apart_nanos = 0;
     }
+
+    /// Whether a single command that took so long would be told of.
+    fn is_slow(&self, nanos: u64) -> bool {
+        let logged = self.slower_than_us >= 0 && nanos / 1000 >= self.slower_than_us as u64;
+        logged || self.spike_ms > 0 && nanos / 1_000_000 >= self.spike_ms as u64
+    }
 }
 
 /// The arguments for the slow log, without passwords.
 fn loggable(request: &Request<'_>) -> Vec<Box<[u8]>> {
     let mut arguments = trimmed(&request.args);
-    let secret = match request.row.verb {
-        Verb::Connection(Verbs::Auth) | Verb::MemcachedServer(_) => 1,
-        Verb::Connection(Verbs::Hello) => 2,
-        Verb::Server(Server::ConfigSet) => 3,
-        _ => return arguments,
-    };
-    for argument in arguments.iter_mut().skip(secret) {
-        *argument = (*b"(redacted)").into();
+    for (at, argument) in arguments.iter_mut().enumerate() {
+        if is_secret(request, at) {
+            *argument = (*b"(redacted)").into();
+        }
     }
     arguments
+}
+
+/// Whether an argument may be a password or the name that goes with it. Source: Redis
+/// `redactClientCommandArgument` and who calls it.
+fn is_secret(request: &Request<'_>, at: usize) -> bool {
+    let follows =
+        |by: usize, word: &str| at > by && request.args.at(at - by).eq_ignore_ascii_case(word.as_bytes());
+    match request.row.verb {
+        Verb::Connection(Verbs::Auth) | Verb::MemcachedServer(_) => at >= 1,
+        Verb::Connection(Verbs::Hello) => follows(1, "AUTH") || follows(2, "AUTH"),
+        Verb::Server(Server::ConfigSet) => at % 2 == 1 && follows(1, Key::RequirePass.row().name),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_protocols::memcached::Item;
+    use tidegate_protocols::{Args, Dialect, Span, table};
+
+    use super::*;
+    use crate::counters::Counters;
+
+    /// What the slow log keeps of a request.
+    fn logged(line: &str) -> String {
+        let mut end = 0;
+        let words: Vec<&str> = line.split(' ').collect();
+        let spans = words.iter().map(|word| {
+            end += word.len();
+            Span::new(end - word.len(), end)
+        });
+        let (bytes, spans) = (words.concat().into_bytes(), spans.collect::<Vec<_>>());
+        let args = Args::new(&bytes, &spans);
+        let Ok(row) = table::resolve(&args) else { panic!("no such command: {line}") };
+        let kept = loggable(&Request { row, dialect: Dialect::Resp2, args, item: &Item::NONE });
+        String::from_utf8(kept.join(&b' ')).unwrap()
+    }
+
+    #[test]
+    fn a_quick_command_is_timed_by_itself_where_it_may_be_slow() {
+        let (settings, counters, mut watch) = (Settings::default(), Counters::new(1), Stopwatch::new());
+        let bytes = b"GETk";
+        let Ok(get) = table::resolve(&Args::new(bytes, &[Span::new(0, 3), Span::new(3, 4)])) else {
+            panic!("it is there")
+        };
+        watch.start(&settings, 1);
+        assert_eq!(watch.begin(get), Some(watch.began), "alone");
+        watch.start(&settings, 2);
+        assert_eq!(watch.begin(get), None);
+        assert_eq!(watch.suspect(false, 100), None);
+        assert_eq!(watch.suspect(false, 1_000_000), Some(watch.looked));
+        assert_eq!(watch.suspect(true, 5), Some(watch.looked));
+        watch.share(get);
+        watch.began -= Duration::from_millis(20);
+        watch.stop(counters.worker(0));
+        for _ in 1..WATCHFUL_STRETCHES {
+            watch.start(&settings, 2);
+            assert!(watch.begin(get).is_some(), "after a stretch of 20 ms");
+        }
+        watch.start(&settings, 2);
+        assert_eq!(watch.begin(get), None);
+    }
+
+    #[test]
+    fn passwords_are_kept_out_of_the_slow_log_and_nothing_else() {
+        for (line, kept) in [
+            ("AUTH secret", "AUTH (redacted)"),
+            ("AUTH default secret", "AUTH (redacted) (redacted)"),
+            ("HELLO 2 SETNAME foo", "HELLO 2 SETNAME foo"),
+            ("HELLO 3 auth default secret SETNAME foo", "HELLO 3 auth (redacted) (redacted) SETNAME foo"),
+            ("CONFIG SET timeout 0", "CONFIG SET timeout 0"),
+            ("CONFIG SET timeout 0 RequirePass secret", "CONFIG SET timeout 0 RequirePass (redacted)"),
+        ] {
+            assert_eq!(logged(line), kept);
+        }
+    }
 }

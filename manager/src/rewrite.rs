@@ -9,7 +9,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process;
 
-use tidegate_protocols::settings::{Change, Key, Settings};
+use tidegate_protocols::settings::{Change, Key, Kind, Settings};
 use toml_edit::{DocumentMut, Item, TomlError, Value};
 
 use crate::{file, options};
@@ -71,8 +71,11 @@ fn say(value: &mut Value, key: Key, settings: &Settings) {
 }
 
 fn value_of(key: Key, settings: &Settings) -> Value {
-    let text = settings.show(key);
-    text.parse::<i64>().map_or_else(|_| Value::from(text), Value::from)
+    match key.row().kind {
+        Kind::Number(..) | Kind::Clamped(..) | Kind::Bytes(..) => settings.number(key).into(),
+        // Also where it looks like a number: `007` is not 7.
+        Kind::YesNo | Kind::Choice(_) | Kind::Text | Kind::Composed(_) => settings.show(key).into(),
+    }
 }
 
 /// Makes sure that the file would be read as it is meant, whatever was in it before.
@@ -104,6 +107,15 @@ mod tests {
         assert_eq!(new, format!("# mine\n{rest}requirepass = {secret}\n# end\n"));
         assert_eq!(agrees(&new, &settings), Ok(()));
         assert_eq!(rewritten(&new, &settings), Ok(new));
+    }
+
+    #[test]
+    fn a_text_that_looks_like_a_number_stays_a_text() {
+        let settings = Settings::default();
+        settings.set(Key::RequirePass, "007").unwrap();
+        let new = rewritten("", &settings).unwrap();
+        assert_eq!(new, "requirepass = \"007\"\n");
+        assert_eq!(agrees(&new, &settings), Ok(()));
     }
 
     #[test]

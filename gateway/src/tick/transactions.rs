@@ -203,7 +203,7 @@ impl<W: Worker> Executor<'_, W> {
     /// Executes all requests of a transaction, whatever becomes of their replies.
     fn execute_all(&mut self, queue: &Queue, transaction: Transaction<'_>, reply: &mut Reply<'_>) {
         let (session, begin) = (self.scope.session, reply.mark());
-        self.watch.start(&self.scope.shared.settings);
+        self.watch.start(&self.scope.shared.settings, queue.count);
         reply.array(queue.count);
         if is_silent(session) {
             reply.rewind(begin);

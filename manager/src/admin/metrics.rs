@@ -8,7 +8,7 @@ use metrics::{counter, describe_counter, describe_gauge, gauge, with_local_recor
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use tidegate_gateway::Shared;
 use tidegate_gateway::counters::{Protocol, Totals};
-use tidegate_protocols::Verb;
+use tidegate_protocols::Row;
 use tidegate_protocols::data::Figures;
 use tidegate_protocols::settings::Key;
 use tidegate_protocols::table::rows;
@@ -90,7 +90,7 @@ fn publish_totals(totals: &Totals) {
     for (row, command) in
         rows().zip(&totals.commands).filter(|(_, command)| command.calls + command.rejected > 0)
     {
-        let labels = [("protocol", family(row.verb).to_owned()), ("command", row.name.to_ascii_lowercase())];
+        let labels = [("protocol", family(row).to_owned()), ("command", row.name.to_ascii_lowercase())];
         counter!("tidegate_commands_total", &labels).absolute(command.calls);
         counter!("tidegate_commands_rejected_total", &labels).absolute(command.rejected);
         counter!("tidegate_commands_failed_total", &labels).absolute(command.failed);
@@ -136,7 +136,7 @@ fn write_durations(totals: &Totals, text: &mut String) {
     // Writing into a String cannot fail.
     let _ = writeln!(text, "# HELP {NAME} Time commands took to execute.\n# TYPE {NAME} histogram");
     for protocol in ["redis", "memcached"] {
-        let commands = rows().zip(&totals.commands).filter(|(row, _)| family(row.verb) == protocol);
+        let commands = rows().zip(&totals.commands).filter(|(row, _)| family(row) == protocol);
         let (mut buckets, mut nanos, mut calls) = (Vec::new(), 0, 0);
         for (_, command) in commands {
             nanos += command.nanos;
@@ -161,8 +161,8 @@ fn write_durations(totals: &Totals, text: &mut String) {
 }
 
 /// Whose command it is.
-fn family(verb: Verb) -> &'static str {
-    if matches!(verb, Verb::Memcached(_)) { "memcached" } else { "redis" }
+fn family(row: &Row) -> &'static str {
+    if row.is_redis() { "redis" } else { "memcached" }
 }
 
 #[cfg(test)]
@@ -196,6 +196,15 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} in\n{text}");
         }
+    }
+
+    #[test]
+    fn no_two_commands_have_the_same_labels() {
+        let mut seen = std::collections::HashSet::new();
+        for row in rows() {
+            assert!(seen.insert((family(row), row.name.to_ascii_lowercase())), "{}", row.name);
+        }
+        assert!(["mn", "stats", "quit"].iter().all(|name| seen.contains(&("memcached", (*name).to_owned()))));
     }
 
     #[test]

@@ -83,7 +83,7 @@ pub const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         command: "DEBUG",
-        difference: "Allowed at once, with the subcommands SLEEP, OBJECT and SET-ACTIVE-EXPIRE, which are found \
+        difference: "Allowed at once, with the subcommands SLEEP, OBJECT, SET-ACTIVE-EXPIRE, ERROR and HELP, which are found \
             and counted as those of any container. SLEEP holds the client that asks and no other; OBJECT shows \
             no address and the serialized length without compression.",
         reason: "Nothing in it can harm others.",
@@ -119,6 +119,13 @@ pub const DIFFERENCES: &[Difference] = &[
         command: "OBJECT REFCOUNT",
         difference: "Nothing is shared between keys; what Redis would answer is answered.",
         reason: "Clients that look at it expect that.",
+    },
+    Difference {
+        command: "SLOWLOG, LATENCY, INFO commandstats",
+        difference: "Commands of constant time that are executed together, with short requests and replies, are told \
+            the mean of their times, and one among them that is slow may be missed by SLOWLOG and LATENCY. After such \
+            a batch all are timed one by one for a while. `slowlog-log-slower-than` below 1000 always does that.",
+        reason: "A look at the clock for each costs time, and nearly all of them are quick.",
     },
     Difference {
         command: "SHUTDOWN",

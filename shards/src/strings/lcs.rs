@@ -58,10 +58,10 @@ impl Options {
 /// `LCS`
 pub(super) fn lcs(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let [one, other] = args.fixed();
-    let one = string(db, one)?;
-    let other = string(db, other)?;
+    let lengths = [bytes_of(db, one)?, bytes_of(db, other)?];
     let options = Options::parse(args.from(3))?;
-    check_size(one.len() as u64, other.len() as u64, db.settings().number(Key::ProtoMaxBulkLen) as u64)?;
+    check_size(lengths[0], lengths[1], db.settings().number(Key::ProtoMaxBulkLen) as u64)?;
+    let [one, other] = [copied(db, one)?, copied(db, other)?];
     if options.length {
         reply.integer(length(&one, &other) as i64);
     } else if options.indexes {
@@ -76,11 +76,18 @@ pub(super) fn lcs(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Res
     Ok(())
 }
 
-fn string(db: &mut Db<'_>, key: &[u8]) -> Result<Vec<u8>, Error> {
+/// The length of the string at `key`, which counts as read.
+fn bytes_of(db: &mut Db<'_>, key: &[u8]) -> Result<u64, Error> {
     match db.string(key) {
-        Ok(text) => Ok(text.map_or(Vec::new(), |mut text| text.bytes().to_vec())),
+        Ok(text) => Ok(text.map_or(0, |text| text.len() as u64)),
         Err(_) => Err(Error::Text("ERR The specified keys must contain string values")),
     }
+}
+
+/// The string at `key`, once it is known to be short enough for that.
+fn copied(db: &mut Db<'_>, key: &[u8]) -> Result<Vec<u8>, Error> {
+    let text = db.peek(key).map(|entry| entry.text()).transpose()?;
+    Ok(text.map_or(Vec::new(), |mut text| text.bytes().to_vec()))
 }
 
 /// Redis refuses what its own table of four bytes a cell would not fit in `bytes_max`.
