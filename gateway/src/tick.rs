@@ -241,7 +241,7 @@ impl<W: Worker> Tick<W> {
         let began = self.watch.begin(row);
         let scope = Scope { session, shared: &self.intake.shared, now_ms: self.now_ms };
         let outcome = if row.route == Route::Gateway {
-            if !row.flags.has(Flags::FAST) {
+            if !row.flags.has(Flags::FAST) && row.verb != EXEC {
                 // It may ask for the store's figures, which look into partitions that are held here.
                 self.data.finish();
                 self.data.begin(self.now_ms);
@@ -292,7 +292,8 @@ impl<W: Worker> Tick<W> {
         }
         match verdict {
             Verdict::Execute(row) => {
-                let is_transaction = session.has(Attention::Queueing) && row.verb == EXEC;
+                let is_transaction =
+                    row.verb == EXEC && session.with_queue(|queue| !queue.is_spoiled) == Some(true);
                 if self.serve(row, decoded, prepared) == Pace::Waits {
                     // The next try finds it as this one did.
                     session.put(Attention::SkipNext, session.has(Attention::Skip));

@@ -189,6 +189,7 @@ impl<W: Worker> Executor<'_, W> {
                 session.watches.replace(watches);
                 return Outcome::Busy;
             }
+            Entered::Stale if is_silent(session) => {}
             Entered::Stale => reply.null_array(),
             Entered::Yes => {
                 self.execute_all(&queue, transaction, reply);
