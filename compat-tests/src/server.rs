@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -72,6 +72,39 @@ impl Server {
         Self::redis_at("redis-server", flags)
     }
 
+    /// The installed redis-server as the one node of a cluster, with all slots.
+    pub fn real_cluster(flags: &[String]) -> Result<Self, String> {
+        let bus = free_port().to_string();
+        let node = ["--cluster-enabled", "yes", "--cluster-port", &bus].map(str::to_owned);
+        let server = Self::real_redis(&[&node, flags].concat())?;
+        server.take_all_slots()?;
+        Ok(server)
+    }
+
+    /// Gives a node that has just started all slots, and waits until it says that it serves them.
+    fn take_all_slots(&self) -> Result<(), String> {
+        let mut stream = TcpStream::connect(self.redis()).map_err(|error| error.to_string())?;
+        stream.set_read_timeout(Some(START_WAIT)).map_err(|error| error.to_string())?;
+        let mut ask = |request: &str| {
+            let mut buffer = [0; 1024];
+            let sent = stream.write_all(request.as_bytes());
+            let bytes = sent.and_then(|()| stream.read(&mut buffer)).map_err(|error| error.to_string())?;
+            Ok::<_, String>(String::from_utf8_lossy(&buffer[..bytes]).into_owned())
+        };
+        let taken = ask("CLUSTER ADDSLOTSRANGE 0 16383\r\n")?;
+        if taken != "+OK\r\n" {
+            return Err(format!("CLUSTER ADDSLOTSRANGE: {taken}"));
+        }
+        let start = Instant::now();
+        while !ask("CLUSTER INFO\r\n")?.contains("cluster_state:ok") {
+            if start.elapsed() > START_WAIT {
+                return Err("the cluster does not become whole".to_owned());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+
     /// The same, of this program, which takes redis-server's flags.
     pub fn redis_at(program: &str, flags: &[String]) -> Result<Self, String> {
         Self::start(|| {
@@ -100,7 +133,12 @@ impl Server {
         let flags = script.server.as_deref().unwrap_or_default();
         match (script.family, subject) {
             (Family::Redis, Subject::Real) => {
-                Self::real_redis(&settings(flags, |name, value| vec![format!("--{name}"), value.to_owned()])?)
+                let flags = settings(flags, |name, value| vec![format!("--{name}"), value.to_owned()])?;
+                if flags.iter().any(|flag| flag == "--cluster-enabled") {
+                    Self::real_cluster(&flags)
+                } else {
+                    Self::real_redis(&flags)
+                }
             }
             (Family::Redis, Subject::Tidegate) => Self::tidegate(&settings(flags, |name, value| {
                 vec!["--set".to_owned(), format!("{name}={value}")]

@@ -2,8 +2,8 @@
 
 use tidegate_protocols::memcached::{self, Authentication, Item};
 use tidegate_protocols::settings::Key;
-use tidegate_protocols::table::resolve;
-use tidegate_protocols::{Args, Dialect, Span, link, resp};
+use tidegate_protocols::table::{Unresolved, in_one_slot, resolve};
+use tidegate_protocols::{Args, Dialect, Row, Span, link, resp};
 
 use crate::batch::Ask;
 use crate::connection::Connection;
@@ -63,16 +63,41 @@ pub(crate) enum Found {
     End(Ask),
 }
 
+/// How far the keys of one request may lie apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spread {
+    /// Anywhere.
+    Any,
+    /// In one slot: clients see a cluster.
+    OneSlot,
+}
+
+impl Spread {
+    pub(crate) fn of(connection: &Connection) -> Self {
+        let is_cluster = connection.intake.shared.settings.is_on(Key::ClusterEnabled);
+        if is_cluster { Self::OneSlot } else { Self::Any }
+    }
+}
+
 /// A request of RESP gets its row only when its arguments are known.
 #[inline]
-pub(crate) fn resolved(ask: Ask, input: &[u8], spans: &[Span]) -> Ask {
+pub(crate) fn resolved(ask: Ask, input: &[u8], spans: &[Span], spread: Spread) -> Ask {
     match ask {
-        Ask::Words => match resolve(&Args::new(input, spans)) {
+        Ask::Words => match row(&Args::new(input, spans), spread) {
             Ok(row) => Ask::Row(row),
             Err(_) if is_http(input, spans) => Ask::Close,
             Err(unresolved) => Ask::Unresolved(unresolved),
         },
         ask => ask,
+    }
+}
+
+#[inline]
+fn row(args: &Args<'_>, spread: Spread) -> Result<&'static Row, Unresolved> {
+    let row = resolve(args)?;
+    match spread {
+        Spread::Any => Ok(row),
+        Spread::OneSlot => in_one_slot(row, args),
     }
 }
 

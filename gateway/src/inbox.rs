@@ -14,7 +14,7 @@ use tokio::net::tcp::OwnedReadHalf;
 
 use crate::batch::{Aside, Batch, Place};
 use crate::connection::Connection;
-use crate::decoder::{Decoder, Family, Found, resolved};
+use crate::decoder::{Decoder, Family, Found, Spread, resolved};
 use crate::intake::Intake;
 use crate::limits::{LARGE_BYTES, READ_BYTES};
 
@@ -103,7 +103,7 @@ impl Inbox {
     /// A line of many Memcached keys is many small requests.
     pub(crate) fn decode_large(&mut self, connection: &Rc<Connection>) -> Reading {
         let batch = &mut *connection.intake.filling.borrow_mut();
-        let rules = self.decoder.rules(connection);
+        let (rules, spread) = (self.decoder.rules(connection), Spread::of(connection));
         let mut at = 0;
         self.missing = 0;
         let reading = loop {
@@ -123,7 +123,7 @@ impl Inbox {
                     return Reading::Ends;
                 }
                 Found::Request { ask, dialect, item, link, bytes } => {
-                    let ask = resolved(ask, &self.rest[at..], &batch.spans[first_span..]);
+                    let ask = resolved(ask, &self.rest[at..], &batch.spans[first_span..], spread);
                     let place = self.hand_over(batch, &mut at, bytes);
                     let aside = Aside { item: item.as_ref(), link };
                     batch.push(connection, (ask, dialect), place, first_span, aside);
@@ -167,14 +167,14 @@ impl Inbox {
     /// Decodes the arena up to `end` and keeps what is left.
     #[inline]
     fn decode_arena(&mut self, connection: &Rc<Connection>, batch: &mut Batch, end: usize) -> Reading {
-        let rules = self.decoder.rules(connection);
+        let (rules, spread) = (self.decoder.rules(connection), Spread::of(connection));
         self.missing = 0;
         while batch.used < end {
             let begin = batch.used;
             let first_span = batch.spans.len();
             match self.decoder.look(&mut batch.arena[begin..end], &rules, &mut batch.spans) {
                 Found::Request { ask, dialect, item, link, bytes } => {
-                    let ask = resolved(ask, &batch.arena[begin..], &batch.spans[first_span..]);
+                    let ask = resolved(ask, &batch.arena[begin..], &batch.spans[first_span..], spread);
                     batch.used = begin + bytes;
                     let aside = Aside { item: item.as_ref(), link };
                     batch.push(connection, (ask, dialect), Place::Arena(begin), first_span, aside);

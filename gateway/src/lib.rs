@@ -27,6 +27,7 @@ pub mod slow_log;
 mod taken;
 mod tick;
 mod timing;
+mod topology;
 mod unix;
 mod users;
 mod wake;

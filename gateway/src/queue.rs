@@ -2,6 +2,7 @@
 
 use tidegate_protocols::Request;
 use tidegate_protocols::link::{self, Ask};
+use tidegate_protocols::slot::slot_of;
 use tidegate_protocols::table::Flags;
 
 /// Bytes that a queued argument counts besides its own. Source: Redis `multi.c`, `queueMultiCommand`.
@@ -21,11 +22,27 @@ pub(crate) struct Queue {
     pub(crate) flags: Flags,
     /// A request was refused, so none will be executed and no more are kept.
     pub(crate) is_spoiled: bool,
+    slots: SlotsOfKeys,
+}
+
+/// In which slots keys are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SlotsOfKeys {
+    None,
+    One(u16),
+    Several,
 }
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { frames: Vec::new(), count: 0, bytes: 0, flags: Flags::NONE, is_spoiled: false }
+        Self {
+            frames: Vec::new(),
+            count: 0,
+            bytes: 0,
+            flags: Flags::NONE,
+            is_spoiled: false,
+            slots: SlotsOfKeys::None,
+        }
     }
 }
 
@@ -40,7 +57,20 @@ impl Queue {
             self.bytes <= bytes_max && link::encode(&mut self.frames, request, &Ask::default()).is_ok();
         self.count += usize::from(fits);
         self.flags = self.flags.and(request.row.flags);
+        for key in request.row.keys_of(&request.args) {
+            let slot = slot_of(request.args.at(key.index));
+            self.slots = match self.slots {
+                SlotsOfKeys::None => SlotsOfKeys::One(slot),
+                SlotsOfKeys::One(one) if one == slot => continue,
+                SlotsOfKeys::One(_) | SlotsOfKeys::Several => SlotsOfKeys::Several,
+            };
+        }
         fits
+    }
+
+    /// Whether their keys are in more than one slot.
+    pub(crate) fn is_spread(&self) -> bool {
+        self.slots == SlotsOfKeys::Several
     }
 
     /// Whether any of them may change data.

@@ -19,6 +19,7 @@ use crate::membership::Membership;
 use crate::rates::Rates;
 use crate::registry::Registry;
 use crate::slow_log::SlowLog;
+use crate::topology::NodeName;
 use crate::unix::UnixPlace;
 use crate::users::Users;
 
@@ -46,6 +47,8 @@ pub struct Shared {
     pub started_ms: u64,
     /// Forty hexadecimal digits that tell this process from any other.
     pub run_id: String,
+    /// What clients of a cluster call this process.
+    pub(crate) node: NodeName,
     /// How many workers there are.
     pub workers: usize,
     /// Where Redis clients are listened to.
@@ -132,7 +135,8 @@ impl Shared {
             config_file: OnceLock::new(),
             startup_bytes: data.figures().allocated_bytes,
             started_ms: now_ms(),
-            run_id: run_id(),
+            run_id: hex_name(),
+            node: NodeName { node: hex_name(), shard: hex_name() },
             workers,
             redis,
             memcached,
@@ -169,6 +173,11 @@ impl Shared {
     /// Whether there is a user of this name with this password.
     pub(crate) fn knows_user(&self, name: &[u8], password: &[u8]) -> bool {
         self.users.read().know(name, password)
+    }
+
+    /// Whether clients see a cluster.
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.settings.is_on(Key::ClusterEnabled)
     }
 
     /// The figures of the store.
@@ -216,7 +225,7 @@ pub(crate) fn now_ms() -> u64 {
 }
 
 /// Forty hexadecimal digits nobody else has, from the standard library's random hash keys.
-fn run_id() -> String {
+fn hex_name() -> String {
     use std::hash::{BuildHasher, RandomState};
     let [a, b, c] = [0, 1, 2].map(|part| RandomState::new().hash_one(part));
     format!("{a:016x}{b:016x}{:08x}", c as u32)

@@ -355,7 +355,12 @@ impl<W: Worker> Tick<W> {
             _ => {}
         }
         match row {
-            None => Verdict::Refuse,
+            None => match decoded.ask {
+                Ask::Unresolved(Unresolved::CrossSlot(row)) if self.lacks_password(connection) => {
+                    Verdict::Reject(row, Error::NoAuth)
+                }
+                _ => Verdict::Refuse,
+            },
             Some(row) if self.lacks_password(connection) && !row.flags.has(Flags::NO_AUTH) => {
                 Verdict::Reject(row, Error::NoAuth)
             }
@@ -375,7 +380,11 @@ impl<W: Worker> Tick<W> {
     fn reject(&mut self, connection: &Connection, row: &'static Row, error: &Error) {
         let mark = self.output.len();
         Reply::new(&mut self.output, connection.session.dialect()).refuse(error);
-        self.refuse_in_transaction(&connection.session, Some(row), mark);
+        match error {
+            // Of a transaction as a whole: told as it is, and the end of it.
+            Error::CrossSlot => transactions::discard(&connection.session, &mut self.data),
+            _ => self.refuse_in_transaction(&connection.session, Some(row), mark),
+        }
         self.intake.counters().command(row.verb).rejected.add(1);
         self.intake.counters().error(&self.output[mark..]);
     }
@@ -388,7 +397,10 @@ impl<W: Worker> Tick<W> {
         match decoded.ask {
             Ask::Unresolved(unresolved) => {
                 unresolved.answer(&args, &mut reply);
-                let row = if let Unresolved::Arity(row) = unresolved { Some(row) } else { None };
+                let row = match unresolved {
+                    Unresolved::Arity(row) | Unresolved::CrossSlot(row) => Some(row),
+                    Unresolved::Command | Unresolved::Subcommand(_) => None,
+                };
                 if let Some(row) = row {
                     self.intake.counters().command(row.verb).rejected.add(1);
                 }

@@ -47,6 +47,15 @@ pub enum Error {
     /// A transaction ended without being executed; the reason, without a code where it is `ERR`.
     #[error("EXECABORT Transaction discarded because of: {0}")]
     Discarded(Box<str>),
+    /// Keys of several slots in one request, or in one transaction, of a client that sees a cluster.
+    #[error("CROSSSLOT Keys in request don't hash to the same slot")]
+    CrossSlot,
+    /// A question about the cluster where there is none.
+    #[error("ERR This instance has cluster support disabled")]
+    NoCluster,
+    /// What needs more than the one database of a cluster; names the command.
+    #[error("ERR {0} is not allowed in cluster mode")]
+    NotInCluster(&'static str),
     /// Any other exact text, error code first.
     #[error("{0}")]
     Text(&'static str),

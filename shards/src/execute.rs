@@ -36,7 +36,11 @@ fn answer(request: &Request<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> Resu
         Verb::Bitmaps(verb) => bitmaps::execute(verb, request, db, reply),
         Verb::Keyspace(verb) => keyspace::execute(verb, request, db, reply),
         Verb::Memcached(verb) => memcached::execute(verb, request, db, reply),
-        Verb::Connection(_) | Verb::Server(_) | Verb::MemcachedServer(_) | Verb::Transactions(_) => {
+        Verb::Connection(_)
+        | Verb::Server(_)
+        | Verb::Cluster(_)
+        | Verb::MemcachedServer(_)
+        | Verb::Transactions(_) => {
             unreachable!("the gateway answers these itself")
         }
     }

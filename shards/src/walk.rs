@@ -52,6 +52,25 @@ impl Db<'_> {
         0
     }
 
+    /// Visits keys of one slot, at most `count`, those too whose time has come but that nobody asked for.
+    /// Returns how many.
+    pub fn visit_slot(&mut self, slot: u16, count: usize, mut each: impl FnMut(&[u8])) -> usize {
+        let database = self.held.keyspace().database(self.context().database);
+        self.held.lock_patiently(self.held.keyspace().partition_of(slot));
+        let place = self.held.keyspace().place_of(slot);
+        let Some(table) = self.held.at(slot).into_table(database, place) else { return 0 };
+        let (mut prefix, mut visited) = (Some(0), 0);
+        while let Some(from) = prefix.filter(|_| visited < count) {
+            prefix = table.scan(from, |found| {
+                if visited < count {
+                    each(found.entry().key());
+                    visited += 1;
+                }
+            });
+        }
+        visited
+    }
+
     /// Visits every key.
     pub fn for_each(&mut self, each: impl FnMut(&EntryRef<'_>)) {
         self.scan(0, usize::MAX, each);

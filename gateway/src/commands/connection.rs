@@ -65,6 +65,9 @@ fn ping(args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
 
 fn select([index]: [&[u8]; 1], scope: &Scope<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let index = integer(index).ok_or(Error::NotInteger)?;
+    if index != 0 && scope.shared.is_cluster() {
+        return Err(Error::NotInCluster("SELECT"));
+    }
     if !(0..limits::DATABASES as i64).contains(&index) {
         return Err(Error::DatabaseIndex);
     }

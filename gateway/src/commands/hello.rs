@@ -82,11 +82,16 @@ fn introduce(scope: &Scope<'_>, reply: &mut Reply<'_>) {
     reply.bulk(b"id");
     reply.integer(scope.client().id as i64);
     reply.bulk(b"mode");
-    reply.bulk(b"standalone");
+    reply.bulk(mode(scope).as_bytes());
     reply.bulk(b"role");
     reply.bulk(b"master");
     reply.bulk(b"modules");
     reply.array(0);
+}
+
+/// What clients see: one server, or a cluster.
+pub(super) fn mode(scope: &Scope<'_>) -> &'static str {
+    if scope.shared.is_cluster() { "cluster" } else { "standalone" }
 }
 
 pub(super) fn log_in(user: &[u8], password: &[u8], scope: &Scope<'_>) -> Result<(), Error> {

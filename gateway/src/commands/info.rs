@@ -10,7 +10,7 @@ use tidegate_protocols::settings::Key;
 use tidegate_protocols::{Args, Reply, table};
 
 use super::Scope;
-use super::hello::REDIS_VERSION;
+use super::hello::{REDIS_VERSION, mode};
 use super::memory::{Memory, ratio};
 use crate::counters::{CommandTotals, Totals};
 use crate::process;
@@ -113,7 +113,7 @@ fn server(figures: &mut Figures<'_>) {
     figures.line("redis_git_dirty", 0);
     figures.line("redis_build_id", "0");
     figures.line("tidegate_version", env!("CARGO_PKG_VERSION"));
-    figures.line("redis_mode", "standalone");
+    figures.line("redis_mode", mode(figures.scope));
     figures.line("os", process::system());
     figures.line("arch_bits", usize::BITS);
     figures.line("monotonic_clock", "POSIX clock_gettime");
@@ -358,7 +358,7 @@ fn percentile_ns(totals: &CommandTotals, percent: f64) -> f64 {
 }
 
 fn cluster(figures: &mut Figures<'_>) {
-    figures.line("cluster_enabled", 0);
+    figures.line("cluster_enabled", u8::from(figures.scope.shared.is_cluster()));
 }
 
 fn keyspace(figures: &mut Figures<'_>) {

@@ -1,6 +1,7 @@
 //! The commands the gateway answers itself: those on connections and on the server.
 
 mod client;
+mod cluster;
 mod config;
 mod connection;
 mod hello;
@@ -56,6 +57,7 @@ pub(crate) fn execute(request: &Request<'_>, scope: &Scope<'_>, reply: &mut Repl
     let result = match request.row.verb {
         Verb::Connection(verb) => connection::execute(verb, request, scope, reply),
         Verb::Server(verb) => server::execute(verb, request, scope, reply),
+        Verb::Cluster(verb) => cluster::execute(verb, request, scope, reply),
         Verb::MemcachedServer(verb) => memcached::execute(verb, request, scope, reply),
         Verb::Transactions(_)
         | Verb::Strings(_)

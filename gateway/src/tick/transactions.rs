@@ -15,7 +15,7 @@ use tidegate_protocols::table::{Flags, Route};
 use tidegate_protocols::transaction::{Entered, Transaction, WatchedKey, Watches};
 use tidegate_protocols::{Error, Reply, Request, Row, Verb};
 
-use super::{Tick, Verdict};
+use super::{EXEC, Tick, Verdict};
 use crate::batch::Decoded;
 use crate::commands::{self, Scope};
 use crate::connection::Connection;
@@ -43,6 +43,10 @@ impl<W: Worker> Tick<W> {
             Verb::Transactions(Transactions::Multi | Transactions::Watch) => (false, true),
             _ => (false, false),
         };
+        let is_spread = session.with_queue(Queue::is_spread) == Some(true);
+        if row.verb == EXEC && is_spread && self.intake.shared.is_cluster() {
+            return Verdict::Reject(row, Error::CrossSlot);
+        }
         if row.flags.has(Flags::NO_MULTI) {
             Verdict::Reject(row, Error::Text("ERR Command not allowed inside a transaction"))
         } else if !is_end && !self.data.make_room() {

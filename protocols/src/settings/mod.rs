@@ -9,7 +9,7 @@ mod value;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, RwLock};
 
-pub use rows::{Change, Key, Policy, ROWS, Setting};
+pub use rows::{Change, Endpoint, Key, Policy, ROWS, Setting};
 pub use value::{Kind, OutputLimit, Value, bytes_of};
 
 /// The values of all settings.
@@ -55,6 +55,11 @@ impl Settings {
     /// What is removed when memory is full.
     pub fn policy(&self) -> Policy {
         Policy::ALL[self.number(Key::MaxMemoryPolicy) as usize]
+    }
+
+    /// Where clients of the cluster are told to connect.
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint::ALL[self.number(Key::ClusterPreferredEndpointType) as usize]
     }
 
     /// Limits on waiting output for ordinary clients, replicas and subscribers.

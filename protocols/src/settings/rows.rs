@@ -1,6 +1,6 @@
 //! One row per setting.
 
-use super::value::{Kind, client_output_buffer_limit, percentiles};
+use super::value::{Kind, client_output_buffer_limit, hostname, percentiles};
 
 /// Whether `CONFIG SET` may change a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,24 @@ macro_rules! settings {
 
 const NATURAL: Kind = Kind::Number(0, i32::MAX as i64);
 const PORT: Kind = Kind::Number(0, u16::MAX as i64);
+
+/// The words of `cluster-preferred-endpoint-type`, in the order of [`Endpoint`].
+const ENDPOINTS: &[&str] = &["ip", "hostname", "unknown-endpoint"];
+
+/// Where clients of a cluster are told to connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// To the address.
+    Ip,
+    /// To the host name.
+    Hostname,
+    /// To where they have reached the node that says so.
+    Unknown,
+}
+
+impl Endpoint {
+    pub(super) const ALL: [Self; 3] = [Self::Ip, Self::Hostname, Self::Unknown];
+}
 
 /// The words of `maxmemory-policy`, in Redis's order and that of [`Policy`].
 const POLICIES: &[&str] = &[
@@ -167,8 +185,16 @@ settings! {
     Save = "save", Kind::Choice(&[""]), Fixed, "";
     /// Whether writes are logged to disk: not yet.
     AppendOnly = "appendonly", Kind::Choice(&["no"]), Fixed, "no";
-    /// Whether this is a node of a cluster: not yet.
-    ClusterEnabled = "cluster-enabled", Kind::Choice(&["no"]), Fixed, "no";
+    /// Whether clients see a cluster: slots, one database, no command on keys of several slots.
+    ClusterEnabled = "cluster-enabled", Kind::YesNo, Start, "no";
+    /// Address that clients of the cluster are told; empty is the one they have reached.
+    ClusterAnnounceIp = "cluster-announce-ip", Kind::Text, Live, "";
+    /// Port that clients of the cluster are told; 0 is the one they have reached.
+    ClusterAnnouncePort = "cluster-announce-port", PORT, Live, "0";
+    /// Host name that clients of the cluster are told; empty is none.
+    ClusterAnnounceHostname = "cluster-announce-hostname", Kind::Composed(hostname), Live, "";
+    /// Where clients of the cluster are told to connect.
+    ClusterPreferredEndpointType = "cluster-preferred-endpoint-type", Kind::Choice(ENDPOINTS), Live, "ip";
     /// Which key events are published: none yet.
     NotifyKeyspaceEvents = "notify-keyspace-events", Kind::Choice(&[""]), Fixed, "";
     /// Bytes of the largest Memcached item.

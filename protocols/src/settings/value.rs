@@ -90,6 +90,9 @@ pub fn bytes_of(text: &str) -> Option<i64> {
     text[..split].parse::<i64>().ok()?.checked_mul(factor)
 }
 
+/// Bytes a host name must stay below. Source: Redis `NET_HOST_STR_LEN`.
+const HOSTNAME_BYTES: usize = 256;
+
 /// Words of a setting that is a list.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(' ').filter(|word| !word.is_empty())
@@ -107,6 +110,17 @@ pub(super) fn percentiles(_now: &str, given: &str) -> Result<String, String> {
         shown.push(number.to_string());
     }
     Ok(shown.join(" "))
+}
+
+/// A host name that clients are told. Source: Redis `config.c`, `isValidAnnouncedHostname`.
+pub(super) fn hostname(_now: &str, given: &str) -> Result<String, String> {
+    if given.len() >= HOSTNAME_BYTES {
+        return Err("Hostnames must be less than 256 characters".into());
+    }
+    if !given.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.') {
+        return Err("Hostnames may only contain alphanumeric characters, hyphens or dots".into());
+    }
+    Ok(given.to_owned())
 }
 
 /// Limits on the output that waits for a client of one class; 0 is none.
@@ -195,6 +209,15 @@ mod tests {
             ("normal a 2 3", "Error in hard, soft or soft_seconds setting in buffer limit configuration."),
         ] {
             assert_eq!(client_output_buffer_limit(now, given), Err(reason.into()), "{given}");
+        }
+    }
+
+    #[test]
+    fn host_names_are_letters_digits_hyphens_and_dots() {
+        assert_eq!(hostname("", "node-1.example").as_deref(), Ok("node-1.example"));
+        assert_eq!(hostname("", "").as_deref(), Ok(""));
+        for wrong in ["a b", "a_b", "ä", "a\n", &"x".repeat(256)] {
+            assert!(hostname("", wrong).is_err(), "{wrong}");
         }
     }
 

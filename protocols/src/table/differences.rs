@@ -31,6 +31,24 @@ pub const DIFFERENCES: &[Difference] = &[
         reason: "An entry spends 17 bits on its last access, where Redis spends 24 of a larger entry.",
     },
     Difference {
+        command: "CLUSTER ADDSLOTS, ADDSLOTSRANGE, BUMPEPOCH, DELSLOTS, DELSLOTSRANGE, FAILOVER, FLUSHSLOTS, FORGET, \
+            MEET, REPLICATE, RESET, SAVECONFIG, SET-CONFIG-EPOCH, SETSLOT",
+        difference: "Refused with `ERR CLUSTER ... changes nothing here: the server is told at start who has which \
+            slots`.",
+        reason: "Clients see a cluster; they do not make it.",
+    },
+    Difference {
+        command: "CLUSTER GETKEYSINSLOT",
+        difference: "Keys come in the order of their hashes, in Redis the youngest first.",
+        reason: "It is a walk over the table of the slot.",
+    },
+    Difference {
+        command: "CLUSTER NODES, CLUSTER SHARDS, CLUSTER SLOTS",
+        difference: "Unless `cluster-announce-ip` says otherwise, the address is the one the client has reached; a Redis \
+            node that has met no other leaves it empty. The port of the bus is 0.",
+        reason: "Some clients cannot do without an address. There is no bus.",
+    },
+    Difference {
         command: "COMMAND DOCS, COMMAND INFO",
         difference: "Summaries, complexities and notes are worded differently; arguments, versions, flags, \
             keys and tips are those of Redis 7.0.",
@@ -77,7 +95,7 @@ pub const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         command: "CONFIG GET, CONFIG SET",
-        difference: "Only settings that mean something here are shown. `save`, `appendonly`, `cluster-enabled` \
+        difference: "Only settings that mean something here are shown. `save`, `appendonly` \
             and `notify-keyspace-events` have one value, which may be set again; others are refused as immutable.",
         reason: "An answer is true, and scripts that switch persistence off go on working.",
     },

@@ -40,6 +40,7 @@ const HEADINGS: &[(&str, &str)] = &[
     ("transactions", "Transactions"),
     ("connection", "Connection"),
     ("server", "Server"),
+    ("cluster", "Cluster"),
 ];
 
 /// The whole of `COMMANDS.md`.

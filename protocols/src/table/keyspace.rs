@@ -205,6 +205,17 @@ family! {
         .since("2.2.3").keys(READ_SECOND).flags(READ).categories(KEYSPACE)
         .tips(tips::VARIES);
 
+    ClusterCountkeysinslot = "CLUSTER|COUNTKEYSINSLOT" "slot:integer" .group("cluster")
+        .summary("Counts the keys of a slot.")
+        .cost("O(N), N the number of keys in the slot.")
+        .since("3.0.0").every(Gather::Sum).flags(Flags::STALE);
+
+    ClusterGetkeysinslot = "CLUSTER|GETKEYSINSLOT" "slot:integer count:integer" .group("cluster")
+        .summary("Lists keys of a slot, at most so many.")
+        .cost("O(N), N the number of keys asked for.")
+        .since("3.0.0").every(Gather::Join).flags(Flags::STALE)
+        .tips(tips::VARIES);
+
     MemoryUsage = "MEMORY|USAGE" "key [SAMPLES count]" .group("server")
         .summary("Returns the bytes a key and its value take.")
         .cost("O(N), N the number of samples.")

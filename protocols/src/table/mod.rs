@@ -47,6 +47,7 @@ mod syntax;
 mod tips;
 
 pub mod bitmaps;
+pub mod cluster;
 pub mod connection;
 pub mod keyspace;
 pub mod memcached;
@@ -61,7 +62,7 @@ pub use help::help;
 pub use index::lookup;
 pub use info::{count, get_keys, get_keys_and_flags, info_of, info_of_all, list};
 pub use keys::{Key, KeyRange, Keys};
-pub use resolve::{Unresolved, resolve};
+pub use resolve::{Unresolved, in_one_slot, resolve};
 pub use row::{Access, Begin, Categories, Deprecated, Find, Flags, Gather, KeySpec, Route, Row};
 pub use syntax::{Argument, Kind};
 
@@ -130,6 +131,8 @@ families! {
     Server server;
     /// Several requests as one; the gateway queues them, the store executes them.
     Transactions transactions;
+    /// The cluster; answered by the gateway.
+    Cluster cluster;
 }
 
 /// The row with this [`Verb::index`].

@@ -1,8 +1,10 @@
 //! From the words of a RESP request to its row, or to the exact error that says why there is none.
 
 use super::{Row, lookup};
+use crate::error::Error;
 use crate::reply::Reply;
 use crate::request::Args;
+use crate::slot::slot_of;
 
 /// Bytes of a command's name, and of its arguments, that an error repeats. Source: Redis `server.c`,
 /// `commandCheckExistence`.
@@ -20,6 +22,8 @@ pub enum Unresolved {
     Subcommand(&'static Row),
     /// Too few or too many arguments for this row.
     Arity(&'static Row),
+    /// The keys of a request that must be in one slot are in several.
+    CrossSlot(&'static Row),
 }
 
 /// The row `args` ask for; `args` are not empty.
@@ -35,6 +39,20 @@ pub fn resolve(args: &Args<'_>) -> Result<&'static Row, Unresolved> {
         row = subcommand(row, word).ok_or(Unresolved::Subcommand(row))?;
     }
     if row.takes(args.len()) { Ok(row) } else { Err(Unresolved::Arity(row)) }
+}
+
+/// The row that [`resolve`] has found, if the keys of the request are in one slot, as they have to be in a cluster.
+///
+/// # Errors
+/// [`Unresolved::CrossSlot`].
+#[inline]
+pub fn in_one_slot(row: &'static Row, args: &Args<'_>) -> Result<&'static Row, Unresolved> {
+    if row.keys.is_empty() || row.only_key().is_some() {
+        return Ok(row);
+    }
+    let mut slots = row.keys_of(args).map(|key| slot_of(args.at(key.index)));
+    let first = slots.next();
+    if slots.all(|slot| Some(slot) == first) { Ok(row) } else { Err(Unresolved::CrossSlot(row)) }
 }
 
 /// The row of `container`'s subcommand `word`, in any case.
@@ -74,6 +92,7 @@ impl Unresolved {
                 "ERR wrong number of arguments for '{}' command",
                 row.name.to_ascii_lowercase()
             )),
+            Self::CrossSlot(_) => reply.error(Error::CrossSlot),
         }
     }
 }
@@ -116,6 +135,24 @@ mod tests {
         use crate::table::connection::Connection;
         let row = with_args(&[b"clIent", b"No-Evict", b"on"], |args| resolve(args).unwrap());
         assert_eq!(row.verb, Verb::Connection(Connection::ClientNoEvict));
+    }
+
+    #[test]
+    fn keys_of_a_cluster_s_request_are_in_one_slot() {
+        for (words, fits) in [
+            (&[&b"get"[..], b"a"][..], true),
+            (&[b"ping", b"a"], true),
+            (&[b"mget", b"a", b"b"], false),
+            (&[b"mget", b"a", b"a"], true),
+            (&[b"mset", b"{x}1", b"a", b"{x}2", b"b"], true),
+            (&[b"mset", b"a", b"a", b"b", b"a"], false),
+            (&[b"bitop", b"and", b"{x}1", b"{x}2", b"x"], true),
+            (&[b"rename", b"a", b"b"], false),
+            (&[b"lcs", b"{x}1", b"{y}1"], false),
+        ] {
+            let found = with_args(words, |args| in_one_slot(resolve(args).unwrap(), args).is_ok());
+            assert_eq!(found, fits, "{words:?}");
+        }
     }
 
     #[test]

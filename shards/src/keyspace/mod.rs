@@ -3,6 +3,7 @@
 mod expire;
 mod object;
 mod scan;
+mod slot;
 
 use tidegate_protocols::glob::{Case, matches};
 use tidegate_protocols::limits::DATABASES;
@@ -57,6 +58,8 @@ pub(crate) fn execute(
         ObjectFreq => object::frequency(args, db, reply)?,
         ObjectIdletime => object::idle_time(args, db, reply)?,
         ObjectRefcount => object::references(args, db, reply),
+        ClusterCountkeysinslot => slot::count(args, db, reply)?,
+        ClusterGetkeysinslot => slot::keys(args, db, reply)?,
         MemoryUsage => object::memory_usage(args, db, reply)?,
         DebugObject => object::debug(args, db, reply)?,
         Object => unreachable!("a container resolves to one of its subcommands"),
@@ -109,6 +112,9 @@ fn copy(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> Result<(), E
             return Err(Error::Syntax);
         }
     }
+    if is_cluster(db) && database != 0 {
+        return Err(Error::Text("ERR Copying to another database is not allowed in cluster mode"));
+    }
     if database == db.database() && from == to {
         return Err(SAME_OBJECT);
     }
@@ -120,6 +126,9 @@ fn copy(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> Result<(), E
 }
 
 fn move_to(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    if is_cluster(db) {
+        return Err(Error::NotInCluster("MOVE"));
+    }
     let [key, index] = args.fixed();
     let database = existing_database(int(index)?)?;
     if database == db.database() {
@@ -158,6 +167,9 @@ fn flush(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>, database: Opti
 }
 
 fn swap(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    if is_cluster(db) {
+        return Err(Error::NotInCluster("SWAPDB"));
+    }
     let [one, other] = args.fixed();
     let one = int(one).map_err(|_| Error::Text("ERR invalid first DB index"))?;
     let other = int(other).map_err(|_| Error::Text("ERR invalid second DB index"))?;
@@ -165,6 +177,11 @@ fn swap(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> Result<(), E
     db.swap(one, other);
     reply.ok();
     Ok(())
+}
+
+/// Whether clients see a cluster, which has one database.
+fn is_cluster(db: &Db<'_>) -> bool {
+    db.settings().is_on(Key::ClusterEnabled)
 }
 
 /// A 32-bit integer. Source: Redis `object.c`, `getIntFromObjectOrReply`.
