@@ -65,6 +65,9 @@ fn ping(args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
 
 fn select([index]: [&[u8]; 1], scope: &Scope<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let index = integer(index).ok_or(Error::NotInteger)?;
+    if i32::try_from(index).is_err() {
+        return Err(Error::Text("ERR value is out of range, value must between -2147483648 and 2147483647"));
+    }
     if index != 0 && scope.shared.is_cluster() {
         return Err(Error::NotInCluster("SELECT"));
     }
