@@ -10,12 +10,19 @@ use tidegate_compat_tests::server::Server;
 #[derive(Clone, Copy)]
 enum Peer {
     Redis,
+    /// As the one node of a cluster.
+    Cluster,
     Memcached,
 }
 
 #[test]
 fn redis_py_works() {
     python_works("redis_py.py", Peer::Redis);
+}
+
+#[test]
+fn redis_py_s_cluster_works() {
+    python_works("redis_cluster.py", Peer::Cluster);
 }
 
 #[test]
@@ -41,6 +48,16 @@ fn ioredis_works() {
 #[test]
 fn node_redis_works() {
     node_works("node_redis.mjs", Peer::Redis);
+}
+
+#[test]
+fn ioredis_s_cluster_works() {
+    node_works("ioredis_cluster.mjs", Peer::Cluster);
+}
+
+#[test]
+fn node_redis_s_cluster_works() {
+    node_works("node_redis_cluster.mjs", Peer::Cluster);
 }
 
 #[test]
@@ -71,10 +88,19 @@ fn redis_benchmark_runs() {
 
 #[test]
 fn redis_cli_works() {
-    let Some(_) = needed("redis-cli", program("redis-cli", "redis-tools")) else { return };
-    against_each("redis-cli", Peer::Redis, |host, port| {
+    shell_works("redis_cli.sh", Peer::Redis);
+}
+
+#[test]
+fn redis_cli_works_with_a_cluster() {
+    shell_works("redis_cli_cluster.sh", Peer::Cluster);
+}
+
+fn shell_works(script: &str, peer: Peer) {
+    let Some(_) = needed(script, program("redis-cli", "redis-tools")) else { return };
+    against_each(script, peer, |host, port| {
         let mut command = Command::new("sh");
-        command.arg(clients().join("redis_cli.sh")).args([host, port]);
+        command.arg(clients().join(script)).args([host, port]);
         command
     });
 }
@@ -112,18 +138,24 @@ fn node_works(script: &str, peer: Peer) {
 /// Runs a client against the real server first, so that a failure tells whose it is, and then against Tidegate.
 fn against_each(name: &str, peer: Peer, client: impl Fn(&str, &str) -> Command) {
     let package = match peer {
-        Peer::Redis => "redis-server",
+        Peer::Redis | Peer::Cluster => "redis-server",
         Peer::Memcached => "memcached",
     };
     let Some(_) = needed(name, program(package, package)) else { return };
-    let real = match peer {
-        Peer::Redis => Server::real_redis(&[]),
-        Peer::Memcached => Server::real_memcached(&[]),
+    let flags = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    // On its own a node does not know by what address it is reached, and some clients do not guess.
+    let (real, ours) = match peer {
+        Peer::Redis => (Server::real_redis(&[]), Server::tidegate(&[])),
+        Peer::Cluster => (
+            Server::real_cluster(&flags(&["--cluster-announce-ip", "127.0.0.1"])),
+            Server::tidegate(&flags(&["--cluster-enabled", "yes"])),
+        ),
+        Peer::Memcached => (Server::real_memcached(&[]), Server::tidegate(&[])),
     };
-    for (server_name, server) in [("the real server", real), ("Tidegate", Server::tidegate(&[]))] {
+    for (server_name, server) in [("the real server", real), ("Tidegate", ours)] {
         let server = server.unwrap();
         let address = match peer {
-            Peer::Redis => server.redis(),
+            Peer::Redis | Peer::Cluster => server.redis(),
             Peer::Memcached => server.memcached(),
         };
         let output = client(&address.ip().to_string(), &address.port().to_string()).output().unwrap();
