@@ -133,7 +133,21 @@ pub(super) fn unblock(args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Erro
     Ok(())
 }
 
-pub(super) fn tracking(args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+pub(super) fn tracking(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    let mut options = args.from(3).iter();
+    while let Some(option) = options.next() {
+        match option.to_ascii_lowercase().as_slice() {
+            b"redirect" => {
+                let id = integer(options.next().ok_or(Error::Syntax)?).ok_or(Error::NotInteger)?;
+                if u64::try_from(id).ok().and_then(|id| scope.shared.registry.get(id)).is_none() {
+                    return Err(Error::Text("ERR The client ID you want redirect to does not exist"));
+                }
+            }
+            b"prefix" => drop(options.next().ok_or(Error::Syntax)?),
+            b"bcast" | b"optin" | b"optout" | b"noloop" => {}
+            _ => return Err(Error::Syntax),
+        }
+    }
     if on_or_off(args.at(2))? {
         return Err(Error::Text("ERR Client tracking is not available"));
     }

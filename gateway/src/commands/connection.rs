@@ -43,7 +43,7 @@ pub(super) fn execute(
         Connection::ClientReply => client::reply(args.at(2), scope, reply)?,
         Connection::ClientSetinfo => client::setinfo(args, scope, reply)?,
         Connection::ClientSetname => client::setname(args.at(2), scope, reply)?,
-        Connection::ClientTracking => client::tracking(args, reply)?,
+        Connection::ClientTracking => client::tracking(args, scope, reply)?,
         Connection::ClientTrackinginfo => client::trackinginfo(reply),
         Connection::ClientUnblock => client::unblock(args, reply)?,
         Connection::ClientUnpause => {

@@ -49,8 +49,18 @@ pub const DIFFERENCES: &[Difference] = &[
         reason: "Some clients cannot do without an address. There is no bus.",
     },
     Difference {
+        command: "get, gets, gat, gats of several keys",
+        difference: "Where a later key is too long, none of the keys is touched; memcached has touched those before it.",
+        reason: "A line that is refused has no effect.",
+    },
+    Difference {
+        command: "incr, decr",
+        difference: "A zero byte behind the digits of a value makes it no number. For memcached the value ends there.",
+        reason: "What is counted is the whole value.",
+    },
+    Difference {
         command: "COMMAND DOCS, COMMAND INFO",
-        difference: "Summaries, complexities and notes are worded differently; arguments, versions, flags, \
+        difference: "Summaries and complexities are worded differently, and key specifications have no notes; arguments, versions, flags, \
             keys and tips are those of Redis 7.0.",
         reason: "The texts are our own.",
     },
@@ -92,6 +102,11 @@ pub const DIFFERENCES: &[Difference] = &[
         difference: "A zero byte in a length line or an inline command is an ordinary byte. Redis does not see \
             the end of such a line and waits.",
         reason: "An error helps more than silence.",
+    },
+    Difference {
+        command: "SCAN",
+        difference: "A cursor with a zero byte is invalid. For Redis it ends there.",
+        reason: "A cursor is the whole argument.",
     },
     Difference {
         command: "CONFIG GET, CONFIG SET",

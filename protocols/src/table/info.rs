@@ -133,7 +133,11 @@ fn info(row: &Row, reply: &mut Reply<'_>) {
     row.tips.iter().for_each(|tip| reply.bulk(tip.as_bytes()));
     reply.set(row.keys.len());
     row.keys.iter().for_each(|spec| key_spec(spec, reply));
-    reply.set(subcommands(row).count());
+    // Source: Redis `addReplyCommandSubCommands`: an empty set, but an array.
+    match subcommands(row).count() {
+        0 => reply.set(0),
+        count => reply.array(count),
+    }
     subcommands(row).for_each(|row| info(row, reply));
 }
 
