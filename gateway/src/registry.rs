@@ -106,14 +106,6 @@ pub struct Texts {
 /// Bytes a watched key counts. Source: Redis `multi.c`, `multiStateMemOverhead`.
 const WATCHED_BYTES: u64 = 56;
 
-const DIALECTS: [Dialect; 5] = [
-    Dialect::Resp2,
-    Dialect::Resp3,
-    Dialect::MemcachedText,
-    Dialect::MemcachedMeta,
-    Dialect::MemcachedBinary,
-];
-
 impl Client {
     /// When it was last heard of, in Unix milliseconds.
     pub fn last_ms(&self) -> u64 {
@@ -134,7 +126,7 @@ impl Client {
 
     /// What it speaks.
     pub fn dialect(&self) -> Dialect {
-        DIALECTS[usize::from(self.dialect.load(Relaxed))]
+        Dialect::ALL[usize::from(self.dialect.load(Relaxed))]
     }
 
     /// `CLIENT NO-EVICT ON`.
@@ -198,8 +190,7 @@ impl Client {
     }
 
     pub(crate) fn set_dialect(&self, dialect: Dialect) {
-        let position = DIALECTS.iter().position(|&other| other == dialect);
-        self.dialect.store(position.expect("all dialects are listed") as u8, Relaxed);
+        self.dialect.store(dialect as u8, Relaxed);
     }
 
     pub(crate) fn set_no_evict(&self, on: bool) {

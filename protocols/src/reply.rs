@@ -23,6 +23,12 @@ pub enum Dialect {
     MemcachedBinary,
 }
 
+impl Dialect {
+    /// All of them, each at the place of its discriminant: how they are numbered where they have to be numbers.
+    pub const ALL: [Self; 5] =
+        [Self::Resp2, Self::Resp3, Self::MemcachedText, Self::MemcachedMeta, Self::MemcachedBinary];
+}
+
 /// A writer of replies onto the end of a client's output.
 pub struct Reply<'a> {
     out: &'a mut Vec<u8>,
@@ -330,6 +336,13 @@ mod tests {
         ("set", |reply| reply.set(2), "*2\r\n", "~2\r\n"),
         ("push", |reply| reply.push(2), "*2\r\n", ">2\r\n"),
     ];
+
+    #[test]
+    fn every_dialect_stands_at_its_number() {
+        for (place, dialect) in Dialect::ALL.into_iter().enumerate() {
+            assert_eq!(dialect as usize, place);
+        }
+    }
 
     #[test]
     fn every_type_is_written_as_its_version_has_it() {

@@ -20,15 +20,6 @@ const NO_TOUCH: u8 = 1;
 /// Mark: it is a Memcached request, and an item follows the lengths.
 const ITEM: u8 = 2;
 
-/// Dialects by their numbers in a frame.
-const DIALECTS: [Dialect; 5] = [
-    Dialect::Resp2,
-    Dialect::Resp3,
-    Dialect::MemcachedText,
-    Dialect::MemcachedMeta,
-    Dialect::MemcachedBinary,
-];
-
 /// What a frame says besides the request itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ask {
@@ -178,7 +169,7 @@ fn head(frame: &[u8]) -> Result<(Outline, usize, u8), Malformed> {
     let row = row_at(usize::from(index)).ok_or(Malformed::Row(index))?;
     let [dialect, database, marks] = [frame[14], frame[15], frame[16]];
     let dialect =
-        *DIALECTS.get(usize::from(dialect)).ok_or(Malformed::Unknown(u32::from(dialect), "dialect"))?;
+        *Dialect::ALL.get(usize::from(dialect)).ok_or(Malformed::Unknown(u32::from(dialect), "dialect"))?;
     if usize::from(database) >= limits::DATABASES {
         return Err(Malformed::Unknown(u32::from(database), "database"));
     }

@@ -85,8 +85,7 @@ proptest! {
         words in any_words(), item in any_item(), dialect in 0..5_usize,
         (id, epoch, database, no_touch) in (any::<u32>(), any::<u32>(), 0..16_u8, any::<bool>()),
     ) {
-        let dialects = [Dialect::Resp2, Dialect::Resp3, Dialect::MemcachedText, Dialect::MemcachedMeta, Dialect::MemcachedBinary];
-        let (dialect, ask) = (dialects[dialect], Ask { id, epoch, database, no_touch });
+        let (dialect, ask) = (Dialect::ALL[dialect], Ask { id, epoch, database, no_touch });
         let frame = encoded(b"del", &words, dialect, &item, &ask);
         let mut input = frame.clone();
         input.extend_from_slice(b"what comes next");
