@@ -4,12 +4,13 @@ use tidegate_protocols::Request;
 use tidegate_protocols::link::{self, Ask};
 use tidegate_protocols::slot::slot_of;
 use tidegate_protocols::table::Flags;
+use tidegate_protocols::transaction::{Transaction, Watches};
 
 /// Bytes that a queued argument counts besides its own. Source: Redis `multi.c`, `queueMultiCommand`.
 const ARGUMENT_BYTES: usize = 8;
 
 /// Requests to be executed as one.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Queue {
     /// The requests as frames, ready to be sent to where they are executed. In what database and language that will
     /// be, only the requests before them can tell.
@@ -22,28 +23,6 @@ pub(crate) struct Queue {
     pub(crate) flags: Flags,
     /// A request was refused, so none will be executed and no more are kept.
     pub(crate) is_spoiled: bool,
-    slots: SlotsOfKeys,
-}
-
-/// In which slots keys are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum SlotsOfKeys {
-    None,
-    One(u16),
-    Several,
-}
-
-impl Default for Queue {
-    fn default() -> Self {
-        Self {
-            frames: Vec::new(),
-            count: 0,
-            bytes: 0,
-            flags: Flags::NONE,
-            is_spoiled: false,
-            slots: SlotsOfKeys::None,
-        }
-    }
 }
 
 impl Queue {
@@ -57,20 +36,21 @@ impl Queue {
             self.bytes <= bytes_max && link::encode(&mut self.frames, request, &Ask::default()).is_ok();
         self.count += usize::from(fits);
         self.flags = self.flags.and(request.row.flags);
-        for key in request.row.keys_of(&request.args) {
-            let slot = slot_of(request.args.at(key.index));
-            self.slots = match self.slots {
-                SlotsOfKeys::None => SlotsOfKeys::One(slot),
-                SlotsOfKeys::One(one) if one == slot => continue,
-                SlotsOfKeys::One(_) | SlotsOfKeys::Several => SlotsOfKeys::Several,
-            };
-        }
         fits
     }
 
-    /// Whether their keys are in more than one slot.
+    /// Whether their keys are in more than one slot. Looks at every request.
     pub(crate) fn is_spread(&self) -> bool {
-        self.slots == SlotsOfKeys::Several
+        let watches = Watches::default();
+        let mut requests = Transaction { requests: &self.frames, watches: &watches }.requests();
+        let mut first = None;
+        while let Some(Request { row, args, .. }) = requests.next_request() {
+            let mut slots = row.keys_of(&args).map(|key| slot_of(args.at(key.index)));
+            if slots.any(|slot| *first.get_or_insert(slot) != slot) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Whether any of them may change data.

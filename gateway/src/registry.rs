@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Re
 use dashmap::DashMap;
 use parking_lot::Mutex;
 use socket2::SockRef;
-use tidegate_protocols::table::rows;
+use tidegate_protocols::table::row_at;
 use tidegate_protocols::{Dialect, Row};
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -116,7 +116,7 @@ impl Client {
     pub fn command(&self) -> Option<&'static Row> {
         // 0 is none, so the position of a row is one less.
         let position = (self.command.load(Relaxed) as usize).checked_sub(1)?;
-        rows().nth(position)
+        row_at(position)
     }
 
     /// The logical database it has selected.

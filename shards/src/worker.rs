@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tidegate_protocols::data::{Context, Outcome, Prepared, Worker};
 use tidegate_protocols::limits::REPLY_BYTES_MAX;
-use tidegate_protocols::settings::{Key, Policy};
+use tidegate_protocols::settings::{Key, Policy, Settings};
 use tidegate_protocols::table::{Flags, Route};
 use tidegate_protocols::transaction::{Entered, Transaction, WatchedKey, Watches};
 use tidegate_protocols::{Error, Reply, Request, Verb};
@@ -154,9 +154,8 @@ impl StoreWorker {
         if !needs || self.local.used_bytes() <= limit {
             return Room::Enough;
         }
-        let memcached = matches!(request.row.verb, Verb::Memcached(_));
-        let error = memcached && self.local.shared.settings.is_on(Key::MemcachedErrorOnFull);
-        let policy = if error { Policy::NoEviction } else { self.local.shared.settings.policy() };
+        let of_memcached = matches!(request.row.verb, Verb::Memcached(_));
+        let policy = policy(&self.local.shared.settings, of_memcached);
         evict::make_room(&mut self.held, &mut self.local, limit, policy)
     }
 
@@ -174,6 +173,12 @@ impl StoreWorker {
         self.local.publish_memory();
         *self.page.lock() = self.local.counts;
     }
+}
+
+/// What may be removed to make room: nothing, where Memcached clients are to get an error instead.
+fn policy(settings: &Settings, for_memcached: bool) -> Policy {
+    let refuses = for_memcached && settings.is_on(Key::MemcachedErrorOnFull);
+    if refuses { Policy::NoEviction } else { settings.policy() }
 }
 
 /// The roots and hashes of those that have a key, where there is a table.
@@ -318,8 +323,7 @@ impl Worker for StoreWorker {
         let settings = &self.local.shared.settings;
         let limit = settings.number(Key::MaxMemory) as u64;
         if limit != 0 && self.local.used_bytes() > limit {
-            let error = settings.is_on(Key::MemcachedErrorOnFull);
-            let policy = if error { Policy::NoEviction } else { settings.policy() };
+            let policy = policy(settings, true);
             evict::make_room(&mut self.held, &mut self.local, limit, policy);
         }
         self.held.collect();

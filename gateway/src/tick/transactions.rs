@@ -43,8 +43,8 @@ impl<W: Worker> Tick<W> {
             Verb::Transactions(Transactions::Multi | Transactions::Watch) => (false, true),
             _ => (false, false),
         };
-        let is_spread = session.with_queue(Queue::is_spread) == Some(true);
-        if row.verb == EXEC && is_spread && self.intake.shared.is_cluster() {
+        let in_cluster = row.verb == EXEC && self.intake.shared.is_cluster();
+        if in_cluster && session.with_queue(Queue::is_spread) == Some(true) {
             return Verdict::Reject(row, Error::CrossSlot);
         }
         if row.flags.has(Flags::NO_MULTI) {

@@ -59,7 +59,7 @@ pub struct Deprecated {
 }
 
 /// A set of properties, named as Redis names them in `COMMAND INFO`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flags(pub u32);
 
 /// A set of ACL categories.
