@@ -178,21 +178,15 @@ fn is_secret(request: &Request<'_>, at: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use tidegate_protocols::memcached::Item;
-    use tidegate_protocols::{Args, Dialect, Span, table};
+    use tidegate_protocols::{Dialect, Words, table};
 
     use super::*;
     use crate::counters::Counters;
 
     /// What the slow log keeps of a request.
     fn logged(line: &str) -> String {
-        let mut end = 0;
-        let words: Vec<&str> = line.split(' ').collect();
-        let spans = words.iter().map(|word| {
-            end += word.len();
-            Span::new(end - word.len(), end)
-        });
-        let (bytes, spans) = (words.concat().into_bytes(), spans.collect::<Vec<_>>());
-        let args = Args::new(&bytes, &spans);
+        let words = Words::new(&line.split(' ').collect::<Vec<_>>());
+        let args = words.args();
         let Ok(row) = table::resolve(&args) else { panic!("no such command: {line}") };
         let kept = loggable(&Request { row, dialect: Dialect::Resp2, args, item: &Item::NONE });
         String::from_utf8(kept.join(&b' ')).unwrap()
@@ -201,10 +195,7 @@ mod tests {
     #[test]
     fn a_quick_command_is_timed_by_itself_where_it_may_be_slow() {
         let (settings, counters, mut watch) = (Settings::default(), Counters::new(1), Stopwatch::new());
-        let bytes = b"GETk";
-        let Ok(get) = table::resolve(&Args::new(bytes, &[Span::new(0, 3), Span::new(3, 4)])) else {
-            panic!("it is there")
-        };
+        let Ok(get) = table::resolve(&Words::new(&["GET", "k"]).args()) else { panic!("it is there") };
         watch.start(&settings, 1);
         assert_eq!(watch.begin(get), Some(watch.began), "alone");
         watch.start(&settings, 2);

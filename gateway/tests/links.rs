@@ -14,7 +14,7 @@ use tidegate_protocols::link::{Answer, Ask, Greeting, Tail, encode};
 use tidegate_protocols::memcached::Item;
 use tidegate_protocols::slot::slot_of;
 use tidegate_protocols::table::lookup;
-use tidegate_protocols::{Args, Dialect, Request, Span};
+use tidegate_protocols::{Dialect, Request, Words};
 
 const EPOCH: u32 = 3;
 
@@ -48,17 +48,9 @@ fn frame(id: u32, words: &[&[u8]]) -> Vec<u8> {
 }
 
 fn of_epoch(epoch: u32, id: u32, words: &[&[u8]]) -> Vec<u8> {
-    let bytes = words.concat();
-    let mut start = 0;
-    let spans: Vec<_> = words
-        .iter()
-        .map(|word| {
-            start += word.len();
-            Span::new(start - word.len(), start)
-        })
-        .collect();
     let row = lookup(words[0]).unwrap();
-    let args = Args::new(&bytes, &spans);
+    let words = Words::new(words);
+    let args = words.args();
     let request = Request { row, dialect: Dialect::Resp2, args, item: &Item::NONE };
     let mut frame = Vec::new();
     encode(&mut frame, &request, &Ask { id, epoch, ..Ask::default() }).unwrap();

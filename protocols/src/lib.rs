@@ -23,6 +23,6 @@ pub mod transaction;
 
 pub use error::{Error, Fault};
 pub use reply::{Dialect, Reply};
-pub use request::{Args, Request, Span};
+pub use request::{Args, Request, Span, Words};
 pub use slots::Slots;
 pub use table::{Row, Verb};

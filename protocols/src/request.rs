@@ -120,6 +120,30 @@ impl std::fmt::Debug for Args<'_> {
     }
 }
 
+/// Arguments that own their bytes: requests that no connection has read.
+#[derive(Clone, Debug)]
+pub struct Words {
+    bytes: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+impl Words {
+    /// The words of a request, the name first.
+    pub fn new<T: AsRef<[u8]>>(words: &[T]) -> Self {
+        let (mut bytes, mut spans) = (Vec::new(), Vec::with_capacity(words.len()));
+        for word in words.iter().map(AsRef::as_ref) {
+            spans.push(Span::new(bytes.len(), bytes.len() + word.len()));
+            bytes.extend_from_slice(word);
+        }
+        Self { bytes, spans }
+    }
+
+    /// They, as arguments.
+    pub fn args(&self) -> Args<'_> {
+        Args::new(&self.bytes, &self.spans)
+    }
+}
+
 /// One decoded request.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {

@@ -12,7 +12,7 @@ use tidegate_protocols::data::{Context, Data as _, Outcome, Prepared, Worker as 
 use tidegate_protocols::memcached::Item;
 use tidegate_protocols::settings::Settings;
 use tidegate_protocols::slot::crc16;
-use tidegate_protocols::{Args, Dialect, Reply, Request, Row, Span, table};
+use tidegate_protocols::{Dialect, Reply, Request, Row, Words, table};
 use tidegate_shards::{Allocator, Store, StoreWorker, allocator};
 
 #[global_allocator]
@@ -52,39 +52,22 @@ struct Bench {
     keys: u64,
 }
 
-/// One request laid out as a connection would have read it.
-struct Laid {
-    bytes: Vec<u8>,
-    spans: Vec<Span>,
-}
-
-impl Laid {
-    fn new(words: &[&[u8]]) -> Self {
-        let mut end = 0;
-        let spans = words.iter().map(|word| {
-            end += word.len();
-            Span::new(end - word.len(), end)
-        });
-        Self { spans: spans.collect(), bytes: words.concat() }
-    }
-
-    fn request(&self, row: &'static Row) -> Request<'_> {
-        let args = Args::new(&self.bytes, &self.spans);
-        Request { row, dialect: Dialect::Resp2, args, item: &Item::NONE }
-    }
+/// A request of these words.
+fn request<'a>(words: &'a Words, row: &'static Row) -> Request<'a> {
+    Request { row, dialect: Dialect::Resp2, args: words.args(), item: &Item::NONE }
 }
 
 impl Bench {
     /// Runs one stretch as the gateway's tick does.
-    fn stretch(&mut self, row: &'static Row, stretch: &[Laid]) {
+    fn stretch(&mut self, row: &'static Row, stretch: &[Words]) {
         let mut prepared = [Prepared::default(); STRETCH];
         for (laid, prepared) in stretch.iter().zip(&mut prepared) {
-            *prepared = self.worker.prepare(&laid.request(row), &self.context);
+            *prepared = self.worker.prepare(&request(laid, row), &self.context);
         }
         self.worker.fetch(&prepared[..stretch.len()]);
         for (laid, prepared) in stretch.iter().zip(&prepared) {
             let mut reply = Reply::new(&mut self.out, Dialect::Resp2);
-            let outcome = self.worker.execute(&laid.request(row), *prepared, &self.context, &mut reply);
+            let outcome = self.worker.execute(&request(laid, row), *prepared, &self.context, &mut reply);
             assert_eq!(outcome, Outcome::Done);
         }
         self.out.clear();
@@ -95,13 +78,13 @@ impl Bench {
         let mut random = 0x9e37_79b9_7f4a_7c15_u64;
         let mut spent = 0;
         for tick in 0..REQUESTS / stretch {
-            let requests: Vec<Laid> = (0..stretch)
+            let requests: Vec<Words> = (0..stretch)
                 .map(|_| {
                     random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
                     let key = key(self.prefix, (random >> 20) % self.keys);
                     match value {
-                        Some(value) => Laid::new(&[b"SET", &key, value]),
-                        None => Laid::new(&[b"GET", &key]),
+                        Some(value) => Words::new(&[&b"SET"[..], &key, value]),
+                        None => Words::new(&[&b"GET"[..], &key]),
                     }
                 })
                 .collect();
@@ -121,7 +104,7 @@ impl Bench {
         let set = table::lookup(b"SET").expect("a row");
         let (mut slowest, start) = ((0, 0), now());
         for number in 0..self.keys {
-            let requests = [Laid::new(&[b"SET", &key(self.prefix, number), VALUE])];
+            let requests = [Words::new(&[&b"SET"[..], &key(self.prefix, number), VALUE])];
             self.worker.begin(1_700_000_000_000);
             let insert = now();
             self.stretch(set, &requests);

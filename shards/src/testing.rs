@@ -6,7 +6,7 @@ use tidegate_protocols::data::{Context, Data, Worker};
 use tidegate_protocols::memcached::Item;
 use tidegate_protocols::reply::{Dialect, Reply};
 use tidegate_protocols::settings::{Policy, Settings};
-use tidegate_protocols::{Args, Request, Span, table};
+use tidegate_protocols::{Request, Words, table};
 
 use crate::evict::Eviction;
 use crate::store::Store;
@@ -45,8 +45,7 @@ impl Client {
 
     /// The reply to a RESP request, escaped as ASCII.
     pub(crate) fn send(&mut self, words: &[&[u8]]) -> String {
-        let (bytes, spans) = laid_out(words);
-        let row = table::resolve(&Args::new(&bytes, &spans)).expect("a command of the table");
+        let row = table::resolve(&Words::new(words).args()).expect("a command of the table");
         self.request(row, words, &Item::NONE).escape_ascii().to_string()
     }
 
@@ -60,8 +59,8 @@ impl Client {
 
     /// The reply to any request.
     pub(crate) fn request(&mut self, row: &'static table::Row, words: &[&[u8]], item: &Item) -> Vec<u8> {
-        let (bytes, spans) = laid_out(words);
-        let request = Request { row, dialect: self.dialect, args: Args::new(&bytes, &spans), item };
+        let words = Words::new(words);
+        let request = Request { row, dialect: self.dialect, args: words.args(), item };
         let mut out = Vec::new();
         self.worker.begin(self.now_ms);
         let prepared = self.worker.prepare(&request, &self.context);
@@ -71,16 +70,6 @@ impl Client {
         self.worker.finish();
         out
     }
-}
-
-/// The words one after the other, as a connection would have read them.
-fn laid_out(words: &[&[u8]]) -> (Vec<u8>, Vec<Span>) {
-    let mut end = 0;
-    let spans = words.iter().map(|word| {
-        end += word.len();
-        Span::new(end - word.len(), end)
-    });
-    (words.concat(), spans.collect())
 }
 
 #[test]

@@ -115,16 +115,10 @@ pub(super) fn rewrite(scope: &Scope<'_>, reply: &mut Reply<'_>) -> Result<(), Er
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tidegate_protocols::Span;
+    use tidegate_protocols::Words;
 
     fn outcome(settings: &Settings, words: &[&str]) -> Result<Vec<Key>, String> {
-        let mut end = 0;
-        let spans = words.iter().map(|word| {
-            end += word.len();
-            Span::new(end - word.len(), end)
-        });
-        let (bytes, spans) = (words.concat().into_bytes(), spans.collect::<Vec<_>>());
-        let changes = changes(&Args::new(&bytes, &spans), settings).map_err(|error| error.to_string())?;
+        let changes = changes(&Words::new(words).args(), settings).map_err(|error| error.to_string())?;
         Ok(changes.into_iter().map(|(key, _)| key).collect())
     }
 

@@ -4,27 +4,16 @@ use super::*;
 use crate::limits::{LINK_PART_BYTES_MAX, QUERY_BYTES_MAX};
 use crate::memcached::{Item, Options, Status};
 use crate::reply::Dialect;
-use crate::request::{Args, Request, Span};
+use crate::request::{Request, Span, Words};
 use crate::table::{lookup, rows};
 
 const FRAME_MAX: u64 = 1 << 20;
 
-/// The words of a request one after the other, and where each lies.
-fn laid_out(words: &[Vec<u8>]) -> (Vec<u8>, Vec<Span>) {
-    let mut bytes = Vec::new();
-    let spans = words.iter().map(|word| {
-        bytes.extend_from_slice(word);
-        Span::new(bytes.len() - word.len(), bytes.len())
-    });
-    let spans = spans.collect();
-    (bytes, spans)
-}
-
 fn encoded(name: &[u8], words: &[Vec<u8>], dialect: Dialect, item: &Item, ask: &Ask) -> Vec<u8> {
-    let (bytes, spans) = laid_out(words);
+    let words = Words::new(words);
     let row = lookup(name).unwrap();
     let mut frame = Vec::new();
-    encode(&mut frame, &Request { row, dialect, args: Args::new(&bytes, &spans), item }, ask).unwrap();
+    encode(&mut frame, &Request { row, dialect, args: words.args(), item }, ask).unwrap();
     frame
 }
 

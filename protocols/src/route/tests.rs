@@ -5,33 +5,15 @@ use proptest::prelude::*;
 use super::*;
 use crate::memcached::Item;
 use crate::reply::{Dialect, Reply};
-use crate::request::{Args, Request, Span};
+use crate::request::{Request, Words};
 use crate::slot::slot_of;
 use crate::slots::Slots;
 use crate::table::{Gather, Route, lookup, rows};
 
-/// The words of a request in one buffer, with a blank between any two.
-struct Words {
-    bytes: Vec<u8>,
-    spans: Vec<Span>,
-}
-
-impl Words {
-    fn new<T: AsRef<[u8]>>(words: &[T]) -> Self {
-        let (mut bytes, mut spans) = (Vec::new(), Vec::new());
-        for word in words {
-            spans.push(Span::new(bytes.len(), bytes.len() + word.as_ref().len()));
-            bytes.extend_from_slice(word.as_ref());
-            bytes.push(b' ');
-        }
-        Self { bytes, spans }
-    }
-
-    fn request(&self) -> Request<'_> {
-        let args = Args::new(&self.bytes, &self.spans);
-        let row = lookup(args.at(0)).unwrap();
-        Request { row, dialect: Dialect::Resp2, args, item: &Item::NONE }
-    }
+/// A RESP2 request of these words.
+fn request(words: &Words) -> Request<'_> {
+    let args = words.args();
+    Request { row: lookup(args.at(0)).unwrap(), dialect: Dialect::Resp2, args, item: &Item::NONE }
 }
 
 fn owners(slots: &[&str]) -> Owners {
@@ -41,7 +23,7 @@ fn owners(slots: &[&str]) -> Owners {
 
 fn planned(owners: &Owners, line: &str) -> Plan {
     let words: Vec<_> = line.split_whitespace().collect();
-    plan(&Words::new(&words).request(), owners)
+    plan(&request(&Words::new(&words)), owners)
 }
 
 /// One shard's answer to what the tests ask.
@@ -78,7 +60,7 @@ proptest! {
         let owners = owners(&["0-5460", "5461-10922", "10923-16383"]);
         let words: Vec<_> = std::iter::once(name.as_bytes().to_vec()).chain(asked).collect();
         let words = Words::new(&words);
-        let request = words.request();
+        let request = request(&words);
         let whole = answered(&request, &kept);
         let merged = match plan(&request, &owners) {
             Plan::One(_) => whole.clone(),
@@ -103,7 +85,7 @@ proptest! {
         let owners = owners(&["0-5460", "5461-10922", "10923-16383"]);
         let words: Vec<_> = std::iter::once(b"MSET".to_vec()).chain(pairs.iter().flat_map(|(key, value)| [key.clone(), value.clone()])).collect();
         let words = Words::new(&words);
-        let request = words.request();
+        let request = request(&words);
         let mut sent = Vec::new();
         match plan(&request, &owners) {
             Plan::One(shard) => sent.extend(pairs.iter().map(|(key, value)| (shard, key.clone(), value.clone()))),
@@ -149,7 +131,7 @@ fn one_shard_gets_everything_that_is_not_the_gateway_s() {
     for row in rows().filter(|row| row.is_redis() && !row.container && row.route != Route::Gateway) {
         let words = [row.name; 12];
         let words = Words::new(&words);
-        let args = Args::new(&words.bytes, &words.spans);
+        let args = words.args();
         let request = Request { row, dialect: Dialect::Resp2, args, item: &Item::NONE };
         assert_eq!(plan(&request, &owners), Plan::One(0), "{}", row.name);
     }

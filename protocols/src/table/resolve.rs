@@ -106,20 +106,10 @@ fn echo(text: &[u8], most: usize) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::Span;
-    use crate::{Dialect, Verb};
+    use crate::{Dialect, Verb, Words};
 
     fn with_args<T>(words: &[&[u8]], f: impl FnOnce(&Args<'_>) -> T) -> T {
-        let bytes = words.concat();
-        let mut at = 0;
-        let spans: Vec<Span> = words
-            .iter()
-            .map(|word| {
-                at += word.len();
-                Span::new(at - word.len(), at)
-            })
-            .collect();
-        f(&Args::new(&bytes, &spans))
+        f(&Words::new(words).args())
     }
 
     fn error(words: &[&[u8]]) -> String {

@@ -5,7 +5,7 @@ use tidegate_protocols::data::{Context, Data as _, Outcome, Worker as _};
 use tidegate_protocols::link::{self, Ask};
 use tidegate_protocols::memcached::{Decoded, Decoder, Item, Rules};
 use tidegate_protocols::transaction::{Entered, Transaction, WatchedKey, Watches};
-use tidegate_protocols::{Args, Dialect, Reply, Request, Span, table};
+use tidegate_protocols::{Args, Dialect, Reply, Request, Words, table};
 use tidegate_shards::{Store, StoreWorker};
 
 /// One worker and its clock.
@@ -111,14 +111,8 @@ impl Client {
 
 /// A RESP request of these words.
 fn with_request<T>(words: &[&[u8]], then: impl FnOnce(&Request<'_>) -> T) -> T {
-    let bytes = words.concat();
-    let mut end = 0;
-    let spans = words.iter().map(|word| {
-        end += word.len();
-        Span::new(end - word.len(), end)
-    });
-    let spans: Vec<Span> = spans.collect();
-    let args = Args::new(&bytes, &spans);
+    let words = Words::new(words);
+    let args = words.args();
     let Ok(row) = table::resolve(&args) else { panic!("no such command") };
     then(&Request { row, dialect: Dialect::Resp2, args, item: &Item::NONE })
 }
