@@ -34,6 +34,14 @@ impl Wire {
         Ok(Self { stream, buffer: Vec::new(), position: 0, deadline: Instant::now() })
     }
 
+    /// Where this end of it is.
+    ///
+    /// # Panics
+    /// If the system does not say.
+    pub fn local_address(&self) -> SocketAddr {
+        self.stream.local_addr().expect("a connected socket has an address")
+    }
+
     /// Writes all of `bytes`. A server that closes meanwhile is noticed when its reply is read.
     pub fn send(&mut self, bytes: &[u8]) {
         // What went wrong is told by the read that follows.
