@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::acceptor::{Acceptor, Listener};
 use crate::decoder::Family;
-use crate::membership::{LinkPlace, Membership};
+use crate::membership::{self, Membership, Seat};
 use crate::registry::Registry;
 use crate::shared::Shared;
 use crate::taken::Taken;
@@ -37,6 +37,8 @@ pub struct Config {
     pub memcached_socket: Option<UnixPlace>,
     /// What it is as a shard that gateways reach by links; `None` for a server on its own.
     pub membership: Option<Membership>,
+    /// What it is as a gateway in front of shards; `None` for a server on its own.
+    pub seat: Option<Seat>,
     /// Worker threads; 0 is 1.
     pub workers: usize,
     /// Whom Memcached clients may be.
@@ -89,10 +91,10 @@ impl Gateway {
         let redis = listen(&config.redis, backlog, "--redis-port")?;
         let memcached = listen(&config.memcached, backlog, "--memcached-port")?;
         let links = config.membership.iter().flat_map(|membership| &membership.links);
-        let link_addresses: Vec<_> = links.clone().filter_map(LinkPlace::tcp).collect();
+        let link_addresses: Vec<_> = links.clone().filter_map(membership::tcp).collect();
         let links_by_port = listen(&link_addresses, backlog, "--listen")?;
         let sockets = config.memcached_socket.iter().map(|place| (place.clone(), Family::Memcached));
-        let sockets = sockets.chain(links.filter_map(LinkPlace::unix).map(|place| (place, Family::Link)));
+        let sockets = sockets.chain(links.filter_map(membership::unix).map(|place| (place, Family::Link)));
         let sockets = sockets.map(|(place, family)| {
             let socket = place.listen(backlog);
             let socket = socket.map_err(|error| StartError::Socket { path: place.path.clone(), error })?;
@@ -164,7 +166,7 @@ impl Running {
         // A thread that panicked has said so already.
         let _ = self.acceptor.join();
         let links = self.shared.membership.iter().flat_map(|membership| &membership.links);
-        let sockets = self.shared.memcached_socket.iter().cloned().chain(links.filter_map(LinkPlace::unix));
+        let sockets = self.shared.memcached_socket.iter().cloned().chain(links.filter_map(membership::unix));
         for place in sockets {
             // Who gave up root may have lost the right to.
             let _ = fs::remove_file(&place.path);

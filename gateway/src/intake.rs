@@ -31,8 +31,8 @@ pub(crate) struct Intake {
     pub(crate) maintenance_due: Cell<bool>,
     /// A connection is gone.
     pub(crate) gone: Wake,
-    /// What connections that are gone had watched.
-    pub(crate) abandoned: RefCell<Vec<Watches>>,
+    /// What connections that are gone had watched, with their numbers.
+    pub(crate) abandoned: RefCell<Vec<(u64, Watches)>>,
     connections: RefCell<HashMap<u64, Weak<Connection>>>,
 }
 
@@ -81,7 +81,7 @@ impl Intake {
     /// A connection has ended, and with it what it watched.
     pub(crate) fn bury(&self, id: u64, watches: Watches) {
         if !watches.is_empty() {
-            self.abandoned.borrow_mut().push(watches);
+            self.abandoned.borrow_mut().push((id, watches));
             self.work.wake();
         }
         self.connections.borrow_mut().remove(&id);

@@ -1,12 +1,12 @@
-//! What a shard process is in its database: which slots it has, and where gateways reach it.
+//! What a process is in its database: a shard with its slots, or a gateway with its name.
 
-use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::str::FromStr;
+use std::sync::Arc;
 
 use tidegate_protocols::Slots;
 use tidegate_protocols::link::Greeting;
+use tidegate_protocols::topology::{LinkPlace, Topology};
+use tokio::sync::watch;
 
 use crate::unix::UnixPlace;
 
@@ -35,70 +35,27 @@ impl Membership {
     }
 }
 
-/// Where a shard is reached: `unix:/path` or `ADDRESS:PORT`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LinkPlace {
-    /// By a file of this machine.
-    Unix(PathBuf),
-    /// By network; port 0 lets the system choose.
-    Tcp(SocketAddr),
+/// A process as one gateway of several.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    /// Its name, as topologies have it.
+    pub gateway: String,
+    /// Who has what, as it stands now.
+    pub topology: watch::Receiver<Arc<Topology>>,
 }
 
-impl LinkPlace {
-    /// The file and its permissions, if it is one.
-    pub(crate) fn unix(&self) -> Option<UnixPlace> {
-        match self {
-            Self::Unix(path) => Some(UnixPlace { path: path.clone(), mode: SOCKET_MODE }),
-            Self::Tcp(_) => None,
-        }
-    }
-
-    /// The address, if it is one.
-    pub(crate) fn tcp(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Unix(_) => None,
-            Self::Tcp(address) => Some(*address),
-        }
+/// The file and its permissions, if a place is one.
+pub(crate) fn unix(place: &LinkPlace) -> Option<UnixPlace> {
+    match place {
+        LinkPlace::Unix(path) => Some(UnixPlace { path: path.clone(), mode: SOCKET_MODE }),
+        LinkPlace::Tcp(_) => None,
     }
 }
 
-impl FromStr for LinkPlace {
-    type Err = String;
-
-    /// # Errors
-    /// What is expected instead.
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.strip_prefix("unix:") {
-            Some("") => Err("a path is expected after unix:".into()),
-            Some(path) => Ok(Self::Unix(path.into())),
-            None => {
-                let address = text.parse().map(Self::Tcp);
-                address.map_err(|_| format!("'{text}' is neither unix:/PATH nor ADDRESS:PORT"))
-            }
-        }
-    }
-}
-
-impl fmt::Display for LinkPlace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-            Self::Tcp(address) => address.fmt(f),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_is_written_as_it_is_read() {
-        for text in ["unix:/run/shard.sock", "127.0.0.1:7000", "[::1]:7000"] {
-            assert_eq!(text.parse::<LinkPlace>().unwrap().to_string(), text);
-        }
-        for text in ["unix:", "7000", "localhost", "127.0.0.1"] {
-            assert!(text.parse::<LinkPlace>().is_err(), "{text}");
-        }
+/// The address, if a place is one.
+pub(crate) fn tcp(place: &LinkPlace) -> Option<SocketAddr> {
+    match place {
+        LinkPlace::Unix(_) => None,
+        LinkPlace::Tcp(address) => Some(*address),
     }
 }

@@ -4,7 +4,7 @@ use tidegate_protocols::Request;
 use tidegate_protocols::link::{self, Ask};
 use tidegate_protocols::slot::slot_of;
 use tidegate_protocols::table::Flags;
-use tidegate_protocols::transaction::{Transaction, Watches};
+use tidegate_protocols::transaction::Requests;
 
 /// Bytes that a queued argument counts besides its own. Source: Redis `multi.c`, `queueMultiCommand`.
 const ARGUMENT_BYTES: usize = 8;
@@ -41,8 +41,7 @@ impl Queue {
 
     /// Whether their keys are in more than one slot. Looks at every request.
     pub(crate) fn is_spread(&self) -> bool {
-        let watches = Watches::default();
-        let mut requests = Transaction { requests: &self.frames, watches: &watches }.requests();
+        let mut requests = Requests::new(&self.frames);
         let mut first = None;
         while let Some(Request { row, args, .. }) = requests.next_request() {
             let mut slots = row.keys_of(&args).map(|key| slot_of(args.at(key.index)));

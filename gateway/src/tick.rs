@@ -270,6 +270,7 @@ impl<W: Worker> Tick<W> {
                 counters.error(&self.output[mark..]);
             }
             Outcome::Done => {}
+            Outcome::Later(_) | Outcome::Full => unreachable!("the data is here"),
         }
         match began.or_else(|| self.watch.suspect(decoded.is_large(), self.output.len() - mark)) {
             None => self.watch.share(row),

@@ -117,7 +117,7 @@ fn config(start: &Start) -> Result<Config, String> {
     distinct(settings)?;
     let workers = settings.number(Key::Threads) as usize;
     let (users, membership) = (start.users.clone(), start.membership.clone());
-    Ok(Config { redis, memcached, memcached_socket, membership, workers, users })
+    Ok(Config { redis, memcached, memcached_socket, membership, seat: None, workers, users })
 }
 
 /// Where Memcached clients are listened to: as `bind` says, or memcached's `-l`, which may name ports too.

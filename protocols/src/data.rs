@@ -4,10 +4,12 @@
 //! this process. A link to a shard process implements the same: it sends in [`Worker::finish`] what
 //! [`Worker::execute`] gathered.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::reply::Reply;
 use crate::request::Request;
+use crate::settings::Key;
 use crate::transaction::{Entered, Transaction, Watches};
 
 /// A store shared by the gateway's workers.
@@ -36,6 +38,12 @@ pub trait Data: Send + Sync + 'static {
 /// One worker's way to the data. Calls come in ticks: `begin`, then for each stretch of requests
 /// `prepare` for each, `fetch` for all, `execute` for all in order, then `finish`.
 pub trait Worker: 'static {
+    /// Called once, before everything else, on the thread and in the runtime of the worker. `wake` asks for a tick:
+    /// there are answers to [`Worker::collect`].
+    fn attach(&mut self, wake: Rc<dyn Fn()>) {
+        let _ = wake;
+    }
+
     /// A tick begins; `now_ms` is the time, in Unix milliseconds, for everything in it.
     fn begin(&mut self, now_ms: u64);
 
@@ -58,18 +66,25 @@ pub trait Worker: 'static {
     /// Makes room, if memory is full, for what is not asked of the store itself. Returns whether there is some.
     fn make_room(&mut self) -> bool;
 
-    /// Begins to watch keys and fills in their versions. Every call is answered, in the end, by
-    /// [`Worker::enter`] or [`Worker::unwatch`] with the same keys.
-    fn watch(&mut self, watches: &mut Watches) -> Outcome;
+    /// Begins to watch keys and fills in their versions, for a client that watches `before` already. Writes the reply
+    /// as [`Worker::execute`] does. Every call that has not failed is answered, in the end, by [`Worker::enter`] or
+    /// [`Worker::unwatch`] with the same keys.
+    fn watch(
+        &mut self,
+        watches: &mut Watches,
+        before: &Watches,
+        context: &Context,
+        reply: &mut Reply<'_>,
+    ) -> Outcome;
 
-    /// Watches keys no more.
-    fn unwatch(&mut self, watches: &Watches);
+    /// Watches keys no more, all that the client of this number watches.
+    fn unwatch(&mut self, client_id: u64, watches: &Watches);
 
     /// Begins a transaction if it may take place. If so, its requests, and no others, are prepared and executed
     /// from now to [`Worker::leave`]; none is [`Outcome::Busy`] or refused for lack of memory. Unless this is
     /// [`Entered::Busy`], its keys are not watched any more.
     ///
-    /// It says all that a shard has to know, so over a link it is one frame.
+    /// Where the data is elsewhere it is sent there as a whole, and this is [`Entered::Later`].
     fn enter(&mut self, transaction: &Transaction<'_>) -> Entered;
 
     /// The transaction has ended.
@@ -77,6 +92,17 @@ pub trait Worker: 'static {
 
     /// The tick ends: everything held is let go, and figures are up to date. Within a transaction only the latter.
     fn finish(&mut self);
+
+    /// Does what concerns the stores of all shards, where there are any; `Done` if [`Data`] itself is to be asked.
+    fn see_to(&mut self, chore: Chore<'_>) -> Outcome {
+        let _ = chore;
+        Outcome::Done
+    }
+
+    /// Gives out the answers that have come since, to what was [`Outcome::Later`]. Called as a tick begins.
+    fn collect(&mut self, answers: &mut dyn FnMut(Ticket, Piece<'_>)) {
+        let _ = answers;
+    }
 
     /// Background work of this worker's share of the data (expiry, eviction), for about `budget`.
     fn maintain(&mut self, now_ms: u64, budget: Duration);
@@ -93,6 +119,39 @@ pub enum Outcome {
     /// Another worker holds what the request needs for longer than is worth spinning. Nothing is written;
     /// execute it again after letting other tasks run.
     Busy,
+    /// Nothing is written; the answer comes with this ticket through [`Worker::collect`].
+    Later(Ticket),
+    /// Too much is on its way to where the request belongs. Nothing is written; execute it again after a tick in which
+    /// answers have come from there, or the way has become clear.
+    Full,
+}
+
+/// The number of a request whose answer comes later, and of no other until then. Numbers are small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ticket(pub u32);
+
+/// An answer that has come, or a part of it, in the language of the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// The answer goes on.
+    Part(&'a [u8]),
+    /// This is the rest of it.
+    Done(&'a [u8]),
+    /// This is the rest of it, and it is an error.
+    Failed(&'a [u8]),
+}
+
+/// What concerns the stores of all shards.
+#[derive(Clone, Copy, Debug)]
+pub enum Chore<'a> {
+    /// [`Data::figures`] is asked next and must be exact.
+    Figures,
+    /// See [`Data::reset_figures`].
+    ResetFigures,
+    /// See [`Data::purge`].
+    Purge,
+    /// These settings have changed.
+    Configure(&'a [Key]),
 }
 
 /// What `prepare` found out about a request, kept with it until it executes.

@@ -19,6 +19,7 @@ pub mod settings;
 pub mod slot;
 pub mod slots;
 pub mod table;
+pub mod topology;
 pub mod transaction;
 
 pub use error::{Error, Fault};
@@ -26,3 +27,4 @@ pub use reply::{Dialect, Reply};
 pub use request::{Args, Request, Span, Words};
 pub use slots::Slots;
 pub use table::{Row, Verb};
+pub use topology::Topology;

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::link::{self, Decoded};
+use crate::data::{Context, Ticket};
+use crate::link::{self, Ask, Decoded};
 use crate::memcached::Item;
+use crate::reply::Dialect;
 use crate::request::{Args, Request, Span};
 
 /// Keys a client watches, each with the version it had; only the store knows what versions mean.
@@ -67,12 +69,16 @@ pub struct Transaction<'a> {
     pub requests: &'a [u8],
     /// What must not have changed.
     pub watches: &'a Watches,
+    /// Whose it is.
+    pub context: Context,
+    /// The language of the client when it begins.
+    pub dialect: Dialect,
 }
 
 impl<'a> Transaction<'a> {
     /// The requests from the first to the last.
     pub fn requests(&self) -> Requests<'a> {
-        Requests { rest: self.requests, spans: Vec::new(), item: Item::NONE }
+        Requests::new(self.requests)
     }
 }
 
@@ -84,12 +90,25 @@ pub struct Requests<'a> {
     item: Item,
 }
 
-impl Requests<'_> {
+impl<'a> Requests<'a> {
+    /// The requests of these frames.
+    pub fn new(frames: &'a [u8]) -> Self {
+        Self { rest: frames, spans: Vec::new(), item: Item::NONE }
+    }
+
     /// The next request, in the language it was queued in.
     ///
     /// # Panics
     /// If what follows is no frame: whoever holds a transaction has made its frames, or checked them.
     pub fn next_request(&mut self) -> Option<Request<'_>> {
+        self.next_with_ask().map(|(request, _)| request)
+    }
+
+    /// The next request, and what its frame says besides.
+    ///
+    /// # Panics
+    /// As [`Requests::next_request`].
+    pub fn next_with_ask(&mut self) -> Option<(Request<'_>, Ask)> {
         if self.rest.is_empty() {
             return None;
         }
@@ -101,7 +120,7 @@ impl Requests<'_> {
         let (frame, rest) = self.rest.split_at(outline.bytes);
         self.rest = rest;
         let args = Args::new(frame, &self.spans);
-        Some(Request { row: outline.row, dialect: outline.dialect, args, item: &self.item })
+        Some((Request { row: outline.row, dialect: outline.dialect, args, item: &self.item }, outline.ask))
     }
 }
 
@@ -115,4 +134,15 @@ pub enum Entered {
     Stale,
     /// Another worker holds what it needs. Ask again after letting other tasks run.
     Busy,
+    /// It has been sent to where it belongs, with all its requests that are answered there. The answer comes with this
+    /// ticket: their replies as one array, or the null of [`Entered::Stale`]. What the gateway answers itself it adds
+    /// then.
+    Later(Ticket),
+    /// See [`crate::data::Outcome::Full`]; ask again.
+    Full,
+    /// Its keys, watched ones too, do not belong together, or one of its requests would need all shards. Nothing is
+    /// done, and nothing is watched any more.
+    Apart,
+    /// Nobody has one of its slots. Nothing is done, and nothing is watched any more.
+    Unserved,
 }

@@ -40,7 +40,8 @@ fn answer(request: &Request<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> Resu
         | Verb::Server(_)
         | Verb::Cluster(_)
         | Verb::MemcachedServer(_)
-        | Verb::Transactions(_) => {
+        | Verb::Transactions(_)
+        | Verb::Link(_) => {
             unreachable!("the gateway answers these itself")
         }
     }

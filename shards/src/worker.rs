@@ -262,7 +262,13 @@ impl Worker for StoreWorker {
             || evict::make_room(&mut self.held, &mut self.local, limit, policy) == Room::Enough
     }
 
-    fn watch(&mut self, watches: &mut Watches) -> Outcome {
+    fn watch(
+        &mut self,
+        watches: &mut Watches,
+        _before: &Watches,
+        _context: &Context,
+        reply: &mut Reply<'_>,
+    ) -> Outcome {
         let set = self.partitions_of(watches);
         if self.held.lock_set(&set).is_err() {
             return Outcome::Busy;
@@ -271,10 +277,11 @@ impl Worker for StoreWorker {
             let (database, all) = self.look_at_watched(watched);
             *version = all.add(database, &watched.key);
         }
+        reply.ok();
         Outcome::Done
     }
 
-    fn unwatch(&mut self, watches: &Watches) {
+    fn unwatch(&mut self, _client_id: u64, watches: &Watches) {
         for (watched, _) in watches.iter() {
             let keyspace = self.held.keyspace();
             self.held.lock_patiently(keyspace.partition_of(keyspace.spot(&watched.key).slot));

@@ -161,7 +161,7 @@ fn who_watches_no_more_is_not_heard_of() {
     let store = store();
     let mut client = Client::new(&store, 0, WORKERS);
     let watches = client.watch("a b c");
-    client.worker.unwatch(&watches);
+    client.worker.unwatch(1, &watches);
     client.worker.finish();
     assert!(client.transact(&watches, &[], || {}).is_none(), "versions that nobody keeps are not believed");
     let watches = client.watch("a b c");

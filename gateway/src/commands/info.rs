@@ -297,8 +297,9 @@ fn cpu(figures: &mut Figures<'_>) {
 fn commands(totals: &Totals) -> impl Iterator<Item = (String, &CommandTotals)> {
     table::rows().zip(&totals.commands).filter_map(|(row, totals)| {
         let seen = totals.calls + totals.rejected + totals.failed > 0;
-        let family = if row.is_redis() { "" } else { "memcached|" };
-        seen.then(|| (format!("{family}{}", row.name.to_ascii_lowercase()), totals))
+        let name = row.name.to_ascii_lowercase();
+        let name = if row.is_redis() { name } else { format!("{}|{name}", row.family()) };
+        seen.then_some((name, totals))
     })
 }
 

@@ -63,7 +63,8 @@ pub(crate) fn execute(request: &Request<'_>, scope: &Scope<'_>, reply: &mut Repl
         | Verb::Strings(_)
         | Verb::Bitmaps(_)
         | Verb::Keyspace(_)
-        | Verb::Memcached(_) => {
+        | Verb::Memcached(_)
+        | Verb::Link(_) => {
             unreachable!("{} needs the store", request.row.name)
         }
     };

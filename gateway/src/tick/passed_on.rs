@@ -30,6 +30,7 @@ impl<W: Worker> Tick<W> {
             Outcome::Done => link::seal(&mut self.output, mark, id, Tail::Done),
             Outcome::Failed => link::seal(&mut self.output, mark, id, Tail::Failed),
             Outcome::Busy => self.output.truncate(mark),
+            Outcome::Later(_) | Outcome::Full => unreachable!("a shard has its data itself"),
         }
         outcome
     }

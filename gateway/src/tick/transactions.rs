@@ -96,8 +96,8 @@ impl<W: Worker> Tick<W> {
             return;
         }
         self.data.begin(self.now_ms);
-        for watches in &abandoned {
-            self.data.unwatch(watches);
+        for (client_id, watches) in &abandoned {
+            self.data.unwatch(*client_id, watches);
         }
         self.data.finish();
     }
@@ -112,7 +112,7 @@ pub(super) fn discard<W: Worker>(session: &Session, data: &mut W) {
 fn unwatch<W: Worker>(session: &Session, data: &mut W) {
     let watches = session.watches.take();
     if !watches.is_empty() {
-        data.unwatch(&watches);
+        data.unwatch(session.client.id, &watches);
         session.client.set_watched(0);
     }
 }
@@ -168,13 +168,12 @@ impl<W: Worker> Executor<'_, W> {
                 fresh.insert(key);
             }
         }
-        if self.data.watch(&mut fresh) == Outcome::Busy {
-            return Outcome::Busy;
+        let outcome = self.data.watch(&mut fresh, &watches, &session.context(), reply);
+        if matches!(outcome, Outcome::Done | Outcome::Later(_)) {
+            watches.append(fresh);
+            session.client.set_watched(watches.len());
         }
-        watches.append(fresh);
-        session.client.set_watched(watches.len());
-        reply.ok();
-        Outcome::Done
+        outcome
     }
 
     fn exec(&mut self, reply: &mut Reply<'_>) -> Outcome {
@@ -186,12 +185,16 @@ impl<W: Worker> Executor<'_, W> {
         }
         let Some(queue) = session.take_queue() else { return Outcome::Done };
         let watches = session.watches.take();
-        let transaction = Transaction { requests: &queue.frames, watches: &watches };
+        let (context, dialect) = (session.context(), session.dialect());
+        let transaction = Transaction { requests: &queue.frames, watches: &watches, context, dialect };
         match self.data.enter(&transaction) {
             Entered::Busy => {
                 session.set_queue(Some(queue));
                 session.watches.replace(watches);
                 return Outcome::Busy;
+            }
+            Entered::Later(_) | Entered::Full | Entered::Apart | Entered::Unserved => {
+                unreachable!("the data is here")
             }
             Entered::Stale if is_silent(session) => {}
             Entered::Stale => reply.null_array(),
@@ -257,7 +260,9 @@ impl<W: Worker> Executor<'_, W> {
                 self.counters.command(row.verb).failed.add(1);
                 self.counters.error(&output[mark..]);
             }
-            Outcome::Busy => unreachable!("a transaction has all it needs"),
+            Outcome::Busy | Outcome::Full | Outcome::Later(_) => {
+                unreachable!("a transaction has all it needs")
+            }
         }
         self.watch.record(began, request, self.scope, self.counters);
     }

@@ -95,12 +95,19 @@ impl Worker for FakeWorker {
         true
     }
 
-    fn watch(&mut self, watches: &mut Watches) -> Outcome {
+    fn watch(
+        &mut self,
+        watches: &mut Watches,
+        _before: &Watches,
+        _context: &Context,
+        reply: &mut Reply<'_>,
+    ) -> Outcome {
+        reply.ok();
         self.0.watched.fetch_add(watches.len(), SeqCst);
         Outcome::Done
     }
 
-    fn unwatch(&mut self, watches: &Watches) {
+    fn unwatch(&mut self, _client_id: u64, watches: &Watches) {
         self.0.watched.fetch_sub(watches.len(), SeqCst);
     }
 

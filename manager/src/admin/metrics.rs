@@ -8,7 +8,6 @@ use metrics::{counter, describe_counter, describe_gauge, gauge, with_local_recor
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use tidegate_gateway::Shared;
 use tidegate_gateway::counters::{Protocol, Totals};
-use tidegate_protocols::Row;
 use tidegate_protocols::data::Figures;
 use tidegate_protocols::settings::Key;
 use tidegate_protocols::table::rows;
@@ -90,7 +89,7 @@ fn publish_totals(totals: &Totals) {
     for (row, command) in
         rows().zip(&totals.commands).filter(|(_, command)| command.calls + command.rejected > 0)
     {
-        let labels = [("protocol", family(row).to_owned()), ("command", row.name.to_ascii_lowercase())];
+        let labels = [("protocol", row.family().to_owned()), ("command", row.name.to_ascii_lowercase())];
         counter!("tidegate_commands_total", &labels).absolute(command.calls);
         counter!("tidegate_commands_rejected_total", &labels).absolute(command.rejected);
         counter!("tidegate_commands_failed_total", &labels).absolute(command.failed);
@@ -136,7 +135,7 @@ fn write_durations(totals: &Totals, text: &mut String) {
     // Writing into a String cannot fail.
     let _ = writeln!(text, "# HELP {NAME} Time commands took to execute.\n# TYPE {NAME} histogram");
     for protocol in ["redis", "memcached"] {
-        let commands = rows().zip(&totals.commands).filter(|(row, _)| family(row) == protocol);
+        let commands = rows().zip(&totals.commands).filter(|(row, _)| row.family() == protocol);
         let (mut buckets, mut nanos, mut calls) = (Vec::new(), 0, 0);
         for (_, command) in commands {
             nanos += command.nanos;
@@ -158,11 +157,6 @@ fn write_durations(totals: &Totals, text: &mut String) {
              {NAME}_sum{{protocol=\"{protocol}\"}} {seconds}\n{NAME}_count{{protocol=\"{protocol}\"}} {calls}"
         );
     }
-}
-
-/// Whose command it is.
-fn family(row: &Row) -> &'static str {
-    if row.is_redis() { "redis" } else { "memcached" }
 }
 
 #[cfg(test)]
@@ -202,7 +196,7 @@ mod tests {
     fn no_two_commands_have_the_same_labels() {
         let mut seen = std::collections::HashSet::new();
         for row in rows() {
-            assert!(seen.insert((family(row), row.name.to_ascii_lowercase())), "{}", row.name);
+            assert!(seen.insert((row.family(), row.name.to_ascii_lowercase())), "{}", row.name);
         }
         assert!(["mn", "stats", "quit"].iter().all(|name| seen.contains(&("memcached", (*name).to_owned()))));
     }

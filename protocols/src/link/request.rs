@@ -10,7 +10,7 @@ use crate::limits::{self, ARGUMENTS_MAX};
 use crate::memcached::Item;
 use crate::reply::Dialect;
 use crate::request::{Request, Span};
-use crate::table::{Route, Row, row_at};
+use crate::table::{Route, Row, Verb, row_at};
 
 /// Bytes of a frame before the lengths of its arguments.
 const HEAD_BYTES: usize = 24;
@@ -68,7 +68,8 @@ impl Outline {
     /// [`Malformed::Misdirected`].
     #[inline]
     pub fn check_for_shard(&self) -> Result<(), Malformed> {
-        if self.row.route == Route::Gateway { Err(Malformed::Misdirected(self.row.name)) } else { Ok(()) }
+        let is_for_gateways = self.row.route == Route::Gateway && !matches!(self.row.verb, Verb::Link(_));
+        if is_for_gateways { Err(Malformed::Misdirected(self.row.name)) } else { Ok(()) }
     }
 }
 

@@ -97,6 +97,7 @@ fn is_internal(row: &Row) -> bool {
         row.verb,
         Verb::Memcached(memcached::Memcached::TooLarge)
             | Verb::MemcachedServer(memcached_server::MemcachedServer::Answer)
+            | Verb::Link(_)
     )
 }
 

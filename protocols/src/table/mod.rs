@@ -50,6 +50,7 @@ pub mod bitmaps;
 pub mod cluster;
 pub mod connection;
 pub mod keyspace;
+pub mod link;
 pub mod memcached;
 pub mod memcached_server;
 pub mod server;
@@ -133,6 +134,8 @@ families! {
     Transactions transactions;
     /// The cluster; answered by the gateway.
     Cluster cluster;
+    /// What gateways ask of shards for themselves.
+    Link link;
 }
 
 /// The row with this [`Verb::index`].

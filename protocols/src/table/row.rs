@@ -425,7 +425,16 @@ impl Row {
 
     /// Whether Redis clients ask for it by its name.
     pub const fn is_redis(&self) -> bool {
-        !matches!(self.verb, Verb::Memcached(_) | Verb::MemcachedServer(_))
+        matches!(self.family().as_bytes(), b"redis")
+    }
+
+    /// Who asks for it: clients of `redis` or `memcached`, or gateways (`link`).
+    pub const fn family(&self) -> &'static str {
+        match self.verb {
+            Verb::Memcached(_) | Verb::MemcachedServer(_) => "memcached",
+            Verb::Link(_) => "link",
+            _ => "redis",
+        }
     }
 
     /// Whether `count` arguments (the name included) are allowed.

@@ -32,7 +32,9 @@ impl Client {
             watches.insert(WatchedKey { database: 0, key: key.as_bytes().into() });
         }
         self.worker.begin(self.now_ms);
-        while self.worker.watch(&mut watches) == Outcome::Busy {
+        let (before, context, mut out) = (Watches::default(), Context::default(), Vec::new());
+        let mut reply = Reply::new(&mut out, Dialect::Resp2);
+        while self.worker.watch(&mut watches, &before, &context, &mut reply) == Outcome::Busy {
             std::thread::yield_now();
         }
         self.worker.finish();
@@ -51,7 +53,12 @@ impl Client {
             let words: Vec<&[u8]> = line.split_whitespace().map(str::as_bytes).collect();
             with_request(&words, |request| link::encode(&mut requests, request, &Ask::default()).unwrap());
         }
-        let transaction = Transaction { requests: &requests, watches };
+        let transaction = Transaction {
+            requests: &requests,
+            watches,
+            context: Context::default(),
+            dialect: Dialect::Resp2,
+        };
         self.worker.begin(self.now_ms);
         let entered = loop {
             match self.worker.enter(&transaction) {

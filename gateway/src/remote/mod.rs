@@ -1,0 +1,5 @@
+//! Data that lives in shard processes, reached by links.
+
+mod report;
+
+pub use report::ShardReport;

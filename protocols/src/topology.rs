@@ -1,0 +1,185 @@
+//! Who has which slots, where each shard is reached, and where clients reach the gateways.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::limits::LINK_NAME_BYTES_MAX;
+use crate::route::{Owners, Shard};
+use crate::slots::Slots;
+
+/// One state of a database: its shards and its gateways. A change is another one, with a higher epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topology {
+    /// Grows with every change of who has what. Shards refuse requests by another.
+    pub epoch: u32,
+    gateways: Vec<GatewayNode>,
+    shards: Vec<ShardNode>,
+    owners: Owners,
+}
+
+/// A shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardNode {
+    /// Its name, as it greets.
+    pub name: String,
+    /// The slots it has.
+    pub slots: Slots,
+    /// Where gateways reach it.
+    pub link: LinkPlace,
+    /// The gateway beside it, to which clients of a cluster are sent for its slots: a place among
+    /// [`Topology::gateways`].
+    pub gateway: usize,
+}
+
+/// A gateway, as clients of a cluster see it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GatewayNode {
+    /// Its name.
+    pub name: String,
+    /// Where clients reach it. Where it does not say, a gateway says of itself what it knows.
+    pub place: ClientPlace,
+}
+
+/// Where clients reach a gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientPlace {
+    /// Empty if it is not known.
+    pub ip: String,
+    /// The port for Redis clients; 0 if it is not known.
+    pub port: u16,
+    /// Empty if it has none.
+    pub hostname: String,
+}
+
+impl Topology {
+    /// A topology of these.
+    ///
+    /// # Errors
+    /// What contradicts itself: names that come twice or are no names, slots that two shards have, a shard beside a
+    /// gateway that is not there, no shard or no gateway at all.
+    pub fn new(epoch: u32, gateways: Vec<GatewayNode>, shards: Vec<ShardNode>) -> Result<Self, String> {
+        if gateways.is_empty() || shards.is_empty() {
+            return Err("there has to be a gateway and a shard".into());
+        }
+        distinct(gateways.iter().map(|gateway| &*gateway.name))?;
+        distinct(shards.iter().map(|shard| &*shard.name))?;
+        if let Some(lost) = shards.iter().find(|shard| shard.gateway >= gateways.len()) {
+            return Err(format!("shard {} is beside a gateway that is not there", lost.name));
+        }
+        let owners = Owners::new(shards.iter().map(|shard| &shard.slots))?;
+        Ok(Self { epoch, gateways, shards, owners })
+    }
+
+    /// The gateways, in the order they were given.
+    pub fn gateways(&self) -> &[GatewayNode] {
+        &self.gateways
+    }
+
+    /// The shards, in the order they were given.
+    pub fn shards(&self) -> &[ShardNode] {
+        &self.shards
+    }
+
+    /// The shard at this place.
+    pub fn shard(&self, shard: Shard) -> &ShardNode {
+        &self.shards[usize::from(shard)]
+    }
+
+    /// Who has each slot.
+    #[inline]
+    pub fn owners(&self) -> &Owners {
+        &self.owners
+    }
+
+    /// The place of the gateway of this name.
+    pub fn gateway_named(&self, name: &str) -> Option<usize> {
+        self.gateways.iter().position(|gateway| gateway.name == name)
+    }
+
+    /// All slots that are reached beside the gateway at this place.
+    pub fn slots_beside(&self, gateway: usize) -> Slots {
+        let mut all = Slots::none();
+        for shard in self.shards.iter().filter(|shard| shard.gateway == gateway) {
+            shard.slots.ranges().flat_map(|(first, last)| first..=last).for_each(|slot| all.insert(slot));
+        }
+        all
+    }
+}
+
+/// Refuses names that come twice or are none.
+fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), String> {
+    let mut seen = HashSet::new();
+    for name in names {
+        check_name(name)?;
+        if !seen.insert(name) {
+            return Err(format!("two have the name {name}"));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what is no name of a shard or a gateway.
+///
+/// # Errors
+/// What is expected.
+pub fn check_name(name: &str) -> Result<(), String> {
+    match name.len() {
+        1..=LINK_NAME_BYTES_MAX if !name.contains(char::is_whitespace) => Ok(()),
+        _ => {
+            Err(format!("'{name}' is no name: 1 to {LINK_NAME_BYTES_MAX} bytes without blanks are expected"))
+        }
+    }
+}
+
+/// Where a shard is reached: `unix:/path` or `ADDRESS:PORT`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkPlace {
+    /// By a file of this machine.
+    Unix(PathBuf),
+    /// By network; port 0 lets the system choose.
+    Tcp(SocketAddr),
+}
+
+impl FromStr for LinkPlace {
+    type Err = String;
+
+    /// # Errors
+    /// What is expected instead.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_prefix("unix:") {
+            Some("") => Err("a path is expected after unix:".into()),
+            Some(path) => Ok(Self::Unix(path.into())),
+            None => {
+                let address = text.parse().map(Self::Tcp);
+                address.map_err(|_| format!("'{text}' is neither unix:/PATH nor ADDRESS:PORT"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for LinkPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Tcp(address) => address.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_written_as_it_is_read() {
+        for text in ["unix:/run/shard.sock", "127.0.0.1:7000", "[::1]:7000"] {
+            assert_eq!(text.parse::<LinkPlace>().unwrap().to_string(), text);
+        }
+        for text in ["unix:", "7000", "localhost", "127.0.0.1"] {
+            assert!(text.parse::<LinkPlace>().is_err(), "{text}");
+        }
+    }
+}
