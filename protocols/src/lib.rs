@@ -4,6 +4,7 @@
 //! system, [`data::Data`]: how a gateway reaches keys, wherever they live.
 #![forbid(unsafe_code)]
 
+pub mod cursor;
 pub mod data;
 pub mod error;
 pub mod glob;

@@ -99,6 +99,16 @@ impl Topology {
         self.gateways.iter().position(|gateway| gateway.name == name)
     }
 
+    /// Who has each slot, and who is asked where it is about all of them, as the gateway at this place has it as a
+    /// node of a cluster: those beside it. One that has none beside it, which clients of a cluster never ask, speaks
+    /// for all.
+    pub fn owners_beside(&self, gateway: usize) -> Owners {
+        let beside = self.shards.iter().zip(0..).filter(|(shard, _)| shard.gateway == gateway);
+        let beside: Vec<Shard> = beside.map(|(_, place)| place).collect();
+        let owners = self.owners.clone();
+        if beside.is_empty() { owners } else { owners.asking(beside) }
+    }
+
     /// All slots that are reached beside the gateway at this place.
     pub fn slots_beside(&self, gateway: usize) -> Slots {
         let mut all = Slots::none();

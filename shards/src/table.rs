@@ -23,6 +23,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use crossbeam_epoch::Guard;
+use tidegate_protocols::cursor::HASH_BITS;
 
 use crate::entry::{Entry, EntryPtr};
 use crate::hash::KeyHasher;
@@ -30,9 +31,6 @@ use crate::segment::{Class, Place, Segment, home_of};
 use crate::table::node::{Node, index_of};
 use crate::table::prefetch::prefetch;
 use crate::word::Word;
-
-/// Leading hash bits a scan's cursor keeps.
-pub(crate) const PREFIX_BITS: u32 = 39;
 
 /// Two segments with no more entries than this become one.
 const MERGE_MAX: usize = 200;
@@ -377,7 +375,7 @@ impl<'a> Table<'a> {
     /// Visits the entries of the first hashes from `prefix` on, a bucket's worth of them, and returns the
     /// prefix to go on with. `None` is the end.
     pub(crate) fn scan(&self, prefix: u64, mut each: impl FnMut(Found<'_>)) -> Option<u64> {
-        const SHIFT: u32 = 64 - PREFIX_BITS;
+        const SHIFT: u32 = 64 - HASH_BITS;
         let start = prefix << SHIFT;
         let segment = self.segment_at(start)?;
         let homes = segment.class().homes();
@@ -385,9 +383,9 @@ impl<'a> Table<'a> {
         let home = home_of(start, depth, homes);
         // Up to where the next home begins, in whole prefixes: at least one.
         let segment_end = if depth == 0 {
-            1 << PREFIX_BITS
+            1 << HASH_BITS
         } else {
-            ((prefix >> (PREFIX_BITS - depth)) + 1) << (PREFIX_BITS - depth)
+            ((prefix >> (HASH_BITS - depth)) + 1) << (HASH_BITS - depth)
         };
         let end = first_prefix_after(home, homes, depth, prefix).clamp(prefix + 1, segment_end);
         let last = home_of(((end - 1) << SHIFT) | ((1 << SHIFT) - 1), depth, homes);
@@ -396,17 +394,17 @@ impl<'a> Table<'a> {
                 each(Found { segment, place, word });
             }
         }
-        (end < 1 << PREFIX_BITS).then_some(end)
+        (end < 1 << HASH_BITS).then_some(end)
     }
 
     /// Segment by segment: looks at the segment at `prefix` and returns what was seen and the prefix of the
     /// next. `None` is the end. The table is not empty.
     pub(crate) fn walk<T>(&self, prefix: u64, look: impl FnOnce(Segment<'_>) -> T) -> (T, Option<u64>) {
         let segment =
-            self.segment_at(prefix << (64 - PREFIX_BITS)).expect("tables that are empty have no root");
-        let shift = PREFIX_BITS - segment.depth();
+            self.segment_at(prefix << (64 - HASH_BITS)).expect("tables that are empty have no root");
+        let shift = HASH_BITS - segment.depth();
         let next = ((prefix >> shift) + 1) << shift;
-        (look(segment), (next < 1 << PREFIX_BITS).then_some(next))
+        (look(segment), (next < 1 << HASH_BITS).then_some(next))
     }
 
     /// The segment that a random number falls on, if the table is not empty.
@@ -422,7 +420,7 @@ impl<'a> Table<'a> {
         now_ms: u64,
         mut removing: impl FnMut(EntryPtr<'_>),
     ) -> u64 {
-        let Some(segment) = self.segment_at(prefix << (64 - PREFIX_BITS)) else { return 0 };
+        let Some(segment) = self.segment_at(prefix << (64 - HASH_BITS)) else { return 0 };
         let (mut removed, mut removed_hash, mut min_expire) = (0, None, u64::MAX);
         for (place, word) in segment.entries().filter(|(_, word)| word.expires()) {
             let entry = Found { segment, place, word }.entry();
@@ -487,8 +485,8 @@ impl<'a> Table<'a> {
 fn first_prefix_after(home: usize, homes: usize, depth: u32, prefix: u64) -> u64 {
     // The smallest 32-bit number whose home is the next one, as far as the prefix goes.
     let bits = ((home as u64 + 1) << 32).div_ceil(homes as u64);
-    let base = if depth == 0 { 0 } else { prefix >> (PREFIX_BITS - depth) << (PREFIX_BITS - depth) };
-    base + (bits << (PREFIX_BITS - 32) >> depth)
+    let base = if depth == 0 { 0 } else { prefix >> (HASH_BITS - depth) << (HASH_BITS - depth) };
+    base + (bits << (HASH_BITS - 32) >> depth)
 }
 
 /// Frees the table at a root that nobody else can reach.

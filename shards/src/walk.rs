@@ -1,13 +1,14 @@
 //! What a command does with a whole database: to look at it partition by partition, each locked on its own; to empty
 //! or exchange it with all of them locked.
 //!
-//! Keys are visited in the order of slots and hashes. A cursor is the slot and the leading hash bits of what
-//! comes next, so it means the same whatever has grown or shrunk in between and however many partitions there
+//! Keys are visited in the order of slots and hashes. A cursor ([`Cursor`]) is the slot and the leading hash bits of
+//! what comes next, so it means the same whatever has grown or shrunk in between and however many partitions there
 //! are, and a key that is there all the time is visited exactly once.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use tidegate_protocols::cursor::Cursor;
 use tidegate_protocols::slot::SLOTS;
 
 use crate::db::Db;
@@ -15,7 +16,7 @@ use crate::held::Held;
 use crate::partition::{DatabaseId, Partition};
 use crate::sample;
 use crate::segment::WAYS;
-use crate::table::{Found, PREFIX_BITS};
+use crate::table::Found;
 use crate::view::EntryRef;
 use crate::worker::Local;
 
@@ -27,19 +28,18 @@ impl Db<'_> {
     /// Visits keys from `cursor` on until at least `count` were visited, and returns the cursor to go on
     /// with, 0 at the end. Every key that is there from the first to the last call of an iteration is
     /// visited, whatever happens to others.
-    pub fn scan(&mut self, cursor: u64, count: usize, mut each: impl FnMut(&EntryRef<'_>)) -> u64 {
+    pub fn scan(&mut self, cursor: Cursor, count: usize, mut each: impl FnMut(&EntryRef<'_>)) -> Cursor {
         let (now_ms, clock) = (self.local.now_ms, self.local.clock);
         let database = self.held.keyspace().database(self.context().database);
-        let (mut slot, mut prefix) = (cursor >> PREFIX_BITS, cursor & ((1 << PREFIX_BITS) - 1));
+        let (mut slot, mut prefix) = (cursor.slot(), cursor.prefix());
         let mut visited = 0;
-        while slot < u64::from(SLOTS) {
+        while slot < SLOTS {
             if visited >= count {
-                return slot << PREFIX_BITS | prefix;
+                return Cursor::new(slot, prefix);
             }
-            let at = slot as u16;
-            self.held.lock_patiently(self.held.keyspace().partition_of(at));
-            let place = self.held.keyspace().place_of(at);
-            let next = self.held.at(at).into_table(database, place).and_then(|table| {
+            self.held.lock_patiently(self.held.keyspace().partition_of(slot));
+            let place = self.held.keyspace().place_of(slot);
+            let next = self.held.at(slot).into_table(database, place).and_then(|table| {
                 table.scan(prefix, |found| {
                     visited += 1;
                     if !has_expired(&found, now_ms) {
@@ -49,7 +49,7 @@ impl Db<'_> {
             });
             (slot, prefix) = next.map_or((slot + 1, 0), |next| (slot, next));
         }
-        0
+        Cursor::ZERO
     }
 
     /// Visits keys of one slot, at most `count`, those too whose time has come but that nobody asked for.
@@ -73,7 +73,7 @@ impl Db<'_> {
 
     /// Visits every key.
     pub fn for_each(&mut self, each: impl FnMut(&EntryRef<'_>)) {
-        self.scan(0, usize::MAX, each);
+        self.scan(Cursor::ZERO, usize::MAX, each);
     }
 
     /// A key by chance.
@@ -105,10 +105,10 @@ impl Db<'_> {
 
     /// The first key of all.
     fn first_key(&mut self) -> Option<Vec<u8>> {
-        let (mut cursor, mut key) = (0, None);
+        let (mut cursor, mut key) = (Cursor::ZERO, None);
         loop {
             cursor = self.scan(cursor, 1, |entry| key = Some(entry.key().to_vec()));
-            if cursor == 0 || key.is_some() {
+            if cursor == Cursor::ZERO || key.is_some() {
                 return key;
             }
         }

@@ -30,6 +30,13 @@ pub fn head(answer: &[u8]) -> Option<(Head, &[u8])> {
     Some((head, rest))
 }
 
+/// The bulk string that `input` begins with, and what follows it.
+pub fn bulk(input: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (b'$', line, rest) = first_line(input)? else { return None };
+    let (bulk, rest) = rest.split_at_checked(usize::try_from(integer(line)?).ok()?)?;
+    Some((bulk, rest.strip_prefix(b"\r\n")?))
+}
+
 /// Bytes of the whole answer that `input` begins with; `None` if it does not hold one.
 pub fn whole(input: &[u8]) -> Option<usize> {
     let mut rest = input;
@@ -126,6 +133,10 @@ mod tests {
         assert_eq!(head(b"*-1\r\n"), Some((Head::Other, &b""[..])));
         assert_eq!(head(b"$1\r\nx\r\n"), Some((Head::Other, &b"x\r\n"[..])));
         assert_eq!(head(b":x\r\n"), None);
+        assert_eq!(bulk(b"$2\r\nab\r\n:1\r\n"), Some((&b"ab"[..], &b":1\r\n"[..])));
+        for input in [&b"$-1\r\n"[..], b"$2\r\nab", b"$2\r\nabc\r\n", b"+ab\r\n", b"$2\r\n"] {
+            assert_eq!(bulk(input), None, "{}", input.escape_ascii());
+        }
         assert_eq!(head(b""), None);
     }
 }

@@ -8,18 +8,24 @@ use crate::table::Gather;
 
 /// Adds to `reply` what the answers of every shard, in the order of the shards, say together.
 ///
-/// The first error among them is the answer. `Err` is an answer that is none, or of a kind that cannot be merged so.
+/// The first error among them is the answer. Where one of several will do, `chance`, a random number, picks it.
 ///
 /// # Errors
-/// The shard whose answer cannot be used, by its place among the answers.
-pub fn merge(gather: Gather, answers: &[&[u8]], reply: &mut Reply<'_>) -> Result<(), usize> {
+/// The shard whose answer is none, or cannot be merged so, by its place among the answers.
+pub fn merge(gather: Gather, chance: u64, answers: &[&[u8]], reply: &mut Reply<'_>) -> Result<(), usize> {
     if let Some(error) = answers.iter().find(|answer| is_error(answer, reply.dialect())) {
         reply.out().extend_from_slice(error);
         return Ok(());
     }
     match (gather, reply.dialect()) {
         (Gather::Sum, _) => sum(answers, reply),
-        (Gather::Agree | Gather::One | Gather::Any | Gather::Cursor, _) => {
+        (Gather::Any, _) => {
+            let any = pick(chance, answers).ok_or(0_usize)?;
+            reply.out().extend_from_slice(any);
+            Ok(())
+        }
+        // A scan asks one shard at a time, see [`super::Leg`].
+        (Gather::Agree | Gather::One | Gather::Cursor, _) => {
             let first = answers.first().ok_or(0_usize)?;
             reply.out().extend_from_slice(first);
             Ok(())
@@ -41,7 +47,7 @@ pub fn merge_split(
 ) -> Result<(), usize> {
     debug_assert_eq!(parts.len(), answers.len());
     if gather != Gather::ByKey || answers.iter().any(|answer| is_error(answer, reply.dialect())) {
-        return merge(gather, answers, reply);
+        return merge(gather, 0, answers, reply);
     }
     let mut rests = Vec::with_capacity(answers.len());
     for (place, (part, answer)) in parts.iter().zip(answers).enumerate() {
@@ -77,6 +83,14 @@ fn is_error(answer: &[u8], dialect: Dialect) -> bool {
                 || answer.starts_with(b"ERROR")
         }
     }
+}
+
+/// One of the answers that are not null, or a null if all are.
+fn pick<'a>(chance: u64, answers: &[&'a [u8]]) -> Option<&'a [u8]> {
+    let there = |answer: &&&[u8]| !matches!(**answer, b"$-1\r\n" | b"_\r\n");
+    let count = answers.iter().filter(there).count() as u64;
+    let picked = answers.iter().filter(there).nth(chance.checked_rem(count).unwrap_or(0) as usize);
+    picked.or(answers.first()).copied()
 }
 
 fn sum(answers: &[&[u8]], reply: &mut Reply<'_>) -> Result<(), usize> {

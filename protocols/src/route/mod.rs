@@ -3,8 +3,12 @@
 
 mod merge;
 mod plan;
+mod scan;
+#[cfg(test)]
+mod scan_tests;
 #[cfg(test)]
 mod tests;
 
 pub use merge::{merge, merge_split};
 pub use plan::{Owners, Part, Plan, Shard, plan};
+pub use scan::Leg;

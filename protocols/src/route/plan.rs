@@ -1,5 +1,6 @@
 //! Which shards a request goes to.
 
+use super::scan::Leg;
 use crate::request::{Args, Request, Span};
 use crate::slot::{SLOTS, slot_of};
 use crate::slots::Slots;
@@ -8,43 +9,68 @@ use crate::table::{Find, Gather, Route, Row};
 /// A shard by its place in the topology.
 pub type Shard = u16;
 
-/// Who has each slot.
+/// Who has each slot, and who is asked where it is about all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owners {
     of: Box<[Shard]>,
-    shards: Shard,
+    asked: Vec<Shard>,
+    runs: Vec<Run>,
+}
+
+/// Slots from the first to the last that those who are asked have, with no slot of another of them in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) first: u16,
+    pub(super) last: u16,
+    pub(super) shard: Shard,
 }
 
 impl Owners {
     /// Nobody's.
     const NOBODY: Shard = Shard::MAX;
 
-    /// The slots of each shard, in the order of their places.
+    /// The slots of each shard, in the order of their places. All are asked.
     ///
     /// # Errors
     /// A slot that two have, and which; or more shards than there are slots.
     pub fn new<'a>(slots: impl IntoIterator<Item = &'a Slots>) -> Result<Self, String> {
-        let mut owners = Self { of: vec![Self::NOBODY; SLOTS.into()].into(), shards: 0 };
+        let mut of: Box<[Shard]> = vec![Self::NOBODY; SLOTS.into()].into();
+        let mut shards = 0;
         for slots in slots {
-            let shard = owners.shards;
             for slot in slots.ranges().flat_map(|(first, last)| first..=last) {
-                let owner = &mut owners.of[usize::from(slot)];
+                let owner = &mut of[usize::from(slot)];
                 if *owner != Self::NOBODY {
-                    return Err(format!("shards {owner} and {shard} both have slot {slot}"));
+                    return Err(format!("shards {owner} and {shards} both have slot {slot}"));
                 }
-                *owner = shard;
+                *owner = shards;
             }
-            owners.shards += 1;
-            if owners.shards > SLOTS {
+            shards += 1;
+            if shards > SLOTS {
                 return Err(format!("more than {SLOTS} shards"));
             }
         }
-        Ok(owners)
+        Ok(Self { of, asked: Vec::new(), runs: Vec::new() }.asking((0..shards).collect()))
     }
 
-    /// How many shards there are.
-    pub fn shards(&self) -> usize {
-        usize::from(self.shards)
+    /// The same, but only these shards, of which there is one at least, are asked about the whole keyspace: a node of
+    /// a cluster speaks for what is beside it. Keys go to whoever has them, as ever.
+    #[must_use]
+    pub fn asking(mut self, asked: Vec<Shard>) -> Self {
+        self.runs.clear();
+        for slot in 0..SLOTS {
+            let Some(shard) = self.of(slot).filter(|shard| asked.contains(shard)) else { continue };
+            match self.runs.last_mut() {
+                Some(run) if run.shard == shard => run.last = slot,
+                _ => self.runs.push(Run { first: slot, last: slot, shard }),
+            }
+        }
+        self.asked = asked;
+        self
+    }
+
+    /// Who is asked about the whole keyspace: all shards, unless [`Owners::asking`] says which.
+    pub fn asked(&self) -> &[Shard] {
+        &self.asked
     }
 
     /// Who has `slot`, if anybody does.
@@ -53,10 +79,9 @@ impl Owners {
         Some(self.of[usize::from(slot)]).filter(|&shard| shard != Self::NOBODY)
     }
 
-    /// The first slot from `slot` on that another shard has than `slot` itself, or nobody; [`SLOTS`] if there is none.
-    pub fn end_of_run(&self, slot: u16) -> u16 {
-        let owner = self.of[usize::from(slot)];
-        (slot..SLOTS).find(|&next| self.of[usize::from(next)] != owner).unwrap_or(SLOTS)
+    /// The run that has the first slot from `slot` on that anybody who is asked has, and those after it.
+    pub(super) fn runs_from(&self, slot: u16) -> &[Run] {
+        &self.runs[self.runs.partition_point(|run| run.last < slot)..]
     }
 }
 
@@ -69,8 +94,10 @@ pub enum Plan {
     One(Shard),
     /// To the shards that have its keys, to each with its own keys; see [`super::merge_split`].
     Split(Vec<Part>),
-    /// To every shard, as it is; see [`super::merge`].
+    /// To every shard that is [`Owners::asked`], as it is; see [`super::merge`].
     Every(Gather),
+    /// To one shard, as it is; what it answers is for [`Leg::answer`].
+    Scan(Leg),
     /// Nowhere: its keys belong to several shards and must not be separated.
     CrossSlot,
     /// Nowhere: nobody has this slot.
@@ -106,11 +133,12 @@ pub fn plan(request: &Request<'_>, owners: &Owners) -> Plan {
         let slot = slot_of(args.at(key));
         return owners.of(slot).map_or(Plan::Unserved(slot), Plan::One);
     }
-    match row.route {
-        Route::Gateway => Plan::Here,
-        Route::Every if owners.shards == 1 => Plan::One(0),
-        Route::Every => Plan::Every(row.gather),
-        Route::Keys | Route::Split => by_keys(row, args, owners),
+    match (row.route, owners.asked()) {
+        (Route::Gateway, _) => Plan::Here,
+        (Route::Every, &[shard]) => Plan::One(shard),
+        (Route::Every, _) if row.gather == Gather::Cursor => Plan::Scan(Leg::at(args.at(1), owners)),
+        (Route::Every, _) => Plan::Every(row.gather),
+        (Route::Keys | Route::Split, _) => by_keys(row, args, owners),
     }
 }
 

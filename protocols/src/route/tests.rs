@@ -138,12 +138,21 @@ fn one_shard_gets_everything_that_is_not_the_gateway_s() {
 }
 
 #[test]
+fn only_who_is_asked_hears_of_the_whole_keyspace() {
+    let owners = owners(&["0-5460", "5461-10922", "10923-16383"]).asking(vec![2]);
+    assert_eq!(planned(&owners, "DBSIZE"), Plan::One(2));
+    assert_eq!(planned(&owners, "GET b"), Plan::One(0));
+    let owners = owners.asking(vec![0, 2]);
+    assert_eq!(planned(&owners, "DBSIZE"), Plan::Every(Gather::Sum));
+    assert_eq!(planned(&owners, "SCAN 0"), Plan::Scan(Leg::at(b"0", &owners)));
+    assert_eq!(owners.asked(), [0, 2]);
+}
+
+#[test]
 fn a_slot_without_owner_is_named() {
     let owners = owners(&["0-8191"]);
     assert_eq!(planned(&owners, "GET a"), Plan::Unserved(15495));
     assert_eq!(planned(&owners, "MGET b a"), Plan::Unserved(15495));
-    assert_eq!(owners.end_of_run(100), 8192);
-    assert_eq!(owners.end_of_run(8192), 16384);
 }
 
 #[test]
@@ -154,7 +163,7 @@ fn owners_are_refused_where_they_overlap() {
 
 fn merged(gather: Gather, dialect: Dialect, answers: &[&[u8]]) -> Result<String, usize> {
     let mut out = Vec::new();
-    merge(gather, answers, &mut Reply::new(&mut out, dialect))?;
+    merge(gather, 1, answers, &mut Reply::new(&mut out, dialect))?;
     Ok(out.escape_ascii().to_string())
 }
 
@@ -170,6 +179,10 @@ fn answers_are_merged_as_the_row_says() {
     for gather in [Gather::Sum, Gather::Agree, Gather::Join] {
         assert_eq!(resp(gather, &[b":1\r\n", b"-OOM no\r\n", b"-ERR no\r\n"]).unwrap(), r"-OOM no\r\n");
     }
+    // The second that is there, where one will do.
+    assert_eq!(resp(Gather::Any, &[b"$1\r\na\r\n", b"$-1\r\n", b"$1\r\nb\r\n"]).unwrap(), r"$1\r\nb\r\n");
+    assert_eq!(resp(Gather::Any, &[b"_\r\n", b"$1\r\na\r\n"]).unwrap(), r"$1\r\na\r\n");
+    assert_eq!(resp(Gather::Any, &[b"$-1\r\n", b"$-1\r\n"]).unwrap(), r"$-1\r\n");
     assert_eq!(resp(Gather::Sum, &[b":1\r\n", b"+OK\r\n"]), Err(1));
     assert_eq!(resp(Gather::Join, &[b"*0\r\n", b"$-1\r\n"]), Err(1));
     let text = |gather, answers: &[&[u8]]| merged(gather, Dialect::MemcachedText, answers);

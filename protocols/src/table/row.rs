@@ -279,7 +279,7 @@ pub enum Gather {
     Agree,
     /// Shard after shard, the cursor says which.
     Cursor,
-    /// One of them, by chance weighted with its keys.
+    /// One of them that is not null, by chance.
     Any,
 }
 

@@ -1,5 +1,6 @@
 //! `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`.
 
+use tidegate_protocols::cursor::Cursor;
 use tidegate_protocols::glob::{Case, matches};
 use tidegate_protocols::number::integer;
 use tidegate_protocols::reply::Collection;
@@ -11,7 +12,7 @@ use crate::db::Db;
 const COUNT: usize = 10;
 
 pub(super) fn scan(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    let cursor = cursor(args.at(1)).ok_or(Error::Cursor)?;
+    let cursor = Cursor::parse(args.at(1)).ok_or(Error::Cursor)?;
     let (mut count, mut pattern, mut kind) = (COUNT, None, None);
     let mut options = args.from(2);
     while let Some(option) = options.get(0) {
@@ -38,7 +39,7 @@ pub(super) fn scan(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> R
     reply.finish(list, found);
     // The cursor stands before the keys and is known only after them.
     let end = reply.mark();
-    reply.bulk(itoa::Buffer::new().format(next).as_bytes());
+    reply.bulk(itoa::Buffer::new().format(next.0).as_bytes());
     let cursor_bytes = reply.mark() - end;
     reply.out()[mark..].rotate_right(cursor_bytes);
     Ok(())
@@ -49,44 +50,10 @@ fn at_least_one(text: &[u8]) -> Result<usize, Error> {
     if count < 1 { Err(Error::Syntax) } else { Ok(count as usize) }
 }
 
-/// A cursor as C's `strtoul` reads it, which takes a sign and nothing at all, but no blanks.
-/// Source: Redis `db.c`, `parseScanCursorOrReply`.
-fn cursor(text: &[u8]) -> Option<u64> {
-    let (negative, digits) = match text {
-        [] => return Some(0),
-        [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] | digits => (false, digits),
-    };
-    if !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let number: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
-    Some(if negative { number.wrapping_neg() } else { number })
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::tests::replay;
-    use super::cursor;
     use crate::testing::Client;
-
-    #[test]
-    fn cursors_are_read_as_strtoul_reads_them() {
-        for (text, expected) in [
-            ("", Some(0)),
-            ("0", Some(0)),
-            ("+1", Some(1)),
-            ("-1", Some(u64::MAX)),
-            ("18446744073709551615", Some(u64::MAX)),
-            ("18446744073709551616", None),
-            (" 0", None),
-            ("0a", None),
-            ("-", None),
-            ("0x10", None),
-        ] {
-            assert_eq!(cursor(text.as_bytes()), expected, "{text:?}");
-        }
-    }
 
     #[test]
     fn a_scan_filters_what_it_visits() {

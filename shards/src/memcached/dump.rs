@@ -1,5 +1,6 @@
 //! `stats cachedump <class> <limit>`: some items, for people who look what is there.
 
+use tidegate_protocols::cursor::Cursor;
 use tidegate_protocols::memcached::{Answer, Status, number};
 use tidegate_protocols::settings::Key;
 use tidegate_protocols::{Error, Request, limits};
@@ -53,7 +54,7 @@ fn wanted(request: &Request<'_>, db: &Db<'_>) -> Result<(u32, usize), Status> {
 
 fn dump(limit: usize, db: &mut Db<'_>, answer: &mut Answer<'_, '_>) {
     let begin = answer.written();
-    let (mut cursor, mut visited, mut shown) = (0, 0, 0);
+    let (mut cursor, mut visited, mut shown) = (Cursor::ZERO, 0, 0);
     loop {
         cursor = db.scan(cursor, STEP, |entry| {
             visited += 1;
@@ -66,7 +67,7 @@ fn dump(limit: usize, db: &mut Db<'_>, answer: &mut Answer<'_, '_>) {
             }
         });
         let enough = shown >= limit || answer.written() - begin > ANSWER_BYTES_MAX;
-        if cursor == 0 || enough || visited >= KEYS_MAX {
+        if cursor == Cursor::ZERO || enough || visited >= KEYS_MAX {
             return answer.stats_end();
         }
     }
