@@ -160,6 +160,9 @@ impl Drop for Connection {
         counters.protocols[self.protocol() as usize].connections.sub(1);
         self.intake.shared.load[self.intake.index].fetch_sub(1, Relaxed);
         self.intake.shared.registry.remove(self.session.client.id);
+        for (client, watches) in self.session.watches_of.take() {
+            self.intake.abandon(client, watches);
+        }
         self.intake.bury(self.session.client.id, self.session.watches.take());
     }
 }

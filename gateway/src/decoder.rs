@@ -3,7 +3,7 @@
 use tidegate_protocols::memcached::{self, Authentication, Item};
 use tidegate_protocols::settings::Key;
 use tidegate_protocols::table::{Unresolved, in_one_slot, resolve};
-use tidegate_protocols::{Args, Dialect, Row, Span, link, resp};
+use tidegate_protocols::{Args, Dialect, Row, Span, Verb, link, resp};
 
 use crate::batch::Ask;
 use crate::connection::Connection;
@@ -206,6 +206,12 @@ fn frame(input: &[u8], frame_bytes_max: u64, spans: &mut Vec<Span>) -> Found {
                 return distrusted(&malformed.to_string());
             }
             let link::Outline { row, dialect, ask, bytes } = outline;
+            if let Verb::Link(verb) = row.verb
+                && let Err(malformed) = link::Errand::check(verb, &Args::new(input, &spans[begin..]))
+            {
+                spans.truncate(begin);
+                return distrusted(&malformed.to_string());
+            }
             Found::Request { ask: Ask::Row(row), dialect, item: Some(item), link: Some(ask), bytes }
         }
         Ok(link::Decoded::More(missing)) => Found::More(missing),

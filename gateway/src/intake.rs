@@ -80,12 +80,17 @@ impl Intake {
 
     /// A connection has ended, and with it what it watched.
     pub(crate) fn bury(&self, id: u64, watches: Watches) {
+        self.abandon(id, watches);
+        self.connections.borrow_mut().remove(&id);
+        self.gone.wake();
+    }
+
+    /// Nobody watches these keys any more.
+    pub(crate) fn abandon(&self, id: u64, watches: Watches) {
         if !watches.is_empty() {
             self.abandoned.borrow_mut().push((id, watches));
             self.work.wake();
         }
-        self.connections.borrow_mut().remove(&id);
-        self.gone.wake();
     }
 
     /// How many connections have not ended.

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tidegate_protocols::Slots;
 use tidegate_protocols::link::Greeting;
+use tidegate_protocols::slot::slot_of;
 use tidegate_protocols::topology::{LinkPlace, Topology};
+use tidegate_protocols::{Args, Row, Slots};
 use tokio::sync::watch;
 
 use crate::unix::UnixPlace;
@@ -32,6 +33,11 @@ impl Membership {
         let mut greeting = Vec::new();
         Greeting::new(&self.name, self.epoch).encode(&mut greeting);
         greeting
+    }
+
+    /// Whether all keys of a request are in its slots.
+    pub(crate) fn has_keys_of(&self, row: &Row, args: &Args<'_>) -> bool {
+        row.keys_of(args).all(|key| self.slots.has(slot_of(args.at(key.index))))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the gateway remembers of a client between requests; only its own worker touches it.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidegate_protocols::Dialect;
@@ -24,6 +25,8 @@ pub(crate) struct Session {
     queue: RefCell<Option<Box<Queue>>>,
     /// Keys it watches.
     pub(crate) watches: RefCell<Watches>,
+    /// Keys that clients of this gateway watch, by the gateway's numbers of them.
+    pub(crate) watches_of: RefCell<BTreeMap<u64, Watches>>,
 }
 
 /// Why requests of a client need a closer look before they are executed; none is the ordinary case.
@@ -59,6 +62,7 @@ impl Session {
             held_until_ms: Cell::new(0),
             queue: RefCell::new(None),
             watches: RefCell::default(),
+            watches_of: RefCell::default(),
         };
         session.put(Attention::Anonymous, anonymous);
         session

@@ -5,6 +5,7 @@
 //! stretches: every request is prepared, then fetched, then executed, so that the cache misses of one
 //! stretch overlap. Requests of one connection are executed in the order they arrived.
 
+mod errands;
 mod passed_on;
 mod transactions;
 

@@ -6,15 +6,19 @@ mod fake;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use fake::{Client, Server};
 use tidegate_gateway::{Config, LinkPlace, Membership};
+use tidegate_protocols::data::Figures;
 use tidegate_protocols::link::{Answer, Ask, Greeting, Tail, encode};
 use tidegate_protocols::memcached::Item;
+use tidegate_protocols::settings::{Key, Policy};
 use tidegate_protocols::slot::slot_of;
+use tidegate_protocols::table::link::Link;
 use tidegate_protocols::table::lookup;
-use tidegate_protocols::{Dialect, Request, Words};
+use tidegate_protocols::{Dialect, Request, Row, Words};
 
 const EPOCH: u32 = 3;
 
@@ -48,12 +52,15 @@ fn frame(id: u32, words: &[&[u8]]) -> Vec<u8> {
 }
 
 fn of_epoch(epoch: u32, id: u32, words: &[&[u8]]) -> Vec<u8> {
-    let row = lookup(words[0]).unwrap();
+    framed(lookup(words[0]).unwrap(), words, &Ask { id, epoch, ..Ask::default() })
+}
+
+fn framed(row: &'static Row, words: &[&[u8]], ask: &Ask) -> Vec<u8> {
     let words = Words::new(words);
     let args = words.args();
     let request = Request { row, dialect: Dialect::Resp2, args, item: &Item::NONE };
     let mut frame = Vec::new();
-    encode(&mut frame, &request, &Ask { id, epoch, ..Ask::default() }).unwrap();
+    encode(&mut frame, &request, ask).unwrap();
     frame
 }
 
@@ -165,7 +172,21 @@ fn a_link_that_cannot_be_believed_is_closed_and_others_stay() {
     let too_long = after_greeting(&[0xff; 4]);
     let too_short = after_greeting(&[3, 0, 0, 0]);
     let not_for_shards = after_greeting(&frame(1, &[b"PING"]));
-    for bad in [b"PING\r\n".to_vec(), of_other_version, of_other_table, too_long, too_short, not_for_shards] {
+    let half_a_number = after_greeting(&errand(EPOCH, Link::Unwatch, &[b"1234"]));
+    let half_a_request = &frame(1, &[b"GET", b"k"])[..20];
+    let half_a_request = errand(EPOCH, Link::Transact, &[ANN, &[0; 4], half_a_request]);
+    let not_for_transactions = after_greeting(&transact(EPOCH, ANN, 0, &[GET, &[b"MULTI"]]));
+    for bad in [
+        b"PING\r\n".to_vec(),
+        of_other_version,
+        of_other_table,
+        too_long,
+        too_short,
+        not_for_shards,
+        half_a_number,
+        after_greeting(&half_a_request),
+        not_for_transactions,
+    ] {
         let mut client = Client::connect(server.running.links()[0]);
         client.send(&bad);
         client.expect(&greeting(&Greeting::new("shard-1", EPOCH)));
@@ -176,6 +197,158 @@ fn a_link_that_cannot_be_believed_is_closed_and_others_stay() {
     }
     other.send(&frame(9, &[b"GET", b"none"]));
     assert_eq!(next(&mut other), (9, Tail::Done, b"$-1\r\n".to_vec()));
+}
+
+/// What a gateway asks for itself, in database 0.
+fn errand(epoch: u32, verb: Link, words: &[&[u8]]) -> Vec<u8> {
+    let words = [&[verb.row().name.as_bytes()], words].concat();
+    framed(verb.row(), &words, &Ask { id: 9, epoch, ..Ask::default() })
+}
+
+const ANN: &[u8] = &1_u64.to_le_bytes();
+const BEN: &[u8] = &2_u64.to_le_bytes();
+
+fn transact(epoch: u32, client: &[u8], watched: u32, requests: &[&[&[u8]]]) -> Vec<u8> {
+    // What they say of epochs and their numbers is not looked at.
+    let frames: Vec<_> = requests.iter().flat_map(|words| of_epoch(99, 99, words)).collect();
+    errand(epoch, Link::Transact, &[client, &watched.to_le_bytes(), &frames])
+}
+
+fn watch(epoch: u32, client: &[u8], key: &[u8]) -> Vec<u8> {
+    errand(epoch, Link::Watch, &[client, key])
+}
+
+/// Sends one request and tells how it was answered.
+#[track_caller]
+fn ask(client: &mut Client, frame: &[u8]) -> (Tail, String) {
+    client.send(frame);
+    let (_, tail, bytes) = next(client);
+    (tail, String::from_utf8(bytes).unwrap())
+}
+
+fn done(text: &str) -> (Tail, String) {
+    (Tail::Done, text.to_owned())
+}
+
+const OK: &str = "+OK\r\n";
+const NULL_ARRAY: &str = "*-1\r\n";
+const SET: &[&[u8]] = &[b"SET", b"k", b"v"];
+const GET: &[&[u8]] = &[b"GET", b"k"];
+
+#[test]
+fn a_transaction_is_one_request_with_one_answer() {
+    let server = on_loopback("0-16383");
+    let mut gateway = gateway(&server);
+    let all = transact(EPOCH, ANN, 0, &[SET, GET, &[b"GET", b"none"]]);
+    assert_eq!(ask(&mut gateway, &all), done("*3\r\n+OK\r\n$1\r\nv\r\n$-1\r\n"));
+    assert_eq!(ask(&mut gateway, &transact(EPOCH, ANN, 0, &[])), done("*0\r\n"));
+    let failing = transact(EPOCH, ANN, 0, &[GET, &[b"APPEND", b"k", b"v"], GET]);
+    let reply = "*3\r\n$1\r\nv\r\n-ERR not by the fake\r\n$1\r\nv\r\n".to_owned();
+    assert_eq!(ask(&mut gateway, &failing), (Tail::Failed, reply));
+    let totals = server.running.shared().counters.totals();
+    let of = |row: &Row| &totals.commands[row.verb.index()];
+    assert_eq!((of(lookup(b"get").unwrap()).calls, of(Link::Transact.row()).calls), (4, 3));
+    assert_eq!((of(lookup(b"append").unwrap()).failed, of(Link::Transact.row()).failed), (1, 0));
+    assert_eq!(totals.errors.into_iter().collect::<Vec<_>>(), [("ERR".into(), 1)]);
+}
+
+#[test]
+fn a_transaction_takes_place_only_if_nothing_its_client_watches_has_changed() {
+    let server = on_loopback("0-16383");
+    let (mut gateway, mut other) = (gateway(&server), gateway(&server));
+    let is_watched = |keys| assert_eq!(server.fake.watched.load(SeqCst), keys);
+    assert_eq!(ask(&mut gateway, &watch(EPOCH, ANN, b"k")), done(OK));
+    assert_eq!(ask(&mut gateway, &watch(EPOCH, ANN, b"k")), done(OK));
+    assert_eq!(ask(&mut gateway, &watch(EPOCH, BEN, b"k")), done(OK));
+    assert_eq!(ask(&mut other, &watch(EPOCH, ANN, b"k")), done(OK));
+    is_watched(3);
+    assert_eq!(ask(&mut gateway, &transact(EPOCH, ANN, 1, &[SET])), done("*1\r\n+OK\r\n"));
+    is_watched(2);
+    assert_eq!(ask(&mut gateway, &transact(EPOCH, BEN, 1, &[SET])), done(NULL_ARRAY), "changed by the first");
+    assert_eq!(ask(&mut gateway, &transact(EPOCH, BEN, 1, &[SET])), done(NULL_ARRAY), "not watched any more");
+    is_watched(1);
+    assert_eq!(ask(&mut gateway, &watch(EPOCH, BEN, b"l")), done(OK));
+    assert_eq!(ask(&mut gateway, &watch(EPOCH, BEN, b"m")), done(OK));
+    assert_eq!(ask(&mut gateway, &transact(EPOCH, BEN, 1, &[SET])), done(NULL_ARRAY), "one too many");
+    assert_eq!(ask(&mut gateway, &watch(EPOCH, BEN, b"l")), done(OK));
+    is_watched(2);
+    assert_eq!(ask(&mut gateway, &errand(EPOCH, Link::Unwatch, &[BEN])), done(OK));
+    assert_eq!(ask(&mut gateway, &errand(EPOCH, Link::Unwatch, &[BEN])), done(OK));
+    is_watched(1);
+    server.fake.busy.store(3, SeqCst);
+    assert_eq!(ask(&mut gateway, &watch(EPOCH, ANN, b"busy")), done(OK));
+    assert_eq!(ask(&mut gateway, &transact(EPOCH, ANN, 1, &[GET])), done("*1\r\n$1\r\nv\r\n"));
+    assert_eq!(server.fake.busy.load(SeqCst), 0);
+    is_watched(1);
+}
+
+#[test]
+fn what_a_link_watches_ends_with_it() {
+    let server = on_loopback("0-16383");
+    let mut first = gateway(&server);
+    for client in [ANN, BEN] {
+        assert_eq!(ask(&mut first, &watch(EPOCH, client, b"k")), done(OK));
+    }
+    drop(first);
+    let mut second = gateway(&server);
+    while server.fake.watched.load(SeqCst) > 0 {
+        assert_eq!(ask(&mut second, &frame(1, &[b"GET", b"none"])), done("$-1\r\n"));
+    }
+    assert_eq!(ask(&mut second, &transact(EPOCH, ANN, 1, &[SET])), done(NULL_ARRAY));
+}
+
+#[test]
+fn transactions_and_watches_for_other_shards_and_epochs_are_refused() {
+    let server = on_loopback(&slot_of(b"k").to_string());
+    let mut gateway = gateway(&server);
+    let moved = (Tail::Moved, String::new());
+    assert_eq!(ask(&mut gateway, &watch(EPOCH, ANN, b"there")), moved);
+    assert_eq!(ask(&mut gateway, &watch(EPOCH - 1, ANN, b"k")), moved);
+    assert_eq!(ask(&mut gateway, &watch(EPOCH, ANN, b"k")), done(OK));
+    assert_eq!(ask(&mut gateway, &transact(EPOCH, ANN, 1, &[SET, &[b"GET", b"there"]])), moved);
+    assert_eq!(server.fake.watched.load(SeqCst), 0);
+    assert_eq!(ask(&mut gateway, &transact(EPOCH + 1, ANN, 0, &[SET])), moved);
+    assert_eq!(ask(&mut gateway, &frame(1, GET)), done("$-1\r\n"));
+    assert_eq!(server.running.shared().counters.totals().moved, 4);
+}
+
+#[test]
+fn a_transaction_that_needs_memory_where_there_is_none_is_discarded() {
+    let server = on_loopback("0-16383");
+    let mut gateway = gateway(&server);
+    server.fake.full.store(true, SeqCst);
+    assert_eq!(ask(&mut gateway, &watch(EPOCH, ANN, b"k")), done(OK));
+    let text = "-EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'.\r\n";
+    let discarded = (Tail::Failed, text.to_owned());
+    assert_eq!(ask(&mut gateway, &transact(EPOCH, ANN, 1, &[GET, SET])), discarded);
+    assert_eq!(server.fake.watched.load(SeqCst), 0);
+    assert_eq!(ask(&mut gateway, &transact(EPOCH, ANN, 0, &[GET])), done("*1\r\n$-1\r\n"));
+}
+
+#[test]
+fn a_shard_tells_its_figures_and_takes_settings() {
+    let server = on_loopback("0-16383");
+    let mut gateway = gateway(&server);
+    assert_eq!(ask(&mut gateway, &frame(1, SET)), done(OK));
+    // At whatever epoch: they are about the shard and not about slots.
+    gateway.send(&errand(0, Link::Figures, &[]));
+    let (_, tail, bytes) = next(&mut gateway);
+    assert_eq!((tail, Figures::decode(&bytes).unwrap().hits), (Tail::Done, 1));
+    assert_eq!(ask(&mut gateway, &errand(0, Link::ResetFigures, &[])), done(OK));
+    assert_eq!(ask(&mut gateway, &errand(0, Link::Purge, &[])), done(OK));
+    let configure = |pairs: &[&[u8]]| errand(0, Link::Configure, pairs);
+    let two: &[&[u8]] = &[b"maxmemory", b"5mb", b"MAXMEMORY-policy", b"allkeys-lru"];
+    assert_eq!(ask(&mut gateway, &configure(two)), done(OK));
+    assert_eq!(server.settings.number(Key::MaxMemory), 5 << 20);
+    assert_eq!(server.settings.policy(), Policy::AllKeysLru);
+    for (pairs, error) in [
+        ([&b"maxmemory"[..], b"1", b"port", b"1"], "-ERR port: this setting is not for shards\r\n"),
+        ([b"maxmemory", b"1", b"nothing", b"1"], "-ERR nothing: there is no such setting\r\n"),
+        ([b"maxmemory", b"1", b"hz", b"often"], "-ERR hz: argument couldn't be parsed into an integer\r\n"),
+    ] {
+        assert_eq!(ask(&mut gateway, &configure(&pairs)), (Tail::Failed, error.to_owned()));
+        assert_eq!(server.settings.number(Key::MaxMemory), 5 << 20, "all of them or none");
+    }
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! The tick of a shard: requests that gateways have passed on, answered in frames.
 
-use tidegate_protocols::Row;
 use tidegate_protocols::data::{Outcome, Prepared, Worker};
 use tidegate_protocols::link::{self, Tail};
-use tidegate_protocols::slot::slot_of;
+use tidegate_protocols::{Row, Verb};
 
 use super::Tick;
 use crate::batch::Decoded;
@@ -16,23 +15,28 @@ impl<W: Worker> Tick<W> {
         decoded: &Decoded,
         prepared: Prepared,
     ) -> Outcome {
-        let link::Ask { id, epoch, .. } = self.batch.passed_on(decoded);
+        let ask = self.batch.passed_on(decoded);
         let mark = self.output.len();
         link::begin(&mut self.output);
-        let outcome = if self.has_keys_of(row, decoded, prepared, epoch) {
-            self.execute(row, decoded, prepared)
-        } else {
-            self.intake.counters().moved.add(1);
-            link::seal(&mut self.output, mark, id, Tail::Moved);
-            return Outcome::Done;
+        let tail = match row.verb {
+            Verb::Link(verb) => self.run_errand(verb, decoded, &ask),
+            _ if !self.has_keys_of(row, decoded, prepared, ask.epoch) => Some(Tail::Moved),
+            _ => match self.execute(row, decoded, prepared) {
+                Outcome::Done => Some(Tail::Done),
+                Outcome::Failed => Some(Tail::Failed),
+                Outcome::Busy => None,
+                Outcome::Later(_) | Outcome::Full => unreachable!("a shard has its data itself"),
+            },
         };
-        match outcome {
-            Outcome::Done => link::seal(&mut self.output, mark, id, Tail::Done),
-            Outcome::Failed => link::seal(&mut self.output, mark, id, Tail::Failed),
-            Outcome::Busy => self.output.truncate(mark),
-            Outcome::Later(_) | Outcome::Full => unreachable!("a shard has its data itself"),
+        let Some(tail) = tail else {
+            self.output.truncate(mark);
+            return Outcome::Busy;
+        };
+        if tail == Tail::Moved {
+            self.intake.counters().moved.add(1);
         }
-        outcome
+        link::seal(&mut self.output, mark, ask.id, tail);
+        Outcome::Done
     }
 
     /// Whether all keys of a request belong to this shard at the epoch by which it was chosen.
@@ -44,7 +48,6 @@ impl<W: Worker> Tick<W> {
         if row.only_key().is_some() {
             return !prepared.keyed || membership.slots.has(prepared.slot);
         }
-        let args = self.batch.args(decoded);
-        row.keys_of(&args).all(|key| membership.slots.has(slot_of(args.at(key.index))))
+        membership.has_keys_of(row, &self.batch.args(decoded))
     }
 }

@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use tidegate_protocols::data::{Outcome, Worker};
+use tidegate_protocols::data::{Context, Outcome, Worker};
 use tidegate_protocols::limits::REPLY_BYTES_MAX;
 use tidegate_protocols::settings::Key;
 use tidegate_protocols::table::connection::Connection as Connections;
@@ -219,7 +219,8 @@ impl<W: Worker> Executor<'_, W> {
         let mut requests = transaction.requests();
         while let Some(request) = requests.next_request() {
             let (was_closing, mark) = (session.has(Attention::Closing), reply.mark());
-            self.step(&Request { dialect: session.dialect(), ..request }, reply.out());
+            let request = Request { dialect: session.dialect(), ..request };
+            let _ = self.step(&request, &session.context(), reply.out());
             if was_closing || is_silent(session) {
                 reply.rewind(mark);
             }
@@ -232,8 +233,8 @@ impl<W: Worker> Executor<'_, W> {
     }
 
     /// Executes one request of a transaction.
-    fn step(&mut self, request: &Request<'_>, output: &mut Vec<u8>) {
-        let (session, row, mark) = (self.scope.session, request.row, output.len());
+    pub(super) fn step(&mut self, request: &Request<'_>, context: &Context, output: &mut Vec<u8>) -> Outcome {
+        let (row, mark) = (request.row, output.len());
         let began = Instant::now();
         let mut reply = Reply::new(output, request.dialect);
         let outcome = match row.verb {
@@ -249,9 +250,8 @@ impl<W: Worker> Executor<'_, W> {
                 commands::execute(request, self.scope, &mut reply)
             }
             _ => {
-                let context = session.context();
-                let prepared = self.data.prepare(request, &context);
-                self.data.execute(request, prepared, &context, &mut reply)
+                let prepared = self.data.prepare(request, context);
+                self.data.execute(request, prepared, context, &mut reply)
             }
         };
         match outcome {
@@ -265,6 +265,7 @@ impl<W: Worker> Executor<'_, W> {
             }
         }
         self.watch.record(began, request, self.scope, self.counters);
+        outcome
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tidegate_protocols::data::{Context, Data, Figures, Outcome, Prepared, Worker
 use tidegate_protocols::settings::{Key, Settings};
 use tidegate_protocols::slot::slot_of;
 use tidegate_protocols::table::strings::Strings;
-use tidegate_protocols::transaction::{Entered, Transaction, Watches};
+use tidegate_protocols::transaction::{Entered, Transaction, WatchedKey, Watches};
 use tidegate_protocols::{Reply, Request, Verb};
 
 /// How long a test waits for what must come.
@@ -23,10 +23,29 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Default)]
 pub struct Fake {
     values: Mutex<HashMap<Vec<u8>, Vec<u8>>>,
-    /// How many times requests for the key `busy` find another worker holding it.
+    /// How often each value has been set.
+    versions: Mutex<HashMap<Vec<u8>, u64>>,
+    /// Whether memory is full.
+    pub full: AtomicBool,
+    /// How many times requests for the key `busy`, and transactions that watch it, find another worker holding it.
     pub busy: AtomicUsize,
     /// Keys that are watched, each as often as by clients.
     pub watched: AtomicUsize,
+}
+
+impl Fake {
+    fn is_busy(&self) -> bool {
+        self.busy.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok()
+    }
+
+    fn version(&self, WatchedKey { database, key }: &WatchedKey) -> u64 {
+        let versions = self.versions.lock().unwrap();
+        versions.get(&in_database(*database, key)).copied().unwrap_or_default()
+    }
+}
+
+fn in_database(database: u8, key: &[u8]) -> Vec<u8> {
+    [database.to_string().as_bytes(), key].concat()
 }
 
 pub struct FakeWorker(Arc<Fake>);
@@ -42,7 +61,7 @@ impl Data for Handle {
     }
 
     fn figures(&self) -> Figures {
-        Figures::default()
+        Figures { hits: self.0.values.lock().unwrap().len() as u64, ..Figures::default() }
     }
 
     fn reset_figures(&self) {}
@@ -66,11 +85,8 @@ impl Worker for FakeWorker {
         reply: &mut Reply<'_>,
     ) -> Outcome {
         assert_eq!(prepared.hash, request.args.len() as u64, "prepared for another request");
-        let mut key = context.database.to_string().into_bytes();
-        key.extend_from_slice(request.args.at(1));
-        if request.args.at(1) == b"busy"
-            && self.0.busy.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok()
-        {
+        let key = in_database(context.database, request.args.at(1));
+        if request.args.at(1) == b"busy" && self.0.is_busy() {
             return Outcome::Busy;
         }
         let mut values = self.0.values.lock().unwrap();
@@ -80,6 +96,7 @@ impl Worker for FakeWorker {
                 None => reply.null(),
             },
             Verb::Strings(Strings::Set) => {
+                *self.0.versions.lock().unwrap().entry(key.clone()).or_default() += 1;
                 values.insert(key, request.args.at(2).to_vec());
                 reply.ok();
             }
@@ -92,7 +109,7 @@ impl Worker for FakeWorker {
     }
 
     fn make_room(&mut self) -> bool {
-        true
+        !self.0.full.load(SeqCst)
     }
 
     fn watch(
@@ -103,6 +120,9 @@ impl Worker for FakeWorker {
         reply: &mut Reply<'_>,
     ) -> Outcome {
         reply.ok();
+        for (watched, version) in watches.iter_mut() {
+            *version = self.0.version(watched);
+        }
         self.0.watched.fetch_add(watches.len(), SeqCst);
         Outcome::Done
     }
@@ -112,8 +132,13 @@ impl Worker for FakeWorker {
     }
 
     fn enter(&mut self, transaction: &Transaction<'_>) -> Entered {
-        self.0.watched.fetch_sub(transaction.watches.len(), SeqCst);
-        Entered::Yes
+        let watches = transaction.watches;
+        if watches.iter().any(|(watched, _)| *watched.key == *b"busy") && self.0.is_busy() {
+            return Entered::Busy;
+        }
+        self.0.watched.fetch_sub(watches.len(), SeqCst);
+        let unchanged = watches.iter().all(|(watched, version)| self.0.version(watched) == version);
+        if unchanged { Entered::Yes } else { Entered::Stale }
     }
 
     fn leave(&mut self) {}

@@ -2,14 +2,19 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tidegate_protocols::link::{Answer, Decoded, Greeting, decode, encode};
+use tidegate_protocols::data::Figures;
+use tidegate_protocols::link::{Answer, Decoded, Errand, Greeting, decode, encode};
 use tidegate_protocols::memcached::Item;
-use tidegate_protocols::request::{Args, Request};
+use tidegate_protocols::request::{Args, Request, Words};
+use tidegate_protocols::table::Verb;
+use tidegate_protocols::table::link::Link;
+use tidegate_protocols::transaction::Requests;
 
 const FRAME_MAX: u64 = 4096;
 
 fuzz_target!(|data: &[u8]| {
-    let _ = Greeting::decode(data);
+    let _ = (Greeting::decode(data), Figures::decode(data));
+    look_into(Link::Transact, &transaction_of(data).args());
     let mut rest = data;
     while let Ok(Ok((answer, bytes))) = Answer::decode(rest) {
         assert!(answer.bytes.len() < bytes);
@@ -30,6 +35,9 @@ fuzz_target!(|data: &[u8]| {
             args: Args::new(rest, &spans),
             item: &item,
         };
+        if let Verb::Link(verb) = outline.row.verb {
+            look_into(verb, &request.args);
+        }
         let mut again = Vec::new();
         encode(&mut again, &request, &outline.ask).expect("it came in a frame");
         let (mut spans_again, mut item_again) = (Vec::new(), Item::NONE);
@@ -41,3 +49,21 @@ fuzz_target!(|data: &[u8]| {
         rest = &rest[outline.bytes..];
     }
 });
+
+/// A transaction of these requests, so that the fuzzer need not find the head of one.
+fn transaction_of(frames: &[u8]) -> Words {
+    Words::new(&[&b"transact"[..], &[0; 8], &[0; 4], frames])
+}
+
+/// What a shard goes through once it has been looked at.
+fn look_into(verb: Link, args: &Args<'_>) {
+    if Errand::check(verb, args).is_ok()
+        && let Ok(Errand::Transact { frames, .. }) = Errand::of(verb, args)
+    {
+        let mut requests = Requests::new(frames);
+        while let Some(request) = requests.next_request() {
+            assert!(request.row.takes(request.args.len()) && !matches!(request.row.verb, Verb::Link(_)));
+            request.row.keys_of(&request.args).for_each(|key| _ = request.args.at(key.index));
+        }
+    }
+}

@@ -8,6 +8,8 @@
 //! Numbers are little-endian. A frame begins with its own length, so half-received frames are not looked at.
 
 mod answer;
+mod errand;
+mod figures;
 mod greeting;
 mod item;
 mod request;
@@ -15,6 +17,7 @@ mod request;
 mod tests;
 
 pub use answer::{Answer, Tail, begin, seal};
+pub use errand::Errand;
 pub use greeting::{Greeting, table_print};
 pub use request::{Ask, Decoded, Outline, decode, encode, frame_bytes_max};
 
@@ -41,6 +44,9 @@ pub enum Malformed {
     /// The command does not take so many arguments.
     #[error("{0} does not take {1} arguments")]
     Arity(&'static str, u32),
+    /// The arguments are not what the command takes.
+    #[error("the arguments of {0} are not what it takes")]
+    Arguments(&'static str),
     /// There is no such dialect, database, or kind of answer.
     #[error("{0} is no {1}")]
     Unknown(u32, &'static str),

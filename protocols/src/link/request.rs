@@ -71,6 +71,14 @@ impl Outline {
         let is_for_gateways = self.row.route == Route::Gateway && !matches!(self.row.verb, Verb::Link(_));
         if is_for_gateways { Err(Malformed::Misdirected(self.row.name)) } else { Ok(()) }
     }
+
+    /// Refuses what is no part of a transaction that a shard executes.
+    ///
+    /// # Errors
+    /// [`Malformed::Misdirected`].
+    pub(super) fn check_for_transaction(&self) -> Result<(), Malformed> {
+        if self.row.route == Route::Gateway { Err(Malformed::Misdirected(self.row.name)) } else { Ok(()) }
+    }
 }
 
 /// Adds the frame of a request to the end of `out`.

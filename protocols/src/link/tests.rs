@@ -5,7 +5,8 @@ use crate::limits::{LINK_PART_BYTES_MAX, QUERY_BYTES_MAX};
 use crate::memcached::{Item, Options, Status};
 use crate::reply::Dialect;
 use crate::request::{Request, Span, Words};
-use crate::table::{lookup, rows};
+use crate::table::link::Link;
+use crate::table::{Row, lookup, rows};
 
 const FRAME_MAX: u64 = 1 << 20;
 
@@ -153,6 +154,49 @@ fn what_gateways_answer_is_not_for_shards() {
     };
     assert_eq!(outline(b"ping").check_for_shard(), Err(Malformed::Misdirected("PING")));
     assert_eq!(outline(b"get").check_for_shard(), Ok(()));
+}
+
+#[test]
+fn what_gateways_ask_for_themselves_is_looked_at_before_it_is_done() {
+    let check = |verb: Link, words: &[&[u8]]| {
+        let words = [&[verb.row().name.as_bytes()], words].concat();
+        assert!(verb.row().takes(words.len()));
+        Errand::check(verb, &Words::new(&words).args())
+    };
+    let arguments = |verb: Link| Err(Malformed::Arguments(verb.row().name));
+    let number = &[0; 8];
+    for (words, expected) in [
+        (&[&b"short"[..], &[0; 4], b""][..], arguments(Link::Transact)),
+        (&[number, &[0; 5], b""], arguments(Link::Transact)),
+        (&[number, &[0; 4], b""], Ok(())),
+        (&[number, &[0; 4], &set()], Ok(())),
+        (&[number, &[0; 4], &[set(), set()].concat()], Ok(())),
+        (&[number, &[0; 4], &[set(), set()[..30].to_vec()].concat()], Err(Malformed::TooLong(47, 30))),
+        (&[number, &[0; 4], &[set(), b"tail".to_vec()].concat()], Err(Malformed::TooLong(1_818_845_556, 4))),
+        (&[number, &[0; 4], b"x"], Err(Malformed::TooShort(1))),
+    ] {
+        assert_eq!(check(Link::Transact, words), expected, "{words:?}");
+    }
+    assert_eq!(check(Link::Watch, &[b"short", b"key"]), arguments(Link::Watch));
+    assert_eq!(check(Link::Unwatch, &[b"longer than it"]), arguments(Link::Unwatch));
+    assert_eq!(check(Link::Configure, &[b"hz", b"10", b"port"]), arguments(Link::Configure));
+    assert_eq!(check(Link::Configure, &[b"hz", b"10"]), Ok(()));
+}
+
+#[test]
+fn a_transaction_holds_what_shards_answer_and_no_transaction() {
+    let within = |row: &'static Row, words: &[&[u8]]| {
+        let words = Words::new(words);
+        let mut frame = Vec::new();
+        let request = Request { row, dialect: Dialect::Resp2, args: words.args(), item: &Item::NONE };
+        encode(&mut frame, &request, &Ask::default()).unwrap();
+        let words = Words::new(&[&b"transact"[..], &[0; 8], &[0; 4], &frame]);
+        Errand::check(Link::Transact, &words.args())
+    };
+    assert_eq!(within(lookup(b"get").unwrap(), &[b"get", b"k"]), Ok(()));
+    assert_eq!(within(lookup(b"dbsize").unwrap(), &[b"dbsize"]), Ok(()));
+    assert_eq!(within(lookup(b"ping").unwrap(), &[b"ping"]), Err(Malformed::Misdirected("PING")));
+    assert_eq!(within(Link::Purge.row(), &[b"purge"]), Err(Malformed::Misdirected("purge")));
 }
 
 #[test]

@@ -222,4 +222,55 @@ impl Key {
     pub fn all() -> impl Iterator<Item = Self> {
         KEYS.iter().copied()
     }
+
+    /// Whether a setting is about the data, wherever that is, and not about those who ask for it: a gateway tells its
+    /// shards of every change.
+    pub fn concerns_store(self) -> bool {
+        match self {
+            Self::MaxMemory
+            | Self::MaxMemoryPolicy
+            | Self::MaxMemorySamples
+            | Self::LazyfreeLazyUserFlush
+            | Self::LfuLogFactor
+            | Self::LfuDecayTime
+            | Self::ProtoMaxBulkLen
+            | Self::ClientQueryBufferLimit
+            | Self::Hz
+            | Self::ActiveExpire
+            | Self::ClusterEnabled
+            | Self::MemcachedItemSizeMax
+            | Self::MemcachedErrorOnFull
+            | Self::MemcachedFlush
+            | Self::MemcachedDump => true,
+            Self::Bind
+            | Self::Port
+            | Self::MemcachedPort
+            | Self::AdminPort
+            | Self::TcpBacklog
+            | Self::Threads
+            | Self::Databases
+            | Self::Dir
+            | Self::LogFormat
+            | Self::LogLevel
+            | Self::MaxClients
+            | Self::Timeout
+            | Self::TcpKeepalive
+            | Self::RequirePass
+            | Self::ProtectedMode
+            | Self::ClientOutputBufferLimit
+            | Self::SlowlogLogSlowerThan
+            | Self::SlowlogMaxLen
+            | Self::LatencyMonitorThreshold
+            | Self::LatencyTracking
+            | Self::LatencyTrackingInfoPercentiles
+            | Self::EnableDebugCommand
+            | Self::Save
+            | Self::AppendOnly
+            | Self::ClusterAnnounceIp
+            | Self::ClusterAnnouncePort
+            | Self::ClusterAnnounceHostname
+            | Self::ClusterPreferredEndpointType
+            | Self::NotifyKeyspaceEvents => false,
+        }
+    }
 }

@@ -1,0 +1,243 @@
+//! The tick of a shard: what gateways ask for themselves. A transaction of a client is one such request.
+
+use tidegate_protocols::data::{Context, Outcome, Worker};
+use tidegate_protocols::limits::REPLY_BYTES_MAX;
+use tidegate_protocols::link::{Ask, Errand, Tail};
+use tidegate_protocols::settings::{Key, Settings, Value};
+use tidegate_protocols::slot::slot_of;
+use tidegate_protocols::table::Flags;
+use tidegate_protocols::table::link::Link;
+use tidegate_protocols::transaction::{Entered, Requests, Transaction, WatchedKey, Watches};
+use tidegate_protocols::{Args, Error, Reply, Request, Verb};
+
+use super::Tick;
+use super::transactions::Executor;
+use crate::batch::Decoded;
+use crate::commands::Scope;
+use crate::membership::Membership;
+
+/// What the requests of a transaction are together.
+struct Together {
+    count: usize,
+    flags: Flags,
+    /// Whether all their keys are here.
+    is_here: bool,
+}
+
+impl<W: Worker> Tick<W> {
+    /// Does what a gateway asks for itself; `None` if another worker holds what it needs.
+    pub(super) fn run_errand(&mut self, verb: Link, decoded: &Decoded, ask: &Ask) -> Option<Tail> {
+        let Self { intake, data, batch, output, at, watch, watch_within, now_ms, .. } = self;
+        let session = &batch.sources()[at.source].connection.session;
+        let counters = intake.counters();
+        let request = batch.request(decoded, verb.row(), decoded.dialect);
+        let scope = Scope { session, shared: &intake.shared, now_ms: *now_ms };
+        session.client.heard_of(*now_ms, request.row);
+        let began = watch.begin(request.row);
+        let mut executor = Executor { scope: &scope, data, counters, watch: watch_within };
+        let mark = output.len();
+        let tail = executor.run_errand(verb, &request.args, ask, &mut Reply::new(output, request.dialect))?;
+        match began.or_else(|| watch.suspect(decoded.is_large(), output.len() - mark)) {
+            None => watch.share(request.row),
+            Some(began) => watch.record(began, &request, &scope, counters),
+        }
+        Some(tail)
+    }
+}
+
+impl<W: Worker> Executor<'_, W> {
+    fn run_errand(&mut self, verb: Link, args: &Args<'_>, ask: &Ask, reply: &mut Reply<'_>) -> Option<Tail> {
+        let shared = self.scope.shared;
+        match Errand::of(verb, args).expect("its arguments were looked at when it was decoded") {
+            Errand::Transact { client, watched, frames } => {
+                return self.transact(client, watched, frames, ask, reply);
+            }
+            Errand::Watch { client, keys } => return self.watch_for(client, &keys, ask, reply),
+            Errand::Unwatch { client } => self.unwatch_for(client),
+            Errand::Figures => {
+                self.let_go();
+                shared.figures().encode(reply.out());
+                return Some(Tail::Done);
+            }
+            Errand::ResetFigures => {
+                self.let_go();
+                shared.reset_statistics();
+            }
+            Errand::Purge => {
+                self.let_go();
+                shared.purge();
+            }
+            Errand::Configure { pairs } => match changes(&pairs, &shared.settings) {
+                Ok(changes) => changes.into_iter().for_each(|(key, value)| shared.settings.store(key, value)),
+                Err(error) => return Some(self.refuse(verb, &error, reply)),
+            },
+        }
+        reply.ok();
+        Some(Tail::Done)
+    }
+
+    /// Lets partitions go that are looked into for figures.
+    fn let_go(&mut self) {
+        self.data.finish();
+        self.data.begin(self.scope.now_ms);
+    }
+
+    fn refuse(&self, verb: Link, error: &Error, reply: &mut Reply<'_>) -> Tail {
+        let mark = reply.mark();
+        reply.refuse(error);
+        self.counters.command(Verb::Link(verb)).failed.add(1);
+        self.counters.error(&reply.out()[mark..]);
+        Tail::Failed
+    }
+
+    fn unwatch_for(&mut self, client: u64) {
+        let watches = self.watches_of(client);
+        self.data.unwatch(client, &watches);
+    }
+
+    /// What a client of a gateway watches, and does no more.
+    fn watches_of(&self, client: u64) -> Watches {
+        self.scope.session.watches_of.borrow_mut().remove(&client).unwrap_or_default()
+    }
+
+    /// Watches keys for a client of a gateway; one that is watched already keeps the version it has.
+    fn watch_for(&mut self, client: u64, keys: &Args<'_>, ask: &Ask, reply: &mut Reply<'_>) -> Option<Tail> {
+        let membership = self.membership_at(ask.epoch);
+        if !membership.is_some_and(|it| keys.iter().all(|key| it.slots.has(slot_of(key)))) {
+            return Some(Tail::Moved);
+        }
+        let mut all = self.scope.session.watches_of.borrow_mut();
+        let before = all.entry(client).or_default();
+        let mut fresh = Watches::default();
+        for key in keys.iter() {
+            let key = WatchedKey { database: ask.database, key: key.into() };
+            if !before.contains(&key) {
+                fresh.insert(key);
+            }
+        }
+        match self.data.watch(&mut fresh, before, &context(client, ask), reply) {
+            Outcome::Done => {
+                before.append(fresh);
+                Some(Tail::Done)
+            }
+            Outcome::Failed => Some(Tail::Failed),
+            Outcome::Busy => None,
+            Outcome::Later(_) | Outcome::Full => unreachable!("a shard has its data itself"),
+        }
+    }
+
+    /// Executes requests as one, if nothing that the client watches here has changed, which are `keys` as far as the
+    /// gateway knows. Nothing is watched afterwards.
+    fn transact(
+        &mut self,
+        client: u64,
+        keys: u32,
+        frames: &[u8],
+        ask: &Ask,
+        reply: &mut Reply<'_>,
+    ) -> Option<Tail> {
+        let together = self.membership_at(ask.epoch).map(|membership| Together::of(frames, membership));
+        let Some(Together { count, flags, is_here: true }) = together else {
+            self.unwatch_for(client);
+            return Some(Tail::Moved);
+        };
+        if flags.has(Flags::DENYOOM) && !self.data.make_room() {
+            self.unwatch_for(client);
+            let error = Error::Discarded(Error::OutOfMemory.to_string().into());
+            return Some(self.refuse(Link::Transact, &error, reply));
+        }
+        let watches = self.watches_of(client);
+        if watches.len() != keys as usize {
+            // They were lost with an earlier link, and who knows what has changed since.
+            self.data.unwatch(client, &watches);
+            reply.null_array();
+            return Some(Tail::Done);
+        }
+        let (context, dialect) = (context(client, ask), reply.dialect());
+        let transaction = Transaction { requests: frames, watches: &watches, context, dialect };
+        match self.data.enter(&transaction) {
+            Entered::Busy => {
+                self.scope.session.watches_of.borrow_mut().insert(client, watches);
+                None
+            }
+            Entered::Stale => {
+                reply.null_array();
+                Some(Tail::Done)
+            }
+            Entered::Yes => {
+                let tail = self.execute_frames(frames, count, &context, reply);
+                self.data.leave();
+                Some(tail)
+            }
+            Entered::Later(_) | Entered::Full | Entered::Apart | Entered::Unserved => {
+                unreachable!("a shard has its data itself")
+            }
+        }
+    }
+
+    /// Executes all requests of a transaction, each in its own language, whatever becomes of their replies.
+    fn execute_frames(
+        &mut self,
+        frames: &[u8],
+        count: usize,
+        context: &Context,
+        reply: &mut Reply<'_>,
+    ) -> Tail {
+        let (begin, mut tail, mut is_long) = (reply.mark(), Tail::Done, false);
+        self.watch.start(&self.scope.shared.settings, count);
+        reply.array(count);
+        let mut requests = Requests::new(frames);
+        while let Some((request, Ask { database, no_touch, .. })) = requests.next_with_ask() {
+            let context = Context { database, no_touch, ..*context };
+            if self.step(&request, &context, reply.out()) == Outcome::Failed {
+                tail = Tail::Failed;
+            }
+            is_long |= reply.mark() - begin > REPLY_BYTES_MAX;
+            if is_long {
+                reply.rewind(begin);
+            }
+        }
+        if is_long {
+            return self.refuse(Link::Transact, &Error::ReplyTooLong, reply);
+        }
+        tail
+    }
+
+    /// What this shard has, if a request was sent here by the same topology.
+    fn membership_at(&self, epoch: u32) -> Option<&Membership> {
+        self.scope.shared.membership.as_ref().filter(|membership| membership.epoch == epoch)
+    }
+}
+
+impl Together {
+    fn of(frames: &[u8], membership: &Membership) -> Self {
+        let mut together = Self { count: 0, flags: Flags::NONE, is_here: true };
+        let mut requests = Requests::new(frames);
+        while let Some(Request { row, args, .. }) = requests.next_request() {
+            together.count += 1;
+            together.flags = together.flags.and(row.flags);
+            together.is_here &= membership.has_keys_of(row, &args);
+        }
+        together
+    }
+}
+
+/// For which client of a gateway a request is executed.
+fn context(client: u64, ask: &Ask) -> Context {
+    Context { client_id: client, database: ask.database, no_touch: ask.no_touch }
+}
+
+/// The values that pairs of names and texts give: all of them, or the first mistake.
+fn changes(pairs: &Args<'_>, settings: &Settings) -> Result<Vec<(Key, Value)>, Error> {
+    let pair = |at: usize| {
+        let name = pairs.at(at);
+        let refused = |reason: &str| Error::quoting("ERR ", name, &format!(": {reason}"));
+        let key = Key::named(name).ok_or_else(|| refused("there is no such setting"))?;
+        if !key.concerns_store() {
+            return Err(refused("this setting is not for shards"));
+        }
+        let value = settings.parse(key, &String::from_utf8_lossy(pairs.at(at + 1)));
+        Ok((key, value.map_err(|reason| refused(&reason))?))
+    };
+    (0..pairs.len()).step_by(2).map(pair).collect()
+}
