@@ -10,6 +10,7 @@ use tidegate_protocols::table::Unresolved;
 use tidegate_protocols::{Args, Dialect, Fault, Request, Row, Span};
 
 use crate::connection::Connection;
+use crate::directions::Astray;
 use crate::limits::{ARENA_BYTES, ARENA_BYTES_FIRST, KEPT_BYTES, LARGE_BYTES, READ_BYTES};
 
 /// Requests in the order they arrived, and the bytes they lie in.
@@ -74,6 +75,8 @@ pub(crate) enum Ask {
     Row(&'static Row),
     /// Something that is not there; the answer is an error.
     Unresolved(Unresolved),
+    /// The function of this row, but with keys that are not for this node of a cluster.
+    Astray(&'static Row, Astray),
     /// Whatever its words say; a request in the batch has been resolved to one of the others.
     Words,
     /// Nothing: these bytes are not the protocol. The answer is an error, and the end.

@@ -1,12 +1,15 @@
 //! The decoders of all families behind one face, and what bounds their requests.
 
+use std::rc::Rc;
+
 use tidegate_protocols::memcached::{self, Authentication, Item};
 use tidegate_protocols::settings::Key;
-use tidegate_protocols::table::{Unresolved, in_one_slot, resolve};
+use tidegate_protocols::table::{is_in_one_slot, resolve};
 use tidegate_protocols::{Args, Dialect, Row, Span, Verb, link, resp};
 
 use crate::batch::Ask;
 use crate::connection::Connection;
+use crate::directions::{Astray, Directions, Known};
 use crate::session::Attention;
 
 /// Which family of protocols a port speaks.
@@ -63,49 +66,59 @@ pub(crate) enum Found {
     End(Ask),
 }
 
-/// How far the keys of one request may lie apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where the keys of one request may lie.
 pub(crate) enum Spread {
     /// Anywhere.
     Any,
     /// In one slot: clients see a cluster.
     OneSlot,
+    /// In one slot, and that beside this gateway.
+    Here(Rc<Known>),
 }
 
 impl Spread {
     pub(crate) fn of(connection: &Connection) -> Self {
-        let is_cluster = connection.intake.shared.settings.is_on(Key::ClusterEnabled);
-        if is_cluster { Self::OneSlot } else { Self::Any }
+        let intake = &connection.intake;
+        match intake.directions.as_ref().map(Directions::known) {
+            Some(known) if !known.has_all => Self::Here(known),
+            None if !intake.shared.is_cluster() => Self::Any,
+            _ => Self::OneSlot,
+        }
+    }
+
+    #[inline]
+    fn allow(&self, row: &'static Row, args: &Args<'_>) -> Ask {
+        let looked = match self {
+            Self::Any => Ok(()),
+            Self::OneSlot if is_in_one_slot(row, args) => Ok(()),
+            Self::OneSlot => Err(Astray::Spread),
+            Self::Here(known) => known.look(row, args),
+        };
+        looked.map_or_else(|astray| Ask::Astray(row, astray), |()| Ask::Row(row))
     }
 }
 
 /// A request of RESP gets its row only when its arguments are known.
 #[inline]
-pub(crate) fn resolved(ask: Ask, input: &[u8], spans: &[Span], spread: Spread) -> Ask {
+pub(crate) fn resolved(ask: Ask, input: &[u8], spans: &[Span], spread: &Spread) -> Ask {
     match ask {
-        Ask::Words => match row(&Args::new(input, spans), spread) {
-            Ok(row) => Ask::Row(row),
-            Err(_) if is_http(input, spans) => Ask::Close,
-            Err(unresolved) => Ask::Unresolved(unresolved),
-        },
+        Ask::Words => {
+            let args = Args::new(input, spans);
+            match resolve(&args) {
+                Ok(row) => spread.allow(row, &args),
+                Err(_) if is_http(&args) => Ask::Close,
+                Err(unresolved) => Ask::Unresolved(unresolved),
+            }
+        }
         ask => ask,
-    }
-}
-
-#[inline]
-fn row(args: &Args<'_>, spread: Spread) -> Result<&'static Row, Unresolved> {
-    let row = resolve(args)?;
-    match spread {
-        Spread::Any => Ok(row),
-        Spread::OneSlot => in_one_slot(row, args),
     }
 }
 
 /// Whether the words are from an HTTP request: a web page that has its visitor's browser send commands to
 /// a server on the visitor's machine. Source: Redis `processCommand`.
 #[cold]
-fn is_http(input: &[u8], spans: &[Span]) -> bool {
-    let name = Args::new(input, spans).at(0);
+fn is_http(args: &Args<'_>) -> bool {
+    let name = args.at(0);
     name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
 }
 

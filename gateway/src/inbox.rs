@@ -123,7 +123,7 @@ impl Inbox {
                     return Reading::Ends;
                 }
                 Found::Request { ask, dialect, item, link, bytes } => {
-                    let ask = resolved(ask, &self.rest[at..], &batch.spans[first_span..], spread);
+                    let ask = resolved(ask, &self.rest[at..], &batch.spans[first_span..], &spread);
                     let place = self.hand_over(batch, &mut at, bytes);
                     let aside = Aside { item: item.as_ref(), link };
                     batch.push(connection, (ask, dialect), place, first_span, aside);
@@ -174,7 +174,7 @@ impl Inbox {
             let first_span = batch.spans.len();
             match self.decoder.look(&mut batch.arena[begin..end], &rules, &mut batch.spans) {
                 Found::Request { ask, dialect, item, link, bytes } => {
-                    let ask = resolved(ask, &batch.arena[begin..], &batch.spans[first_span..], spread);
+                    let ask = resolved(ask, &batch.arena[begin..], &batch.spans[first_span..], &spread);
                     batch.used = begin + bytes;
                     let aside = Aside { item: item.as_ref(), link };
                     batch.push(connection, (ask, dialect), Place::Arena(begin), first_span, aside);

@@ -7,11 +7,13 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::Poll;
 
+use tidegate_protocols::Error;
 use tidegate_protocols::transaction::Watches;
 
 use crate::batch::Batch;
 use crate::connection::Connection;
 use crate::counters::WorkerCounters;
+use crate::directions::{Astray, Directions};
 use crate::shared::Shared;
 use crate::wake::{Wake, WakeAll};
 
@@ -19,6 +21,8 @@ use crate::wake::{Wake, WakeAll};
 pub(crate) struct Intake {
     pub(crate) shared: Arc<Shared>,
     pub(crate) index: usize,
+    /// Whose keys requests are about, where that matters.
+    pub(crate) directions: Option<Directions>,
     /// Decoded requests the tick has not taken yet. Not borrowed across awaits.
     pub(crate) filling: RefCell<Batch>,
     /// There is something for the tick.
@@ -39,6 +43,7 @@ pub(crate) struct Intake {
 impl Intake {
     pub(crate) fn new(shared: Arc<Shared>, index: usize) -> Self {
         Self {
+            directions: Directions::new(&shared),
             shared,
             index,
             filling: RefCell::new(Batch::new()),
@@ -55,6 +60,23 @@ impl Intake {
     #[inline]
     pub(crate) fn counters(&self) -> &WorkerCounters {
         self.shared.counters.worker(self.index)
+    }
+
+    /// Whether keys of which the first is in `slot`, and the others too if `is_one`, are for this node of a cluster.
+    pub(crate) fn look_at(&self, slot: u16, is_one: bool) -> Result<(), Astray> {
+        match &self.directions {
+            Some(directions) => directions.known().look_at(slot, is_one),
+            None if is_one => Ok(()),
+            None => Err(Astray::Spread),
+        }
+    }
+
+    /// What a client is told whose keys are not for this node of a cluster.
+    pub(crate) fn error(&self, astray: Astray) -> Error {
+        let endpoint = self.shared.settings.endpoint();
+        self.directions
+            .as_ref()
+            .map_or(Error::CrossSlot, |directions| directions.known().error(astray, endpoint))
     }
 
     /// Waits until the batch has room for what one connection may read.

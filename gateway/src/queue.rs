@@ -39,17 +39,17 @@ impl Queue {
         fits
     }
 
-    /// Whether their keys are in more than one slot. Looks at every request.
-    pub(crate) fn is_spread(&self) -> bool {
+    /// The slot of the first key, if there is one, and whether all others are in it too. Looks at every request.
+    pub(crate) fn slot(&self) -> Option<(u16, bool)> {
         let mut requests = Requests::new(&self.frames);
         let mut first = None;
         while let Some(Request { row, args, .. }) = requests.next_request() {
             let mut slots = row.keys_of(&args).map(|key| slot_of(args.at(key.index)));
             if slots.any(|slot| *first.get_or_insert(slot) != slot) {
-                return true;
+                return first.map(|slot| (slot, false));
             }
         }
-        false
+        first.map(|slot| (slot, true))
     }
 
     /// Whether any of them may change data.

@@ -15,11 +15,11 @@ use crate::counters::Counters;
 use crate::decoder::Family;
 use crate::gateway::Config;
 use crate::latency::LatencyMonitor;
-use crate::membership::Membership;
+use crate::membership::{Membership, Seat};
+use crate::nodes::NodeName;
 use crate::rates::Rates;
 use crate::registry::Registry;
 use crate::slow_log::SlowLog;
-use crate::topology::NodeName;
 use crate::unix::UnixPlace;
 use crate::users::Users;
 
@@ -61,6 +61,8 @@ pub struct Shared {
     pub links: Vec<SocketAddr>,
     /// What this process is as a shard.
     pub membership: Option<Membership>,
+    /// What this process is as a gateway in front of shards.
+    pub(crate) seat: Option<Seat>,
     /// Connections of each worker, counted from when they are handed to it.
     pub(crate) load: Box<[AtomicUsize]>,
     /// Connections that were not done when their worker had to end.
@@ -136,13 +138,17 @@ impl Shared {
             startup_bytes: data.figures().allocated_bytes,
             started_ms: now_ms(),
             run_id: hex_name(),
-            node: NodeName { node: hex_name(), shard: hex_name() },
+            node: match &config.seat {
+                Some(seat) => NodeName::of(&seat.gateway),
+                None => NodeName { node: hex_name(), shard: hex_name() },
+            },
             workers,
             redis,
             memcached,
             memcached_socket: config.memcached_socket.clone(),
             links,
             membership: config.membership.clone(),
+            seat: config.seat.clone(),
             load: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
             cut_off: AtomicUsize::new(0),
             pause: Pause::default(),

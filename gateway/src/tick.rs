@@ -345,7 +345,7 @@ impl<W: Worker> Tick<W> {
         }
         let row = match decoded.ask {
             Ask::Row(row) => Some(row),
-            Ask::Unresolved(_) | Ask::Words | Ask::Fault(_) | Ask::Close => None,
+            Ask::Astray(..) | Ask::Unresolved(_) | Ask::Words | Ask::Fault(_) | Ask::Close => None,
         };
         let writes = row.is_some_and(|row| {
             row.flags.0 & (Flags::WRITE.and(Flags::MAY_REPLICATE)).0 != 0
@@ -358,9 +358,8 @@ impl<W: Worker> Tick<W> {
         }
         match row {
             None => match decoded.ask {
-                Ask::Unresolved(Unresolved::CrossSlot(row)) if self.lacks_password(connection) => {
-                    Verdict::Reject(row, Error::NoAuth)
-                }
+                Ask::Astray(row, _) if self.lacks_password(connection) => Verdict::Reject(row, Error::NoAuth),
+                Ask::Astray(row, astray) => Verdict::Reject(row, self.intake.error(astray)),
                 _ => Verdict::Refuse,
             },
             Some(row) if self.lacks_password(connection) && !row.flags.has(Flags::NO_AUTH) => {
@@ -384,7 +383,9 @@ impl<W: Worker> Tick<W> {
         Reply::new(&mut self.output, connection.session.dialect()).refuse(error);
         match error {
             // Of a transaction as a whole: told as it is, and the end of it.
-            Error::CrossSlot => transactions::discard(&connection.session, &mut self.data),
+            Error::CrossSlot | Error::Moved(..) | Error::Unserved if row.verb == EXEC => {
+                transactions::discard(&connection.session, &mut self.data);
+            }
             _ => self.refuse_in_transaction(&connection.session, Some(row), mark),
         }
         self.intake.counters().command(row.verb).rejected.add(1);
@@ -400,7 +401,7 @@ impl<W: Worker> Tick<W> {
             Ask::Unresolved(unresolved) => {
                 unresolved.answer(&args, &mut reply);
                 let row = match unresolved {
-                    Unresolved::Arity(row) | Unresolved::CrossSlot(row) => Some(row),
+                    Unresolved::Arity(row) => Some(row),
                     Unresolved::Command | Unresolved::Subcommand(_) => None,
                 };
                 if let Some(row) = row {
@@ -413,7 +414,9 @@ impl<W: Worker> Tick<W> {
                 tracing::debug!(client = connection.session.client.id, %fault, "closed");
                 connection.session.put(Attention::Closing, true);
             }
-            Ask::Row(_) | Ask::Close | Ask::Words => connection.session.put(Attention::Closing, true),
+            Ask::Row(_) | Ask::Astray(..) | Ask::Close | Ask::Words => {
+                connection.session.put(Attention::Closing, true);
+            }
         }
         if self.output.len() > mark {
             self.intake.counters().error(&self.output[mark..]);

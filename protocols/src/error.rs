@@ -50,6 +50,12 @@ pub enum Error {
     /// Keys of several slots in one request, or in one transaction, of a client that sees a cluster.
     #[error("CROSSSLOT Keys in request don't hash to the same slot")]
     CrossSlot,
+    /// Keys of a slot that another node has: which slot, and where that node is reached.
+    #[error("MOVED {0} {1}")]
+    Moved(u16, Box<str>),
+    /// Keys of a slot that nobody has.
+    #[error("CLUSTERDOWN Hash slot not served")]
+    Unserved,
     /// A question about the cluster where there is none.
     #[error("ERR This instance has cluster support disabled")]
     NoCluster,

@@ -109,6 +109,12 @@ impl Topology {
         if beside.is_empty() { owners } else { owners.asking(beside) }
     }
 
+    /// The gateway beside the shard that has `slot`, if anybody has it.
+    #[inline]
+    pub fn gateway_of(&self, slot: u16) -> Option<usize> {
+        self.owners.of(slot).map(|shard| self.shard(shard).gateway)
+    }
+
     /// All slots that are reached beside the gateway at this place.
     pub fn slots_beside(&self, gateway: usize) -> Slots {
         let mut all = Slots::none();
@@ -117,6 +123,33 @@ impl Topology {
         }
         all
     }
+}
+
+/// What clients of a cluster call the node that the gateway of this name is: forty hexadecimal digits, which every
+/// gateway finds by itself. See [`forty_digits`].
+pub fn node_id(gateway: &str) -> String {
+    forty_digits("node", gateway)
+}
+
+/// What clients of a cluster call the shard of that node, all that is beside the gateway; see [`node_id`].
+pub fn shard_id(gateway: &str) -> String {
+    forty_digits("shard", gateway)
+}
+
+/// The first forty digits of three hashes of 64 bits: FNV-1a of the hash's number, `kind`, a zero byte and `name`,
+/// mixed as `SplitMix64` mixes its state. Good enough to tell names apart that nobody has chosen to collide.
+fn forty_digits(kind: &str, name: &str) -> String {
+    let hash = |number: u8| {
+        let bytes = [&[number][..], kind.as_bytes(), &[0], name.as_bytes()].concat();
+        let fnv = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        let mixed = (fnv ^ fnv >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    };
+    let [one, two, three] = [0, 1, 2].map(hash);
+    format!("{one:016x}{two:016x}{:08x}", three >> 32)
 }
 
 /// Refuses names that come twice or are none.
@@ -182,6 +215,40 @@ impl fmt::Display for LinkPlace {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn two() -> Topology {
+        let gateways = ["one", "two"].map(|name| GatewayNode { name: name.into(), ..GatewayNode::default() });
+        let shards = [("a", "0-99", 0), ("b", "100-199", 1), ("c", "200-299", 0)];
+        let shards = shards.map(|(name, slots, gateway)| ShardNode {
+            name: name.into(),
+            slots: slots.parse().unwrap(),
+            link: "127.0.0.1:1".parse().unwrap(),
+            gateway,
+        });
+        Topology::new(1, gateways.into(), shards.into()).unwrap()
+    }
+
+    #[test]
+    fn a_gateway_has_the_slots_of_the_shards_beside_it() {
+        let topology = two();
+        assert_eq!(topology.slots_beside(0).to_string(), "0-99,200-299");
+        assert_eq!(
+            [50, 150, 250, 300].map(|slot| topology.gateway_of(slot)),
+            [Some(0), Some(1), Some(0), None]
+        );
+        assert_eq!(topology.owners_beside(0).asked(), [0, 2]);
+        assert_eq!(topology.owners_beside(1).asked(), [1]);
+        assert_eq!(topology.owners().asked(), [0, 1, 2]);
+    }
+
+    #[test]
+    fn ids_are_forty_digits_that_never_change() {
+        assert_eq!(node_id("gateway-1"), "0d5f2b56c225c9b7d89f093f01850d31f91decaf");
+        assert_eq!(shard_id("gateway-1"), "08d5a974c2c93d6fd2dca4f4cbce8a0a6fc7e605");
+        let ids: HashSet<_> = (0..1000).map(|number| node_id(&format!("gateway-{number}"))).collect();
+        assert_eq!(ids.len(), 1000);
+        assert!(ids.iter().all(|id| id.len() == 40 && id.bytes().all(|byte| byte.is_ascii_hexdigit())));
+    }
 
     #[test]
     fn a_place_is_written_as_it_is_read() {

@@ -1,19 +1,20 @@
-//! What clients of a cluster ask: who has which slots, and where that is. Answers follow from the [`Topology`]
+//! What clients of a cluster ask: who has which slots, and where that is. Answers follow from the topology
 //! alone; nothing a client says changes it.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 
 use tidegate_protocols::reply::Collection;
 use tidegate_protocols::settings::{Endpoint, Key};
 use tidegate_protocols::slot::slot_of;
 use tidegate_protocols::table::cluster::Cluster;
 use tidegate_protocols::table::help;
+use tidegate_protocols::topology::ClientPlace;
 use tidegate_protocols::{Error, Reply, Request};
 
 use super::Scope;
+use crate::directions::preferred;
+use crate::nodes::{Node, View};
 use crate::registry::Address;
-use crate::topology::{Node, Place, Topology};
 
 pub(super) fn execute(
     verb: Cluster,
@@ -30,22 +31,22 @@ pub(super) fn execute(
         // There is no slot that moves and no replica.
         Asking | ReadOnly | ReadWrite => reply.ok(),
         CountFailureReports => {
-            known(args.at(2), &topology(scope))?;
+            known(args.at(2), &view(scope))?;
             reply.integer(0);
         }
         Help => help(request.row, reply),
-        Info => info(&topology(scope), reply),
+        Info => info(&view(scope), reply),
         KeySlot => reply.integer(slot_of(args.at(2)).into()),
         Links => reply.array(0),
         MyId => reply.bulk(scope.shared.node.node.as_bytes()),
         MyShardId => reply.bulk(scope.shared.node.shard.as_bytes()),
-        Nodes => nodes(&topology(scope), reply),
+        Nodes => nodes(&view(scope), reply),
         Replicas | Slaves => {
-            known(args.at(2), &topology(scope))?;
+            known(args.at(2), &view(scope))?;
             reply.array(0);
         }
-        Shards => shards(&topology(scope), scope.shared.settings.endpoint(), reply),
-        Slots => slots(&topology(scope), scope.shared.settings.endpoint(), reply),
+        Shards => shards(&view(scope), scope.shared.settings.endpoint(), reply),
+        Slots => slots(&view(scope), scope.shared.settings.endpoint(), reply),
         AddSlots | AddSlotsRange | BumpEpoch | DelSlots | DelSlotsRange | Failover | FlushSlots | Forget
         | Meet | Replicate | Reset | SaveConfig | SetConfigEpoch | SetSlot => {
             return Err(given(request.row.name));
@@ -63,38 +64,51 @@ fn given(name: &str) -> Error {
 }
 
 /// The cluster as the client that asks may see it.
-fn topology(scope: &Scope<'_>) -> Topology {
-    Topology::alone(scope.shared.node.clone(), place(scope))
+fn view(scope: &Scope<'_>) -> View {
+    let name = &scope.shared.node;
+    let mut view = match &scope.shared.seat {
+        Some(seat) => View::of(&seat.topology.borrow(), &seat.gateway),
+        None => View::alone(name.clone(), ClientPlace::default()),
+    };
+    let asked = &mut view.nodes[view.asked];
+    asked.place = place(scope, &asked.place);
+    view
 }
 
-/// Where clients reach this process: as the settings say, or else as the one that asks has reached it.
-fn place(scope: &Scope<'_>) -> Place {
+/// Where clients reach this process: as the settings say, or else the topology, or else as the one that asks has
+/// reached it.
+fn place(scope: &Scope<'_>, known: &ClientPlace) -> ClientPlace {
     let settings = &scope.shared.settings;
     let reached = match scope.client().local_address {
         Address::Tcp(address) => Some(address),
         Address::Unix(_) => None,
     };
-    let announced = (settings.text(Key::ClusterAnnounceIp), settings.number(Key::ClusterAnnouncePort));
-    let port = || reached.or(scope.shared.redis.first().copied()).map_or(0, |address| address.port());
-    Place {
-        ip: match &*announced.0 {
-            "" => reached.as_ref().map(SocketAddr::ip).map_or(String::new(), |ip| ip.to_string()),
-            ip => ip.to_owned(),
+    let stated = |key: Key, known: &str| match settings.text(key) {
+        text if text.is_empty() => known.to_owned(),
+        text => text.to_string(),
+    };
+    ClientPlace {
+        ip: match stated(Key::ClusterAnnounceIp, &known.ip) {
+            ip if ip.is_empty() => reached.map_or(ip, |address| address.ip().to_string()),
+            ip => ip,
         },
-        port: if announced.1 == 0 { port() } else { announced.1 as u16 },
-        hostname: settings.text(Key::ClusterAnnounceHostname).to_string(),
+        port: match (settings.number(Key::ClusterAnnouncePort) as u16, known.port) {
+            (0, 0) => reached.or(scope.shared.redis.first().copied()).map_or(0, |address| address.port()),
+            (0, port) | (port, _) => port,
+        },
+        hostname: stated(Key::ClusterAnnounceHostname, &known.hostname),
     }
 }
 
 /// The node of this name.
-fn known<'a>(name: &[u8], topology: &'a Topology) -> Result<&'a Node, Error> {
-    topology.named(name).ok_or_else(|| Error::quoting("ERR Unknown node ", name, ""))
+fn known<'a>(name: &[u8], view: &'a View) -> Result<&'a Node, Error> {
+    view.named(name).ok_or_else(|| Error::quoting("ERR Unknown node ", name, ""))
 }
 
 /// `CLUSTER INFO`. No messages are sent: nodes are told what they have to know.
-fn info(topology: &Topology, reply: &mut Reply<'_>) {
-    let assigned = topology.assigned();
-    let sharing = topology.nodes.iter().filter(|node| !node.slots.is_empty()).count();
+fn info(view: &View, reply: &mut Reply<'_>) {
+    let assigned = view.assigned();
+    let sharing = view.nodes.iter().filter(|node| !node.slots.is_empty()).count();
     let text = format!(
         "cluster_state:{}\r\n\
          cluster_slots_assigned:{assigned}\r\n\
@@ -108,25 +122,25 @@ fn info(topology: &Topology, reply: &mut Reply<'_>) {
          cluster_stats_messages_sent:0\r\n\
          cluster_stats_messages_received:0\r\n\
          total_cluster_links_buffer_limit_exceeded:0\r\n",
-        if topology.is_whole() { "ok" } else { "fail" },
-        topology.nodes.len(),
-        epoch = topology.epoch,
+        if view.is_whole() { "ok" } else { "fail" },
+        view.nodes.len(),
+        epoch = view.epoch,
     );
     reply.verbatim(*b"txt", text.as_bytes());
 }
 
 /// `CLUSTER NODES`: a line for each. Port 0 after the `@`: there is no bus.
-fn nodes(topology: &Topology, reply: &mut Reply<'_>) {
+fn nodes(view: &View, reply: &mut Reply<'_>) {
     let mut text = String::new();
-    for (index, node) in topology.nodes.iter().enumerate() {
-        let Place { ip, port, hostname } = &node.place;
+    for (index, node) in view.nodes.iter().enumerate() {
+        let ClientPlace { ip, port, hostname } = &node.place;
         let comma = if hostname.is_empty() { "" } else { "," };
-        let flags = if index == topology.asked { "myself,master" } else { "master" };
+        let flags = if index == view.asked { "myself,master" } else { "master" };
         // Writing into a String cannot fail.
         let _ = write!(
             text,
             "{} {ip}:{port}@0{comma}{hostname} {flags} - 0 0 {} connected",
-            node.name.node, topology.epoch
+            node.name.node, view.epoch
         );
         for (first, last) in node.slots.ranges() {
             let _ = if first == last { write!(text, " {first}") } else { write!(text, " {first}-{last}") };
@@ -137,8 +151,8 @@ fn nodes(topology: &Topology, reply: &mut Reply<'_>) {
 }
 
 /// `CLUSTER SLOTS`: each range with the node that has it.
-fn slots(topology: &Topology, endpoint: Endpoint, reply: &mut Reply<'_>) {
-    let ranges = topology.ranges();
+fn slots(view: &View, endpoint: Endpoint, reply: &mut Reply<'_>) {
+    let ranges = view.ranges();
     reply.array(ranges.len());
     for (first, last, Node { name, place, .. }) in ranges {
         reply.array(3);
@@ -166,9 +180,9 @@ fn slots(topology: &Topology, endpoint: Endpoint, reply: &mut Reply<'_>) {
 }
 
 /// `CLUSTER SHARDS`: each shard with its slots and its nodes, of which it has one.
-fn shards(topology: &Topology, endpoint: Endpoint, reply: &mut Reply<'_>) {
-    reply.array(topology.nodes.len());
-    for Node { name, place, slots } in &topology.nodes {
+fn shards(view: &View, endpoint: Endpoint, reply: &mut Reply<'_>) {
+    reply.array(view.nodes.len());
+    for Node { name, place, slots } in &view.nodes {
         reply.map(2);
         reply.bulk(b"slots");
         reply.array(2 * slots.ranges().count());
@@ -201,31 +215,21 @@ fn shards(topology: &Topology, endpoint: Endpoint, reply: &mut Reply<'_>) {
     }
 }
 
-/// Where clients are to connect to. Source: Redis `cluster.c`, `getPreferredEndpoint`.
-fn preferred(place: &Place, endpoint: Endpoint) -> &str {
-    match endpoint {
-        Endpoint::Ip => &place.ip,
-        Endpoint::Hostname if place.hostname.is_empty() => "?",
-        Endpoint::Hostname => &place.hostname,
-        Endpoint::Unknown => "",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tidegate_protocols::{Dialect, Slots};
 
     use super::*;
-    use crate::topology::NodeName;
+    use crate::nodes::NodeName;
 
     /// Two nodes with the slots they are given, the second asked; the first has a host name.
-    fn two([one, other]: [&str; 2]) -> Topology {
+    fn two([one, other]: [&str; 2]) -> View {
         let node = |digit: &str, port, hostname: &str, slots: &str| Node {
             name: NodeName { node: digit.repeat(40), shard: digit.repeat(40) },
-            place: Place { ip: "10.0.0.1".into(), port, hostname: hostname.into() },
+            place: ClientPlace { ip: "10.0.0.1".into(), port, hostname: hostname.into() },
             slots: slots.parse::<Slots>().unwrap(),
         };
-        Topology {
+        View {
             epoch: 7,
             nodes: vec![node("a", 7001, "one.example", one), node("b", 7002, "", other)],
             asked: 1,
@@ -250,17 +254,17 @@ mod tests {
 
     #[test]
     fn ranges_are_listed_in_ascending_order_with_who_has_them() {
-        let topology = two(["0-5,9", "6-8"]);
+        let view = two(["0-5,9", "6-8"]);
         assert_eq!(
-            written(|reply| slots(&topology, Endpoint::Ip, reply)),
+            written(|reply| slots(&view, Endpoint::Ip, reply)),
             "*3 *3 :0 :5 *4 $8 10.0.0.1 :7001 $40 A *2 $8 hostname $11 one.example \
              *3 :6 :8 *4 $8 10.0.0.1 :7002 $40 B *0 \
              *3 :9 :9 *4 $8 10.0.0.1 :7001 $40 A *2 $8 hostname $11 one.example "
         );
-        let by_name = written(|reply| slots(&topology, Endpoint::Hostname, reply));
+        let by_name = written(|reply| slots(&view, Endpoint::Hostname, reply));
         assert!(by_name.contains("*4 $11 one.example :7001 $40 A *2 $2 ip $8 10.0.0.1 "), "{by_name}");
         assert!(by_name.contains("*4 $1 ? :7002 $40 B *2 $2 ip $8 10.0.0.1 "), "{by_name}");
-        let unknown = written(|reply| slots(&topology, Endpoint::Unknown, reply));
+        let unknown = written(|reply| slots(&view, Endpoint::Unknown, reply));
         assert!(unknown.contains("*4 $-1 :7002 $40 B *2 $2 ip $8 10.0.0.1 "), "{unknown}");
     }
 

@@ -43,9 +43,12 @@ impl<W: Worker> Tick<W> {
             Verb::Transactions(Transactions::Multi | Transactions::Watch) => (false, true),
             _ => (false, false),
         };
-        let in_cluster = row.verb == EXEC && self.intake.shared.is_cluster();
-        if in_cluster && session.with_queue(Queue::is_spread) == Some(true) {
-            return Verdict::Reject(row, Error::CrossSlot);
+        if row.verb == EXEC
+            && self.intake.shared.is_cluster()
+            && let Some((slot, is_one)) = session.with_queue(Queue::slot).flatten()
+            && let Err(astray) = self.intake.look_at(slot, is_one)
+        {
+            return Verdict::Reject(row, self.intake.error(astray));
         }
         if row.flags.has(Flags::NO_MULTI) {
             Verdict::Reject(row, Error::Text("ERR Command not allowed inside a transaction"))

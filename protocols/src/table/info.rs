@@ -91,7 +91,7 @@ fn with_keys(request: &Args<'_>) -> Result<&'static Row, Error> {
     let (row, takes) = match resolve(request) {
         Ok(row) => (row, true),
         Err(Unresolved::Arity(row)) => (row, false),
-        Err(Unresolved::Command | Unresolved::Subcommand(_) | Unresolved::CrossSlot(_)) => {
+        Err(Unresolved::Command | Unresolved::Subcommand(_)) => {
             return Err(Error::Text("ERR Invalid command specified"));
         }
     };

@@ -63,7 +63,7 @@ pub use help::help;
 pub use index::lookup;
 pub use info::{count, get_keys, get_keys_and_flags, info_of, info_of_all, list};
 pub use keys::{Key, KeyRange, Keys};
-pub use resolve::{Unresolved, in_one_slot, resolve};
+pub use resolve::{Unresolved, is_in_one_slot, resolve};
 pub use row::{Access, Begin, Categories, Deprecated, Find, Flags, Gather, KeySpec, Route, Row};
 pub use syntax::{Argument, Kind};
 

@@ -1,7 +1,6 @@
 //! From the words of a RESP request to its row, or to the exact error that says why there is none.
 
 use super::{Row, lookup};
-use crate::error::Error;
 use crate::reply::Reply;
 use crate::request::Args;
 use crate::slot::slot_of;
@@ -22,8 +21,6 @@ pub enum Unresolved {
     Subcommand(&'static Row),
     /// Too few or too many arguments for this row.
     Arity(&'static Row),
-    /// The keys of a request that must be in one slot are in several.
-    CrossSlot(&'static Row),
 }
 
 /// The row `args` ask for; `args` are not empty.
@@ -41,18 +38,15 @@ pub fn resolve(args: &Args<'_>) -> Result<&'static Row, Unresolved> {
     if row.takes(args.len()) { Ok(row) } else { Err(Unresolved::Arity(row)) }
 }
 
-/// The row that [`resolve`] has found, if the keys of the request are in one slot, as they have to be in a cluster.
-///
-/// # Errors
-/// [`Unresolved::CrossSlot`].
+/// Whether the keys of a request for `row` are in one slot, as they have to be in a cluster.
 #[inline]
-pub fn in_one_slot(row: &'static Row, args: &Args<'_>) -> Result<&'static Row, Unresolved> {
+pub fn is_in_one_slot(row: &Row, args: &Args<'_>) -> bool {
     if row.keys.is_empty() || row.only_key().is_some() {
-        return Ok(row);
+        return true;
     }
     let mut slots = row.keys_of(args).map(|key| slot_of(args.at(key.index)));
     let first = slots.next();
-    if slots.all(|slot| Some(slot) == first) { Ok(row) } else { Err(Unresolved::CrossSlot(row)) }
+    slots.all(|slot| Some(slot) == first)
 }
 
 /// The row of `container`'s subcommand `word`, in any case.
@@ -92,7 +86,6 @@ impl Unresolved {
                 "ERR wrong number of arguments for '{}' command",
                 row.name.to_ascii_lowercase()
             )),
-            Self::CrossSlot(_) => reply.error(Error::CrossSlot),
         }
     }
 }
@@ -140,7 +133,7 @@ mod tests {
             (&[b"rename", b"a", b"b"], false),
             (&[b"lcs", b"{x}1", b"{y}1"], false),
         ] {
-            let found = with_args(words, |args| in_one_slot(resolve(args).unwrap(), args).is_ok());
+            let found = with_args(words, |args| is_in_one_slot(resolve(args).unwrap(), args));
             assert_eq!(found, fits, "{words:?}");
         }
     }
