@@ -2,25 +2,29 @@
 //!
 //! Output waits for a client that does not take it; requests wait behind that output, or for the end of a
 //! pause. While there is a backlog nothing more is read from the client, so what it costs is bounded.
+//!
+//! A gateway speaks for many clients on its link, who shall not wait for each other: while answers wait, more
+//! requests are read and executed, until too much waits.
 
 use std::rc::Rc;
 use std::time::Duration;
 
-use tidegate_protocols::settings::OutputLimit;
+use tidegate_protocols::link::LongAnswer;
+use tidegate_protocols::settings::{Key, OutputLimit};
 use tokio::time::{Instant, timeout};
 
 use crate::batch::Batch;
 use crate::connection::Connection;
-use crate::limits::{HANG_UP_LOOK, OUTPUT_BYTES_MAX, OUTPUT_BYTES_SOFT, OUTPUT_STALL};
+use crate::decoder::Family;
+use crate::limits::{HANG_UP_LOOK, LONG_ANSWERS_MAX, OUTPUT_BYTES_MAX, OUTPUT_BYTES_SOFT, OUTPUT_STALL};
+use crate::outbox::Outbox;
 use crate::session::Attention;
 use crate::shared::now_ms;
 
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Backlog {
-    /// Output, of which `written` bytes are gone.
-    output: Vec<u8>,
-    written: usize,
+    outbox: Outbox,
     /// Requests to execute after that.
     parked: Option<Batch>,
     /// Whether [`relieve`] runs.
@@ -33,7 +37,8 @@ impl Connection {
         if output.is_empty() {
             return;
         }
-        let waits = self.backlog.borrow().is_some() || self.session.has(Attention::Held);
+        let is_writing = self.backlog.borrow().as_ref().is_some_and(|backlog| backlog.outbox.is_writing());
+        let waits = is_writing || self.session.has(Attention::Held);
         let written = if waits { Some(0) } else { self.write(output) };
         match written {
             Some(bytes) if bytes == output.len() => {}
@@ -42,9 +47,35 @@ impl Connection {
         }
     }
 
+    /// Writes a long answer, on a link, in turn with others. If there is too much of them the requests that follow
+    /// wait.
+    pub(crate) fn send_long(&self, answer: LongAnswer) {
+        self.backlog.borrow_mut().get_or_insert_default().outbox.add_long(answer);
+        if self.is_slow() {
+            self.session.put(Attention::Parked, true);
+        }
+    }
+
     /// Whether so much output waits that nothing more should be executed for this client.
     pub(crate) fn is_slow(&self) -> bool {
-        self.backlog.borrow().as_ref().is_some_and(|backlog| backlog.output_bytes() > OUTPUT_BYTES_SOFT)
+        self.backlog.borrow().as_ref().is_some_and(|backlog| self.is_too_much(&backlog.outbox))
+    }
+
+    fn is_too_much(&self, outbox: &Outbox) -> bool {
+        let value_bytes_max = self.intake.shared.settings.number(Key::ProtoMaxBulkLen) as usize;
+        outbox.output_bytes() > OUTPUT_BYTES_SOFT
+            || outbox.long_bytes() > value_bytes_max.saturating_mul(LONG_ANSWERS_MAX)
+    }
+
+    /// Whether nothing more should be read.
+    pub(crate) fn is_held_up(&self) -> bool {
+        match (&*self.backlog.borrow(), self.family) {
+            (None, _) => false,
+            (Some(backlog), Family::Link) => {
+                self.session.has(Attention::Parked) || self.is_too_much(&backlog.outbox)
+            }
+            (Some(_), Family::Redis | Family::Memcached) => true,
+        }
     }
 
     /// Has requests of `batch` wait until the backlog is gone.
@@ -58,8 +89,8 @@ impl Connection {
     fn wait_with(self: &Rc<Self>, output: &[u8]) {
         let mut backlog = self.backlog.borrow_mut();
         let waiting = backlog.get_or_insert_default();
-        waiting.output.extend_from_slice(output);
-        let bytes = waiting.output_bytes();
+        waiting.outbox.add(output);
+        let bytes = waiting.outbox.output_bytes();
         self.session.client.set_pending_bytes(bytes);
         if bytes as u64 > hard_bytes(self.output_limit()) {
             drop(backlog);
@@ -93,12 +124,6 @@ impl Connection {
     }
 }
 
-impl Backlog {
-    fn output_bytes(&self) -> usize {
-        self.output.len() - self.written
-    }
-}
-
 /// How much output may wait for a client.
 fn hard_bytes(limit: OutputLimit) -> u64 {
     match limit.hard_bytes {
@@ -127,20 +152,33 @@ async fn relieve(connection: Rc<Connection>) {
             }
         }
         // Nothing runs between this look and the batch, so the order of requests stays.
-        let Some(backlog) = connection.backlog.borrow_mut().take() else { return };
-        if backlog.output_bytes() > 0 || connection.session.has(Attention::Held) {
-            *connection.backlog.borrow_mut() = Some(backlog);
-            continue;
-        }
-        if let Some(mut parked) = backlog.parked {
+        let parked = {
+            let mut waiting = connection.backlog.borrow_mut();
+            let Some(backlog) = waiting.as_mut() else { return };
+            let has_to_write = match connection.family {
+                Family::Link => connection.is_too_much(&backlog.outbox),
+                Family::Redis | Family::Memcached => !backlog.outbox.is_empty(),
+            };
+            if has_to_write || connection.session.has(Attention::Held) {
+                continue;
+            }
+            let parked = backlog.parked.take();
+            if backlog.outbox.is_empty() {
+                *waiting = None;
+            }
+            parked
+        };
+        connection.session.put(Attention::Parked, false);
+        if let Some(mut parked) = parked {
             let all = 0..parked.len();
-            connection.session.put(Attention::Parked, false);
             parked.take(all, &connection, &mut intake.filling.borrow_mut());
             intake.work.wake();
         }
-        connection.session.client.set_pending_bytes(0);
-        connection.settle();
-        return connection.relieved();
+        connection.relieved();
+        if connection.backlog.borrow().is_none() {
+            connection.session.client.set_pending_bytes(0);
+            return connection.settle();
+        }
     }
 }
 
@@ -184,23 +222,26 @@ async fn wait_for_pause(connection: &Connection) -> bool {
     true
 }
 
-/// Writes all output that waits. `false` if the client is gone, or is over its limits for too long.
+/// Writes all output that waits, or, on a link, as much of it as requests that are parked have to wait for. `false` if
+/// the client is gone, or is over its limits for too long.
 async fn drain(connection: &Rc<Connection>) -> bool {
     let mut over_since: Option<Instant> = None;
     loop {
         let (written, left) = {
             let mut backlog = connection.backlog.borrow_mut();
-            let Some(backlog) = backlog.as_mut() else { return true };
-            if backlog.output_bytes() == 0 {
-                backlog.output = Vec::new();
-                backlog.written = 0;
+            let Some(outbox) = backlog.as_mut().map(|backlog| &mut backlog.outbox) else { return true };
+            let parks = connection.family == Family::Link && connection.session.has(Attention::Parked);
+            if outbox.is_empty() || parks && !connection.is_too_much(outbox) {
                 return true;
             }
-            let written = connection.write(&backlog.output[backlog.written..]);
-            backlog.written += written.unwrap_or(0);
-            (written, backlog.output_bytes())
+            let written = connection.write(outbox.next());
+            outbox.wrote(written.unwrap_or(0));
+            connection.session.client.set_pending_bytes(outbox.output_bytes() + outbox.long_bytes());
+            (written, outbox.output_bytes())
         };
-        connection.session.client.set_pending_bytes(left);
+        if !connection.is_held_up() {
+            connection.relieved();
+        }
         let limit = connection.output_limit();
         let patience = if limit.soft_bytes > 0 && left as u64 > limit.soft_bytes {
             let over = over_since.get_or_insert_with(Instant::now).elapsed();

@@ -136,10 +136,10 @@ impl Connection {
         }
     }
 
-    /// Waits until nothing of this client is waiting to be written or executed.
+    /// Waits until nothing that is waiting to be written or executed holds this client up.
     async fn without_backlog(&self) {
         poll_fn(|context| {
-            if self.backlog.borrow().is_none() {
+            if !self.is_held_up() {
                 return Poll::Ready(());
             }
             self.waiting.set(Some(context.waker().clone()));

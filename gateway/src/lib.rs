@@ -19,6 +19,7 @@ mod limits;
 mod membership;
 mod nodes;
 pub mod open_files;
+mod outbox;
 mod process;
 mod queue;
 pub mod rates;

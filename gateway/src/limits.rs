@@ -28,6 +28,10 @@ pub(crate) const OUTPUT_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
 /// Bytes of output waiting for one client from which nothing more of it is read or executed.
 pub(crate) const OUTPUT_BYTES_SOFT: usize = 1024 * 1024;
 
+/// Long answers that wait on one link take as many bytes as so many values may have at the most (`proto-max-bulk-len`);
+/// above that nothing more is executed for the link until one of them is gone.
+pub(crate) const LONG_ANSWERS_MAX: usize = 2;
+
 /// How long a client may take nothing of the output that waits for it.
 pub(crate) const OUTPUT_STALL: Duration = Duration::from_mins(1);
 

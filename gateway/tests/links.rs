@@ -144,20 +144,99 @@ fn long_values_pass_both_ways_and_come_back_in_parts() {
             move || gateway.send(&sent.concat())
         });
         assert_eq!(next(&mut gateway), (1, Tail::Done, b"+OK\r\n".to_vec()));
-        let mut got = Vec::new();
-        loop {
+        // The short one need not wait for the long one.
+        let (mut got, mut ends) = (Vec::new(), 0);
+        while ends < 2 {
             let (id, tail, bytes) = next(&mut gateway);
-            assert_eq!(id, 2);
-            got.extend_from_slice(&bytes);
-            if tail == Tail::Done {
-                break;
+            ends += usize::from(tail == Tail::Done);
+            match id {
+                2 => got.extend_from_slice(&bytes),
+                _ => assert_eq!((id, tail, &bytes[..]), (3, Tail::Done, &b"$-1\r\n"[..])),
             }
-            assert_eq!(tail, Tail::Part);
         }
         let whole = [format!("${bytes}\r\n").as_bytes(), &value[..], b"\r\n"].concat();
         assert!(got == whole, "{} bytes instead of {}", got.len(), whole.len());
-        assert_eq!(next(&mut gateway).0, 3);
         sender.join().unwrap();
+    }
+}
+
+/// Bytes of memory this process has.
+fn resident_bytes() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+#[test]
+fn short_answers_overtake_a_long_one_whose_memory_returns() {
+    const LONG_BYTES: usize = 100 << 20;
+    const SHORT: u32 = 1000;
+    let server = on_loopback("0-16383");
+    let mut gateway = gateway(&server);
+    let mut whole = format!("${LONG_BYTES}\r\n").into_bytes();
+    let header_bytes = whole.len();
+    whole.extend((0..LONG_BYTES).map(|index| (index % 251) as u8));
+    whole.extend_from_slice(b"\r\n");
+    let value = &whole[header_bytes..header_bytes + LONG_BYTES];
+    assert_eq!(ask(&mut gateway, &frame(1, &[b"SET", b"long", value])), done(OK));
+    assert_eq!(ask(&mut gateway, &frame(1, SET)), done(OK));
+    let before = resident_bytes();
+    gateway.send(&frame(u32::MAX, &[b"GET", b"long"]));
+    let (mut at, mut next_short, mut held) = (0, 0, 0);
+    loop {
+        let (id, tail, bytes) = next(&mut gateway);
+        if id != u32::MAX {
+            assert_eq!((id, tail, &bytes[..]), (next_short, Tail::Done, &b"$1\r\nv\r\n"[..]));
+            next_short += 1;
+            continue;
+        }
+        if at == 0 {
+            // The long one is on its way.
+            gateway.send(&(0..SHORT).flat_map(|id| frame(id, GET)).collect::<Vec<_>>());
+        }
+        assert!(whole[at..].starts_with(&bytes), "at {at}");
+        at += bytes.len();
+        held = held.max(resident_bytes());
+        if tail == Tail::Done {
+            break;
+        }
+    }
+    assert_eq!((at, next_short), (whole.len(), SHORT));
+    assert!(held > before + LONG_BYTES / 2, "{held} bytes while it was held, {before} before");
+    // Nothing says when the shard is done with what it has written.
+    while resident_bytes() > before + LONG_BYTES / 2 {
+        assert_eq!(ask(&mut gateway, &frame(1, GET)), done("$1\r\nv\r\n"));
+    }
+}
+
+#[test]
+fn a_link_that_asks_for_too_much_at_once_waits_and_gets_all() {
+    let server = on_loopback("0-16383");
+    server.settings.set(Key::ProtoMaxBulkLen, "1mb").unwrap();
+    let mut gateway = gateway(&server);
+    let value = vec![b'v'; 1_000_000];
+    assert_eq!(ask(&mut gateway, &frame(1, &[b"SET", b"long", &value])), done(OK));
+    assert_eq!(ask(&mut gateway, &frame(1, SET)), done(OK));
+    let count = 60;
+    for id in 0..count {
+        gateway.send(&frame(2 * id, &[b"GET", b"long"]));
+        gateway.send(&frame(2 * id + 1, GET));
+    }
+    let whole = [&b"$1000000\r\n"[..], &value, b"\r\n"].concat();
+    let mut answers: Vec<Vec<u8>> = vec![Vec::new(); 2 * count as usize];
+    let (mut ends, mut halfway) = (0, 0);
+    while ends < 2 * count {
+        let (id, tail, bytes) = next(&mut gateway);
+        let answer = &mut answers[id as usize];
+        halfway += usize::from(answer.is_empty() && tail == Tail::Part);
+        answer.extend_from_slice(&bytes);
+        if tail == Tail::Done {
+            ends += 1;
+            halfway -= usize::from(id % 2 == 0);
+        }
+        assert!(halfway <= 3, "two are as much as may wait, and the one that was too much");
+    }
+    for (id, answer) in answers.iter().enumerate() {
+        assert!(if id % 2 == 0 { *answer == whole } else { answer == b"$1\r\nv\r\n" }, "{id}");
     }
 }
 

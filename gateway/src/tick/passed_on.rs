@@ -35,7 +35,9 @@ impl<W: Worker> Tick<W> {
         if tail == Tail::Moved {
             self.intake.counters().moved.add(1);
         }
-        link::seal(&mut self.output, mark, ask.id, tail);
+        if let Some(long) = link::seal(&mut self.output, mark, ask.id, tail) {
+            self.connection().send_long(long);
+        }
         Outcome::Done
     }
 

@@ -4,6 +4,8 @@
 //! length u32 | id u32 | tail u8 | bytes for the client
 //! ```
 
+use std::ops::Range;
+
 use super::Malformed;
 use crate::limits::LINK_PART_BYTES_MAX;
 
@@ -70,30 +72,70 @@ pub fn begin(out: &mut Vec<u8>) {
     out.extend_from_slice(&[0; HEAD_BYTES]);
 }
 
-/// Ends the answer begun at `mark`. One that is too long for one frame becomes several.
+/// Ends the answer begun at `mark`. One that is too long for one frame is taken out of `out`.
 #[inline]
-pub fn seal(out: &mut Vec<u8>, mark: usize, id: u32, tail: Tail) {
+#[must_use]
+pub fn seal(out: &mut Vec<u8>, mark: usize, id: u32, tail: Tail) -> Option<LongAnswer> {
     let bytes = out.len() - mark - HEAD_BYTES;
     if bytes > LINK_PART_BYTES_MAX {
-        return seal_parts(out, mark, id, tail);
+        return Some(LongAnswer::take(out, mark, id, tail));
     }
     fill_head(&mut out[mark..], bytes, id, tail);
+    None
 }
 
-/// Makes room for the heads of the further parts, from the last to the first, so that each byte moves once.
-#[cold]
-fn seal_parts(out: &mut Vec<u8>, mark: usize, id: u32, tail: Tail) {
-    let bytes = out.len() - mark - HEAD_BYTES;
-    let parts = bytes.div_ceil(LINK_PART_BYTES_MAX);
-    out.resize(out.len() + (parts - 1) * HEAD_BYTES, 0);
-    for part in (0..parts).rev() {
-        let begin = part * LINK_PART_BYTES_MAX;
-        let end = bytes.min(begin + LINK_PART_BYTES_MAX);
-        let from = mark + HEAD_BYTES;
-        let head = mark + begin + part * HEAD_BYTES;
-        out.copy_within(from + begin..from + end, head + HEAD_BYTES);
-        let tail = if part + 1 == parts { tail } else { Tail::Part };
-        fill_head(&mut out[head..], end - begin, id, tail);
+/// An answer too long for one frame. It gives one frame after the other, each in the place where it was written: the
+/// head of a frame goes where the end of the one before was.
+#[derive(Debug)]
+pub struct LongAnswer {
+    id: u32,
+    tail: Tail,
+    bytes: Vec<u8>,
+    /// The frame to be sent now.
+    frame: Range<usize>,
+}
+
+impl LongAnswer {
+    /// Takes the answer begun at `mark` out of `out`; the lesser part of the two is copied.
+    #[cold]
+    fn take(out: &mut Vec<u8>, mark: usize, id: u32, tail: Tail) -> Self {
+        let (bytes, begin) = if out.capacity() / 2 > out.len() - mark {
+            (out.split_off(mark), 0)
+        } else {
+            let before = out[..mark].to_vec();
+            (std::mem::replace(out, before), mark)
+        };
+        let mut answer = Self { id, tail, bytes, frame: begin..begin };
+        answer.begin_frame(begin);
+        answer
+    }
+
+    /// The frame to be sent now.
+    #[inline]
+    pub fn frame(&self) -> &[u8] {
+        &self.bytes[self.frame.clone()]
+    }
+
+    /// Goes on to the next frame. `false` if there is none.
+    pub fn advance(&mut self) -> bool {
+        let goes_on = self.frame.end < self.bytes.len();
+        if goes_on {
+            self.begin_frame(self.frame.end - HEAD_BYTES);
+        }
+        goes_on
+    }
+
+    /// Bytes of memory it takes until its last frame is sent.
+    pub fn bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Writes the head of the frame that begins at `at`, over what has been sent.
+    fn begin_frame(&mut self, at: usize) {
+        let end = self.bytes.len().min(at + HEAD_BYTES + LINK_PART_BYTES_MAX);
+        let tail = if end == self.bytes.len() { self.tail } else { Tail::Part };
+        self.frame = at..end;
+        fill_head(&mut self.bytes[at..], end - at - HEAD_BYTES, self.id, tail);
     }
 }
 

@@ -204,11 +204,11 @@ fn the_longest_request_of_a_client_fits_a_frame() {
     assert!(u32::try_from(frame_bytes_max(QUERY_BYTES_MAX)).is_ok());
 }
 
-fn sealed(out: &mut Vec<u8>, id: u32, tail: Tail, bytes: &[u8]) {
+fn sealed(out: &mut Vec<u8>, id: u32, tail: Tail, bytes: &[u8]) -> Option<LongAnswer> {
     let mark = out.len();
     begin(out);
     out.extend_from_slice(bytes);
-    seal(out, mark, id, tail);
+    seal(out, mark, id, tail)
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn an_answer_arrives_as_it_was_sent() {
         [(2, Tail::Done, b"+OK\r\n"), (1, Tail::Failed, b""), (u32::MAX, Tail::Moved, b"")];
     let mut sent = Vec::new();
     for (id, tail, bytes) in answers {
-        sealed(&mut sent, id, tail, bytes);
+        assert!(sealed(&mut sent, id, tail, bytes).is_none());
     }
     let mut rest = &sent[..];
     for (id, tail, bytes) in answers {
@@ -234,30 +234,38 @@ fn an_answer_arrives_as_it_was_sent() {
 
 #[test]
 fn a_long_answer_comes_in_parts() {
-    for bytes in [0, 1, LINK_PART_BYTES_MAX, LINK_PART_BYTES_MAX + 1, 3 * LINK_PART_BYTES_MAX, 200_001] {
-        let answer: Vec<u8> = (0..bytes).map(|index| (index % 251) as u8).collect();
-        let mut sent = b"before".to_vec();
-        sealed(&mut sent, 5, Tail::Failed, &answer);
-        let (mut rest, mut got, mut parts) = (&sent[6..], Vec::new(), 0);
-        loop {
-            let (part, used) = Answer::decode(rest).unwrap().unwrap();
-            got.extend_from_slice(part.bytes);
-            (rest, parts) = (&rest[used..], parts + 1);
-            assert_eq!(part.id, 5);
-            if part.tail == Tail::Failed {
-                break;
+    for bytes in [LINK_PART_BYTES_MAX + 1, 3 * LINK_PART_BYTES_MAX, 200_001] {
+        // What is before it, and what else the buffer has room for, decide which of the two is copied.
+        for (before, capacity) in [(0, 0), (6, 0), (500_000, 0), (6, 4_000_000)] {
+            let answer: Vec<u8> = (0..bytes).map(|index| (index % 251) as u8).collect();
+            let mut sent = Vec::with_capacity(capacity);
+            sent.resize(before, b'x');
+            let mut long = sealed(&mut sent, 5, Tail::Failed, &answer).unwrap();
+            assert!(sent.len() == before && sent.iter().all(|byte| *byte == b'x'));
+            assert!(long.bytes() <= 2 * bytes + 100, "{} bytes of memory for {bytes}", long.bytes());
+            let (mut got, mut parts) = (Vec::new(), 0);
+            loop {
+                let (part, used) = Answer::decode(long.frame()).unwrap().unwrap();
+                got.extend_from_slice(part.bytes);
+                parts += 1;
+                assert_eq!((part.id, used), (5, long.frame().len()));
+                if part.tail == Tail::Failed {
+                    break;
+                }
+                assert_eq!((part.tail, part.bytes.len()), (Tail::Part, LINK_PART_BYTES_MAX));
+                assert!(long.advance());
             }
-            assert_eq!((part.tail, part.bytes.len()), (Tail::Part, LINK_PART_BYTES_MAX));
+            assert!(!long.advance() && got == answer, "{bytes} bytes in {parts} parts");
+            assert_eq!(parts, bytes.div_ceil(LINK_PART_BYTES_MAX));
         }
-        assert!(rest.is_empty() && got == answer, "{bytes} bytes in {parts} parts");
-        assert_eq!(parts, bytes.div_ceil(LINK_PART_BYTES_MAX).max(1));
     }
+    assert!(sealed(&mut Vec::new(), 5, Tail::Done, &vec![0; LINK_PART_BYTES_MAX]).is_none());
 }
 
 #[test]
 fn an_answer_that_cannot_be_is_refused() {
     let mut frame = Vec::new();
-    sealed(&mut frame, 1, Tail::Done, b"x");
+    assert!(sealed(&mut frame, 1, Tail::Done, b"x").is_none());
     frame[8] = 4;
     assert_eq!(Answer::decode(&frame), Err(Malformed::Unknown(4, "kind of answer")));
     assert_eq!(Answer::decode(&[8, 0, 0, 0]), Err(Malformed::TooShort(8)));
