@@ -118,7 +118,10 @@ impl Connection {
         };
         if start {
             tokio::task::spawn_local(relieve(Rc::clone(self)));
-        } else if self.session.has(Attention::Closing) && self.backlog.borrow().is_none() {
+        } else if self.session.has(Attention::Closing)
+            && self.backlog.borrow().is_none()
+            && self.pipeline.borrow().is_empty()
+        {
             self.end();
         }
     }
@@ -141,7 +144,7 @@ async fn relieve(connection: Rc<Connection>) {
         }
         let intake = &connection.intake;
         if connection.session.has(Attention::Parked) {
-            if !wait_for_pause(&connection).await {
+            if !connection.is_clear().await || !wait_for_pause(&connection).await {
                 return connection.end();
             }
             intake.has_room().await;

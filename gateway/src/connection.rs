@@ -21,6 +21,7 @@ use crate::decoder::Family;
 use crate::inbox::{Inbox, Reading};
 use crate::intake::Intake;
 use crate::limits::READ_BYTES;
+use crate::pipeline::Pipeline;
 use crate::session::{Attention, Session};
 use crate::shared::now_ms;
 use crate::wake::Wake;
@@ -33,6 +34,14 @@ pub(crate) struct Connection {
     writer: OwnedWriteHalf,
     /// What could not be written or executed yet; none in the ordinary case.
     pub(crate) backlog: RefCell<Option<Box<Backlog>>>,
+    /// Replies that are still to come, and those behind them.
+    pub(crate) pipeline: RefCell<Pipeline>,
+    /// Whether the tick has something to send from the pipeline.
+    pub(crate) is_touched: Cell<bool>,
+    /// Whether requests wait because the pipeline was full.
+    pub(crate) waits_for_room: Cell<bool>,
+    /// Tells the task that works the backlog off that requests need not wait for answers any more.
+    cleared: Wake,
     /// The reading task, while it waits for the backlog to go.
     waiting: Cell<Option<Waker>>,
     /// Tells the task that works the backlog off that this has ended.
@@ -48,6 +57,10 @@ impl Connection {
             family,
             writer,
             backlog: RefCell::new(None),
+            pipeline: RefCell::default(),
+            is_touched: Cell::new(false),
+            waits_for_room: Cell::new(false),
+            cleared: Wake::default(),
             waiting: Cell::new(None),
             ended: Wake::default(),
         }
@@ -105,6 +118,37 @@ impl Connection {
         self.shut(std::net::Shutdown::Both);
         self.relieved();
         self.ended.wake();
+    }
+
+    /// Says what follows replies that are still to come, or sends it if there are none.
+    pub(crate) fn say(self: &Rc<Self>, bytes: &[u8]) {
+        let mut pipeline = self.pipeline.borrow_mut();
+        if pipeline.is_empty() {
+            drop(pipeline);
+            self.send(bytes);
+        } else {
+            pipeline.say(bytes);
+        }
+    }
+
+    /// Requests need not wait for answers any more.
+    pub(crate) fn clear(&self) {
+        if self.session.has(Attention::Waits) {
+            self.session.put(Attention::Waits, false);
+            self.cleared.wake();
+        }
+    }
+
+    /// Waits until requests need not wait for answers any more. `false` if the connection is ended meanwhile.
+    pub(crate) async fn is_clear(&self) -> bool {
+        while self.session.has(Attention::Waits) {
+            tokio::select! {
+                biased;
+                () = self.cleared.woken() => {}
+                () = self.ended.woken() => return false,
+            }
+        }
+        true
     }
 
     /// Waits for `time`. `false`, and at once, if the connection is ended meanwhile.

@@ -20,6 +20,7 @@ mod membership;
 mod nodes;
 pub mod open_files;
 mod outbox;
+mod pipeline;
 mod process;
 mod queue;
 pub mod rates;
@@ -38,7 +39,7 @@ mod worker;
 
 pub use gateway::{Config, Gateway, Running, StartError};
 pub use membership::{Membership, Seat};
-pub use remote::ShardReport;
+pub use remote::{Remote, ShardReport};
 pub use shared::{ConfigFile, Rewrite, Shared};
 pub use taken::Taken;
 pub use tidegate_protocols::topology::LinkPlace;

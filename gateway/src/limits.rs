@@ -49,3 +49,27 @@ pub(crate) const MAINTAIN_SLICE: Duration = Duration::from_millis(1);
 
 /// Part of a worker's time that background work may take when there is more than enough of it.
 pub(crate) const MAINTAIN_SHARE: u32 = 4;
+
+/// Requests of one client that may be on their way to shards at once. More wait, and nothing is read meanwhile.
+pub(crate) const CLIENT_REQUESTS_MAX: usize = 1024;
+
+/// Requests of one client that may be on their way however long replies are.
+pub(crate) const CLIENT_REQUESTS_MIN: usize = 4;
+
+/// Bytes of replies that one client may have to expect at once, as far as can be told from those before.
+pub(crate) const CLIENT_WAITING_BYTES: usize = 16 * 1024 * 1024;
+
+/// Bytes of requests on one link that are not answered yet, from which no more are sent. One more may be longer.
+pub(crate) const LINK_CREDIT_BYTES: usize = 4 * 1024 * 1024;
+
+/// Bytes received on one link that wait for the tick, from which nothing more is read.
+pub(crate) const LINK_INBOX_BYTES: usize = 1024 * 1024;
+
+/// How long a shard may take to accept a link and to greet.
+pub(crate) const LINK_GREETING_TIME: Duration = Duration::from_secs(5);
+
+/// How long to rest before the next try to make a link: first, and at the most.
+pub(crate) const LINK_REST: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(1)];
+
+/// How old the figures of shards may become while nobody asks for them.
+pub(crate) const FIGURES_AGE: Duration = Duration::from_secs(1);

@@ -3,7 +3,7 @@
 use tidegate_protocols::Request;
 use tidegate_protocols::link::{self, Ask};
 use tidegate_protocols::slot::slot_of;
-use tidegate_protocols::table::Flags;
+use tidegate_protocols::table::{Flags, Route};
 use tidegate_protocols::transaction::Requests;
 
 /// Bytes that a queued argument counts besides its own. Source: Redis `multi.c`, `queueMultiCommand`.
@@ -21,6 +21,8 @@ pub(crate) struct Queue {
     pub(crate) bytes: usize,
     /// The flags of all of them together.
     pub(crate) flags: Flags,
+    /// The gateway answers some of them itself.
+    pub(crate) has_own: bool,
     /// A request was refused, so none will be executed and no more are kept.
     pub(crate) is_spoiled: bool,
 }
@@ -36,6 +38,7 @@ impl Queue {
             self.bytes <= bytes_max && link::encode(&mut self.frames, request, &Ask::default()).is_ok();
         self.count += usize::from(fits);
         self.flags = self.flags.and(request.row.flags);
+        self.has_own |= request.row.route == Route::Gateway;
         fits
     }
 

@@ -19,7 +19,7 @@ pub(crate) struct Session {
     pub(crate) guarded: bool,
     context: Cell<Context>,
     dialect: Cell<Dialect>,
-    attention: Cell<u8>,
+    attention: Cell<u16>,
     held_until_ms: Cell<u64>,
     /// What is queued since `MULTI`; none in the ordinary case.
     queue: RefCell<Option<Box<Queue>>>,
@@ -48,6 +48,8 @@ pub(crate) enum Attention {
     Parked = 64,
     /// Its requests are queued since `MULTI`.
     Queueing = 128,
+    /// Its requests wait until answers to those before them have come.
+    Waits = 256,
 }
 
 impl Session {
@@ -103,7 +105,7 @@ impl Session {
 
     #[inline]
     pub(crate) fn has(&self, attention: Attention) -> bool {
-        self.attention.get() & attention as u8 != 0
+        self.attention.get() & attention as u16 != 0
     }
 
     /// Whether its next request may decide what the one after that is allowed.
@@ -113,8 +115,8 @@ impl Session {
     }
 
     pub(crate) fn put(&self, attention: Attention, on: bool) {
-        let others = self.attention.get() & !(attention as u8);
-        self.attention.set(if on { others | attention as u8 } else { others });
+        let others = self.attention.get() & !(attention as u16);
+        self.attention.set(if on { others | attention as u16 } else { others });
     }
 
     /// Until when the output and the further requests of this client are held back, in Unix milliseconds.

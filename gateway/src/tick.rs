@@ -5,7 +5,9 @@
 //! stretches: every request is prepared, then fetched, then executed, so that the cache misses of one
 //! stretch overlap. Requests of one connection are executed in the order they arrived.
 
+mod chores;
 mod errands;
+mod later;
 mod passed_on;
 mod transactions;
 
@@ -20,6 +22,7 @@ use tidegate_protocols::table::transactions::Transactions;
 use tidegate_protocols::table::{Flags, Route, Unresolved};
 use tidegate_protocols::{Error, Reply, Row, Verb};
 
+use self::later::{Later, What};
 use self::transactions::Executor;
 use crate::batch::{Ask, Batch, Decoded};
 use crate::commands::{self, Scope};
@@ -49,6 +52,9 @@ pub(crate) struct Tick<W> {
     at: Position,
     now_ms: u64,
     pause: Option<PauseKind>,
+    /// When the requests of this tick began.
+    began: Instant,
+    later: Later,
     watch: Stopwatch,
     /// Times the requests within one transaction.
     watch_within: Stopwatch,
@@ -103,6 +109,8 @@ impl<W: Worker> Tick<W> {
             at: Position::default(),
             now_ms: 0,
             pause: None,
+            began: Instant::now(),
+            later: Later::default(),
             watch: Stopwatch::new(),
             watch_within: Stopwatch::new(),
             maintenance_left: Duration::ZERO,
@@ -111,14 +119,24 @@ impl<W: Worker> Tick<W> {
 
     /// Runs for as long as the worker does.
     pub(crate) async fn run(mut self) {
+        let intake = Rc::clone(&self.intake);
+        self.data.attach(Rc::new(move || intake.work.wake()));
         loop {
             self.intake.work.woken().await;
             std::mem::swap(&mut self.batch, &mut self.intake.filling.borrow_mut());
             self.intake.room.wake();
+            if W::ANSWERS_LATER {
+                self.begin();
+                self.collect();
+            }
             self.unwatch_abandoned();
             if self.batch.is_empty() {
                 // What was thrown away took room all the same.
                 self.batch.clear();
+                if W::ANSWERS_LATER {
+                    self.data.finish();
+                    self.later.flush();
+                }
             } else {
                 self.execute_batch().await;
             }
@@ -150,6 +168,9 @@ impl<W: Worker> Tick<W> {
         self.now_ms = now_ms();
         self.look_at_pause();
         self.data.begin(self.now_ms);
+        if W::ANSWERS_LATER {
+            self.began = Instant::now();
+        }
     }
 
     fn look_at_pause(&mut self) {
@@ -209,11 +230,18 @@ impl<W: Worker> Tick<W> {
     fn serve(&mut self, row: &'static Row, decoded: &Decoded, prepared: Prepared) -> Pace {
         let outcome = if decoded.is_passed_on() {
             self.execute_passed_on(row, decoded, prepared)
+        } else if W::ANSWERS_LATER && row.route == Route::Gateway {
+            self.execute_with_chores(row, decoded)
         } else {
             self.execute(row, decoded, prepared)
         };
-        if outcome == Outcome::Busy {
-            return Pace::Waits;
+        match outcome {
+            Outcome::Busy => return Pace::Waits,
+            Outcome::Full(ticket) => {
+                self.await_way(ticket, row);
+                return Pace::GoesOn;
+            }
+            Outcome::Done | Outcome::Failed | Outcome::Later(_) => {}
         }
         self.at.request += 1;
         if row.route == Route::Gateway {
@@ -241,6 +269,7 @@ impl<W: Worker> Tick<W> {
         let mut reply = Reply::new(&mut self.output, dialect);
         let began = self.watch.begin(row);
         let scope = Scope { session, shared: &self.intake.shared, now_ms: self.now_ms };
+        let mut sent = None;
         let outcome = if row.route == Route::Gateway {
             if !row.flags.has(Flags::FAST) && row.verb != EXEC {
                 // It may ask for the store's figures, which look into partitions that are held here.
@@ -251,7 +280,9 @@ impl<W: Worker> Tick<W> {
                 Verb::Transactions(verb) => {
                     let (data, counters) = (&mut self.data, self.intake.counters());
                     let watch = &mut self.watch_within;
-                    Executor { scope: &scope, data, counters, watch }.execute(verb, &request, &mut reply)
+                    let sent = &mut sent;
+                    Executor { scope: &scope, data, counters, watch, sent }
+                        .execute(verb, &request, &mut reply)
                 }
                 verb => {
                     if verb == Verb::Connection(Connections::Reset) {
@@ -265,13 +296,20 @@ impl<W: Worker> Tick<W> {
         };
         let counters = self.intake.counters();
         match outcome {
-            Outcome::Busy => return outcome,
+            Outcome::Busy | Outcome::Full(_) => return outcome,
+            Outcome::Later(ticket) => {
+                let what = match sent.take() {
+                    Some(queue) => What::Transaction(queue, Vec::new()),
+                    None => What::Reply,
+                };
+                self.await_answer(ticket, row, what);
+                return outcome;
+            }
             Outcome::Failed => {
                 counters.command(row.verb).failed.add(1);
                 counters.error(&self.output[mark..]);
             }
             Outcome::Done => {}
-            Outcome::Later(_) | Outcome::Full => unreachable!("the data is here"),
         }
         match began.or_else(|| self.watch.suspect(decoded.is_large(), self.output.len() - mark)) {
             None => self.watch.share(row),
@@ -340,7 +378,7 @@ impl<W: Worker> Tick<W> {
         if session.has(Attention::Closing) {
             return Verdict::Drop;
         }
-        if session.has(Attention::Held) || session.has(Attention::Parked) {
+        if session.has(Attention::Held) || session.has(Attention::Parked) || session.has(Attention::Waits) {
             return Verdict::Park;
         }
         let row = match decoded.ask {
@@ -432,6 +470,12 @@ impl<W: Worker> Tick<W> {
     }
 
     fn end_part(&mut self) {
+        if W::ANSWERS_LATER {
+            let connection = Rc::clone(self.connection());
+            if !connection.pipeline.borrow().is_empty() {
+                self.say_before(&connection);
+            }
+        }
         self.parts.push(Part { source: self.at.source, end: self.output.len() });
     }
 
@@ -448,6 +492,9 @@ impl<W: Worker> Tick<W> {
             begin = end;
         }
         self.output.clear();
+        if W::ANSWERS_LATER {
+            self.later.flush();
+        }
     }
 
     /// Writes before the tick has ended, so that its buffer stays small; others need not wait for that. A

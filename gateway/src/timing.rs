@@ -13,6 +13,7 @@ use tidegate_protocols::settings::{Key, Settings};
 use tidegate_protocols::table::Flags;
 use tidegate_protocols::table::connection::Connection as Verbs;
 use tidegate_protocols::table::server::Server;
+use tidegate_protocols::transaction::Requests;
 use tidegate_protocols::{Request, Row, Verb};
 
 use crate::commands::Scope;
@@ -103,11 +104,16 @@ impl Stopwatch {
         scope: &Scope<'_>,
         counters: &WorkerCounters,
     ) {
-        let Scope { shared, now_ms, .. } = *scope;
         let nanos = began.elapsed().as_nanos() as u64;
         self.looked = began + Duration::from_nanos(nanos);
         self.apart_nanos += nanos;
         counters.command(request.row.verb).called(nanos);
+        self.tell_slow(nanos, request, scope);
+    }
+
+    /// Tells the slow log and the latency monitor of a request, if they want to know of it.
+    fn tell_slow(&self, nanos: u64, request: &Request<'_>, scope: &Scope<'_>) {
+        let Scope { shared, now_ms, .. } = *scope;
         let (micros, ms) = (nanos / 1000, nanos / 1_000_000);
         if self.spike_ms > 0 && ms >= self.spike_ms as u64 {
             let fast = request.row.flags.has(Flags::FAST);
@@ -124,6 +130,30 @@ impl Stopwatch {
                 name: scope.client().texts().name.into(),
             };
             shared.slow_log.record(entry, shared.settings.number(Key::SlowlogMaxLen) as usize);
+        }
+    }
+
+    /// Answers come: what is told of slow ones.
+    pub(crate) fn look_at(&mut self, settings: &Settings) {
+        self.slower_than_us = settings.number(Key::SlowlogLogSlowerThan);
+        self.spike_ms = settings.number(Key::LatencyMonitorThreshold);
+    }
+
+    /// A request has been answered elsewhere, `nanos` after it was sent there. `frame` is what was sent.
+    #[inline]
+    pub(crate) fn record_later(
+        &self,
+        nanos: u64,
+        row: &'static Row,
+        frame: &[u8],
+        scope: &Scope<'_>,
+        counters: &WorkerCounters,
+    ) {
+        counters.command(row.verb).called(nanos);
+        if self.is_slow(nanos)
+            && let Some(request) = Requests::new(frame).next_request()
+        {
+            self.tell_slow(nanos, &Request { row, ..request }, scope);
         }
     }
 

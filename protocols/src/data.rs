@@ -38,6 +38,9 @@ pub trait Data: Send + Sync + 'static {
 /// One worker's way to the data. Calls come in ticks: `begin`, then for each stretch of requests
 /// `prepare` for each, `fetch` for all, `execute` for all in order, then `finish`.
 pub trait Worker: 'static {
+    /// Whether anything is ever [`Outcome::Later`].
+    const ANSWERS_LATER: bool = false;
+
     /// Called once, before everything else, on the thread and in the runtime of the worker. `wake` asks for a tick:
     /// there are answers to [`Worker::collect`].
     fn attach(&mut self, wake: Rc<dyn Fn()>) {
@@ -100,7 +103,7 @@ pub trait Worker: 'static {
     }
 
     /// Gives out the answers that have come since, to what was [`Outcome::Later`]. Called as a tick begins.
-    fn collect(&mut self, answers: &mut dyn FnMut(Ticket, Piece<'_>)) {
+    fn collect(&mut self, answers: &mut Answers<'_>) {
         let _ = answers;
     }
 
@@ -121,9 +124,9 @@ pub enum Outcome {
     Busy,
     /// Nothing is written; the answer comes with this ticket through [`Worker::collect`].
     Later(Ticket),
-    /// Too much is on its way to where the request belongs. Nothing is written; execute it again after a tick in which
-    /// answers have come from there, or the way has become clear.
-    Full,
+    /// Too much is on its way to where the request belongs. Nothing is written; execute it again when this ticket is
+    /// answered with [`Piece::Clear`].
+    Full(Ticket),
 }
 
 /// The number of a request whose answer comes later, and of no other until then. Numbers are small.
@@ -139,7 +142,12 @@ pub enum Piece<'a> {
     Done(&'a [u8]),
     /// This is the rest of it, and it is an error.
     Failed(&'a [u8]),
+    /// What was [`Outcome::Full`] may be tried again.
+    Clear,
 }
+
+/// What [`Worker::collect`] gives answers to: each with its ticket, and the frame of the request where it is known.
+pub type Answers<'a> = dyn FnMut(Ticket, Piece<'_>, &[u8]) + 'a;
 
 /// What concerns the stores of all shards.
 #[derive(Clone, Copy, Debug)]

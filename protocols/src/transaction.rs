@@ -125,7 +125,7 @@ impl<'a> Requests<'a> {
 }
 
 /// Whether a transaction takes place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Entered {
     /// It does: until it ends, nobody else sees or changes what it needs.
@@ -138,11 +138,13 @@ pub enum Entered {
     /// ticket: their replies as one array, or the null of [`Entered::Stale`]. What the gateway answers itself it adds
     /// then.
     Later(Ticket),
-    /// See [`crate::data::Outcome::Full`]; ask again.
-    Full,
+    /// See [`crate::data::Outcome::Full`].
+    Full(Ticket),
     /// Its keys, watched ones too, do not belong together, or one of its requests would need all shards. Nothing is
     /// done, and nothing is watched any more.
     Apart,
+    /// Where it belongs does not answer: this is the error for the client. Nothing is done.
+    Refused(Vec<u8>),
     /// Nobody has one of its slots. Nothing is done, and nothing is watched any more.
     Unserved,
 }

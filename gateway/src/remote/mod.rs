@@ -1,5 +1,139 @@
 //! Data that lives in shard processes, reached by links.
+//!
+//! Each worker has a link of its own to each shard ([`link::Link`], kept up by [`dial`]). A request goes as a frame to
+//! the shard that has its keys, or as several to several ([`gather`]); all frames of a tick are written at once. The
+//! answers are what clients get; only those that have to be merged are looked at.
 
+mod dial;
+mod gather;
+mod ledger;
+mod link;
+mod lost;
 mod report;
+mod tickets;
+mod transact;
+mod worker;
 
-pub use report::ShardReport;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tidegate_protocols::Topology;
+use tidegate_protocols::data::{Data, Figures};
+use tidegate_protocols::settings::{Key, Settings};
+use tidegate_protocols::topology::LinkPlace;
+use tokio::sync::watch;
+
+use self::ledger::Page;
+pub use self::report::ShardReport;
+use self::worker::RemoteWorker;
+use crate::membership::Seat;
+
+/// The data of a database, as a gateway reaches it.
+pub struct Remote {
+    common: Arc<Common>,
+}
+
+/// What all workers share.
+struct Common {
+    seat: Seat,
+    settings: Arc<Settings>,
+    shards: Mutex<BTreeMap<String, Known>>,
+    /// Settings of the stores that have been changed here; every new link begins with them.
+    changed: Mutex<BTreeSet<Key>>,
+}
+
+/// What is known of a shard.
+struct Known {
+    place: LinkPlace,
+    /// What it last said of itself.
+    figures: Figures,
+    /// What each worker counts, in no order.
+    pages: Vec<Arc<Page>>,
+}
+
+impl Remote {
+    /// The data behind a gateway that has this seat.
+    pub fn new(seat: &Seat, settings: Arc<Settings>) -> Self {
+        let (shards, changed) = (Mutex::default(), Mutex::default());
+        Self { common: Arc::new(Common { seat: seat.clone(), settings, shards, changed }) }
+    }
+
+    /// What can be told of each shard of the topology.
+    pub fn report(&self) -> Vec<ShardReport> {
+        let topology = Arc::clone(&self.common.seat.topology.borrow());
+        let known = self.common.shards.lock();
+        let reports = topology.shards().iter().map(|shard| {
+            let (name, place) = (shard.name.clone(), shard.link.to_string());
+            let mut report = ShardReport { name, place, ..ShardReport::default() };
+            if let Some(known) = known.get(&shard.name) {
+                known.pages.iter().for_each(|page| page.add_to(&mut report));
+            }
+            report
+        });
+        reports.collect()
+    }
+}
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Remote").field("seat", &self.common.seat).finish_non_exhaustive()
+    }
+}
+
+impl Common {
+    fn topology(&self) -> watch::Receiver<Arc<Topology>> {
+        self.seat.topology.clone()
+    }
+
+    /// A page for the link of a worker to a shard.
+    fn page(&self, name: &str, place: &LinkPlace) -> Arc<Page> {
+        let page = Arc::new(Page::default());
+        let mut shards = self.shards.lock();
+        let known = shards.entry(name.to_owned()).or_insert_with(|| Known {
+            place: place.clone(),
+            figures: Figures::default(),
+            pages: Vec::new(),
+        });
+        known.place = place.clone();
+        known.pages.push(Arc::clone(&page));
+        page
+    }
+
+    /// A link is gone for good, and what it counted with it.
+    fn forget(&self, name: &str, page: &Arc<Page>) {
+        if let Some(known) = self.shards.lock().get_mut(name) {
+            known.pages.retain(|other| !Arc::ptr_eq(other, page));
+        }
+    }
+
+    /// Keeps what a shard says of itself.
+    fn keep_figures(&self, name: &str, figures: Figures) {
+        if let Some(known) = self.shards.lock().get_mut(name) {
+            known.figures = figures;
+        }
+    }
+}
+
+impl Data for Remote {
+    type Worker = RemoteWorker;
+
+    fn worker(&self, index: usize, _count: usize) -> RemoteWorker {
+        RemoteWorker::new(Arc::clone(&self.common), index)
+    }
+
+    /// The sum of what all shards last said of themselves.
+    fn figures(&self) -> Figures {
+        let topology = Arc::clone(&self.common.seat.topology.borrow());
+        let (known, mut sum) = (self.common.shards.lock(), Figures::default());
+        for shard in topology.shards() {
+            if let Some(known) = known.get(&shard.name) {
+                sum.add(&known.figures);
+            }
+        }
+        sum
+    }
+
+    /// Shards do that when they are told; see [`tidegate_protocols::data::Chore`].
+    fn reset_figures(&self) {}
+}

@@ -34,7 +34,7 @@ impl<W: Worker> Tick<W> {
         let scope = Scope { session, shared: &intake.shared, now_ms: *now_ms };
         session.client.heard_of(*now_ms, request.row);
         let began = watch.begin(request.row);
-        let mut executor = Executor { scope: &scope, data, counters, watch: watch_within };
+        let mut executor = Executor { scope: &scope, data, counters, watch: watch_within, sent: &mut None };
         let mark = output.len();
         let tail = executor.run_errand(verb, &request.args, ask, &mut Reply::new(output, request.dialect))?;
         match began.or_else(|| watch.suspect(decoded.is_large(), output.len() - mark)) {
@@ -122,7 +122,7 @@ impl<W: Worker> Executor<'_, W> {
             }
             Outcome::Failed => Some(Tail::Failed),
             Outcome::Busy => None,
-            Outcome::Later(_) | Outcome::Full => unreachable!("a shard has its data itself"),
+            Outcome::Later(_) | Outcome::Full(_) => unreachable!("a shard has its data itself"),
         }
     }
 
@@ -169,9 +169,11 @@ impl<W: Worker> Executor<'_, W> {
                 self.data.leave();
                 Some(tail)
             }
-            Entered::Later(_) | Entered::Full | Entered::Apart | Entered::Unserved => {
-                unreachable!("a shard has its data itself")
-            }
+            Entered::Later(_)
+            | Entered::Full(_)
+            | Entered::Refused(_)
+            | Entered::Apart
+            | Entered::Unserved => unreachable!("a shard has its data itself"),
         }
     }
 

@@ -25,7 +25,7 @@ impl<W: Worker> Tick<W> {
                 Outcome::Done => Some(Tail::Done),
                 Outcome::Failed => Some(Tail::Failed),
                 Outcome::Busy => None,
-                Outcome::Later(_) | Outcome::Full => unreachable!("a shard has its data itself"),
+                Outcome::Later(_) | Outcome::Full(_) => unreachable!("a shard has its data itself"),
             },
         };
         let Some(tail) = tail else {

@@ -8,11 +8,12 @@ use std::time::Instant;
 
 use tidegate_protocols::data::{Context, Outcome, Worker};
 use tidegate_protocols::limits::REPLY_BYTES_MAX;
+use tidegate_protocols::resp::answer::{self, Head};
 use tidegate_protocols::settings::Key;
 use tidegate_protocols::table::connection::Connection as Connections;
 use tidegate_protocols::table::transactions::Transactions;
 use tidegate_protocols::table::{Flags, Route};
-use tidegate_protocols::transaction::{Entered, Transaction, WatchedKey, Watches};
+use tidegate_protocols::transaction::{Entered, Requests, Transaction, WatchedKey, Watches};
 use tidegate_protocols::{Error, Reply, Request, Row, Verb};
 
 use super::{EXEC, Tick, Verdict};
@@ -23,6 +24,9 @@ use crate::counters::WorkerCounters;
 use crate::queue::Queue;
 use crate::session::{Attention, Session};
 use crate::timing::Stopwatch;
+
+/// Nobody has a slot. Source: Redis `cluster.c`, `clusterRedirectClient`.
+const UNSERVED: Error = Error::Text("CLUSTERDOWN Hash slot not served");
 
 /// What a request refused within a transaction does to it; and why EXEC refuses.
 const SPOILED: Error = Error::Text("EXECABORT Transaction discarded because of previous errors.");
@@ -127,6 +131,8 @@ pub(super) struct Executor<'a, W> {
     pub(super) counters: &'a WorkerCounters,
     /// Times what a transaction consists of, request by request: the next may ask for the figures.
     pub(super) watch: &'a mut Stopwatch,
+    /// What was queued, if it has been sent to where it is executed.
+    pub(super) sent: &'a mut Option<Box<Queue>>,
 }
 
 impl<W: Worker> Executor<'_, W> {
@@ -196,9 +202,20 @@ impl<W: Worker> Executor<'_, W> {
                 session.watches.replace(watches);
                 return Outcome::Busy;
             }
-            Entered::Later(_) | Entered::Full | Entered::Apart | Entered::Unserved => {
-                unreachable!("the data is here")
+            Entered::Full(ticket) => {
+                session.set_queue(Some(queue));
+                session.watches.replace(watches);
+                return Outcome::Full(ticket);
             }
+            Entered::Later(ticket) => {
+                *self.sent = Some(queue);
+                session.set_queue(None);
+                session.client.set_watched(0);
+                return Outcome::Later(ticket);
+            }
+            Entered::Refused(error) => return self.refused(reply, |reply| reply.out().extend(error)),
+            Entered::Apart => return self.refused(reply, |reply| reply.refuse(&Error::CrossSlot)),
+            Entered::Unserved => return self.refused(reply, |reply| reply.refuse(&UNSERVED)),
             Entered::Stale if is_silent(session) => {}
             Entered::Stale => reply.null_array(),
             Entered::Yes => {
@@ -209,6 +226,14 @@ impl<W: Worker> Executor<'_, W> {
         session.set_queue(None);
         session.client.set_watched(0);
         Outcome::Done
+    }
+
+    /// Ends a transaction that cannot take place.
+    fn refused(&mut self, reply: &mut Reply<'_>, say: impl FnOnce(&mut Reply<'_>)) -> Outcome {
+        self.scope.session.set_queue(None);
+        self.scope.session.client.set_watched(0);
+        say(reply);
+        Outcome::Failed
     }
 
     /// Executes all requests of a transaction, whatever becomes of their replies.
@@ -263,12 +288,68 @@ impl<W: Worker> Executor<'_, W> {
                 self.counters.command(row.verb).failed.add(1);
                 self.counters.error(&output[mark..]);
             }
-            Outcome::Busy | Outcome::Full | Outcome::Later(_) => {
+            Outcome::Busy | Outcome::Full(_) | Outcome::Later(_) => {
                 unreachable!("a transaction has all it needs")
             }
         }
         self.watch.record(began, request, self.scope, self.counters);
         outcome
+    }
+}
+
+/// The replies to a transaction of which `answer` is what the shard says: those of the gateway's own commands are
+/// added, which are executed now that it is known to have taken place. `nanos` is how long it took.
+pub(super) fn complete(
+    queue: &Queue,
+    answer: Vec<u8>,
+    scope: &Scope<'_>,
+    counters: &WorkerCounters,
+    nanos: u64,
+) -> Vec<u8> {
+    let was_silent = is_silent(scope.session);
+    let Some((Head::Array(_), mut rest)) = answer::head(&answer) else {
+        // It has not taken place.
+        return if was_silent { Vec::new() } else { answer };
+    };
+    let mut output = Vec::with_capacity(answer.len());
+    Reply::new(&mut output, scope.session.dialect()).array(queue.count);
+    if was_silent {
+        output.clear();
+    }
+    let mut requests = Requests::new(&queue.frames);
+    while let Some(request) = requests.next_request() {
+        let (was_closing, mark) = (scope.session.has(Attention::Closing), output.len());
+        let request = Request { dialect: scope.session.dialect(), ..request };
+        if request.row.route == Route::Gateway {
+            own_step(&request, scope, &mut output);
+        } else {
+            let bytes = answer::whole(rest).unwrap_or(rest.len());
+            output.extend_from_slice(&rest[..bytes]);
+            rest = &rest[bytes..];
+        }
+        let command = counters.command(request.row.verb);
+        command.called(nanos / queue.count.max(1) as u64);
+        if output.get(mark) == Some(&b'-') {
+            command.failed.add(1);
+            counters.error(&output[mark..]);
+        }
+        if was_closing || is_silent(scope.session) {
+            output.truncate(mark);
+        }
+    }
+    output
+}
+
+/// One of the gateway's own commands within a transaction.
+fn own_step(request: &Request<'_>, scope: &Scope<'_>, output: &mut Vec<u8>) {
+    let mut reply = Reply::new(output, request.dialect);
+    match request.row.verb {
+        // What is watched ended with the beginning of the transaction.
+        Verb::Transactions(_) => reply.ok(),
+        _ => {
+            // An error is written, too.
+            let _ = commands::execute(request, scope, &mut reply);
+        }
     }
 }
 

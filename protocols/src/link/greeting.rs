@@ -26,6 +26,9 @@ pub struct Greeting {
 }
 
 impl Greeting {
+    /// Bytes of a greeting before the name; the last of them counts those of the name.
+    pub const HEAD_BYTES: usize = MAGIC.len() + 2 + 8 + 4 + 1;
+
     /// What this build says.
     pub fn new(name: &str, epoch: u32) -> Self {
         Self { version: VERSION, table: table_print(), epoch, name: name.to_owned() }

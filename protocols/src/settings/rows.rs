@@ -31,7 +31,7 @@ pub struct Setting {
 macro_rules! settings {
     ($($(#[doc = $doc:literal])+ $key:ident = $name:literal, $kind:expr, $change:ident, $default:literal;)*) => {
         /// The settings by name.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(usize)]
         pub enum Key { $($(#[doc = $doc])+ $key),* }
 
@@ -175,6 +175,8 @@ settings! {
     /// Percentiles of the times of commands that INFO shows.
     LatencyTrackingInfoPercentiles = "latency-tracking-info-percentiles", Kind::Composed(percentiles), Live,
         "50 99 99.9";
+    /// Milliseconds in which a shard has to answer what a gateway asks; a longer command of any client holds up all.
+    LinkTimeout = "link-timeout-ms", Kind::Number(10, 3_600_000), Live, "5000";
     /// Background rounds a second.
     Hz = "hz", Kind::Clamped(1, 500), Live, "10";
     /// Whether keys whose time has come are removed before they are asked for (`DEBUG SET-ACTIVE-EXPIRE`).
@@ -254,6 +256,7 @@ impl Key {
             | Self::LogLevel
             | Self::MaxClients
             | Self::Timeout
+            | Self::LinkTimeout
             | Self::TcpKeepalive
             | Self::RequirePass
             | Self::ProtectedMode

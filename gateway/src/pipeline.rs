@@ -1,0 +1,182 @@
+//! Replies to one client in the order of its requests, while some of them are still to come.
+//!
+//! A reply whose turn it is goes straight to what is sent next; one that is early waits for those before it.
+
+use std::collections::VecDeque;
+
+use crate::limits::{CLIENT_REQUESTS_MAX, CLIENT_REQUESTS_MIN, CLIENT_WAITING_BYTES};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Pipeline {
+    slots: VecDeque<Slot>,
+    /// The number of the first slot; the others follow.
+    first: u32,
+    /// Replies that are to come.
+    waiting: usize,
+    /// Bytes of the longest reply since none was waiting.
+    longest: usize,
+    /// What can be sent.
+    ready: Vec<u8>,
+}
+
+/// The place of one reply, or of several that are there already.
+#[derive(Debug)]
+enum Slot {
+    /// What has come of a reply, which goes on.
+    Coming(Vec<u8>),
+    /// All of it, or of several.
+    Whole(Vec<u8>),
+}
+
+impl Pipeline {
+    /// Whether every reply has come.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Whether the client has so many requests on their way, or so much to expect for them, that no more should
+    /// follow for now.
+    #[inline]
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting >= self.requests_max()
+    }
+
+    /// Whether enough of a full pipeline has come that requests may follow again.
+    pub(crate) fn has_room(&self) -> bool {
+        self.waiting <= self.requests_max() / 2
+    }
+
+    /// How many requests may be on their way, if their replies are as long as the longest before them.
+    #[inline]
+    fn requests_max(&self) -> usize {
+        match self.longest {
+            0..4096 => CLIENT_REQUESTS_MAX,
+            longest => (CLIENT_WAITING_BYTES / longest).clamp(CLIENT_REQUESTS_MIN, CLIENT_REQUESTS_MAX),
+        }
+    }
+
+    /// A reply that is there already, behind those that are to come. There has to be one.
+    pub(crate) fn say(&mut self, bytes: &[u8]) {
+        match self.slots.back_mut() {
+            Some(Slot::Whole(whole)) => whole.extend_from_slice(bytes),
+            _ => self.slots.push_back(Slot::Whole(bytes.to_vec())),
+        }
+    }
+
+    /// A place for a reply that is to come, and its number.
+    #[inline]
+    pub(crate) fn wait(&mut self) -> u32 {
+        self.waiting += 1;
+        self.slots.push_back(Slot::Coming(Vec::new()));
+        self.first.wrapping_add(self.slots.len() as u32 - 1)
+    }
+
+    /// A part of the reply with this number, and not the last.
+    pub(crate) fn part(&mut self, number: u32, bytes: &[u8]) {
+        let place = self.place(number);
+        if let Slot::Coming(coming) = &mut self.slots[place] {
+            self.longest = self.longest.max(coming.len() + bytes.len());
+            let to = if place == 0 { &mut self.ready } else { coming };
+            to.extend_from_slice(bytes);
+        }
+    }
+
+    /// The rest of the reply with this number.
+    #[inline]
+    pub(crate) fn done(&mut self, number: u32, bytes: &[u8]) {
+        self.waiting -= 1;
+        self.longest = self.longest.max(bytes.len());
+        let place = self.place(number);
+        if place > 0 {
+            return self.early(place, bytes);
+        }
+        self.ready.extend_from_slice(bytes);
+        self.pop();
+        while let Some(Slot::Whole(whole)) = self.slots.front_mut() {
+            self.ready.append(whole);
+            self.pop();
+        }
+        if let Some(Slot::Coming(coming)) = self.slots.front_mut() {
+            self.ready.append(coming);
+        }
+        if self.waiting == 0 {
+            self.longest = 0;
+        }
+    }
+
+    fn early(&mut self, place: usize, bytes: &[u8]) {
+        let slot = &mut self.slots[place];
+        if let Slot::Coming(coming) = slot {
+            coming.extend_from_slice(bytes);
+            *slot = Slot::Whole(std::mem::take(coming));
+        }
+    }
+
+    /// What can be sent now. The buffer is used again for what follows: see [`Pipeline::give_back`].
+    pub(crate) fn take_ready(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.ready)
+    }
+
+    /// Lends a buffer for what can be sent next.
+    #[inline]
+    pub(crate) fn lend(&mut self, buffer: Vec<u8>) {
+        self.ready = buffer;
+    }
+
+    #[inline]
+    fn place(&self, number: u32) -> usize {
+        number.wrapping_sub(self.first) as usize
+    }
+
+    #[inline]
+    fn pop(&mut self) {
+        self.slots.pop_front();
+        self.first = self.first.wrapping_add(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ready(pipeline: &mut Pipeline) -> String {
+        String::from_utf8(pipeline.take_ready()).unwrap()
+    }
+
+    #[test]
+    fn replies_leave_in_the_order_of_their_requests() {
+        let mut pipeline = Pipeline::default();
+        let [a, b] = [pipeline.wait(), pipeline.wait()];
+        pipeline.say(b"C");
+        pipeline.say(b"D");
+        let e = pipeline.wait();
+        pipeline.done(b, b"B");
+        assert_eq!(ready(&mut pipeline), "");
+        pipeline.part(a, b"a1");
+        assert_eq!(ready(&mut pipeline), "a1", "whose turn it is need not wait for its end");
+        pipeline.part(e, b"e1");
+        pipeline.done(a, b"a2");
+        assert_eq!(ready(&mut pipeline), "a2BCDe1");
+        assert!(!pipeline.is_empty());
+        pipeline.done(e, b"e2");
+        assert_eq!(ready(&mut pipeline), "e2");
+        assert!(pipeline.is_empty());
+    }
+
+    #[test]
+    fn fewer_requests_may_wait_for_long_replies_than_for_short_ones() {
+        let mut pipeline = Pipeline::default();
+        let numbers: Vec<u32> = (0..CLIENT_REQUESTS_MAX).map(|_| pipeline.wait()).collect();
+        assert!(pipeline.is_full() && !pipeline.has_room());
+        let (half, rest) = numbers.split_at(CLIENT_REQUESTS_MAX / 2);
+        half.iter().for_each(|number| pipeline.done(*number, b"x"));
+        assert!(!pipeline.is_full() && pipeline.has_room());
+        pipeline.done(rest[0], &vec![b'x'; CLIENT_WAITING_BYTES / 2]);
+        assert!(pipeline.is_full());
+        rest[1..].iter().for_each(|number| pipeline.done(*number, b"x"));
+        assert!(pipeline.has_room() && pipeline.is_empty());
+        assert_eq!(pipeline.requests_max(), CLIENT_REQUESTS_MAX, "what is over is forgotten");
+    }
+}

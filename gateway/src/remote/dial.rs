@@ -1,0 +1,124 @@
+//! The task of a link: makes it, reads from it, and makes it again when it is lost.
+
+use std::io;
+use std::rc::Rc;
+use std::time::Instant;
+
+use socket2::SockRef;
+use tidegate_protocols::link::Greeting;
+use tidegate_protocols::topology::LinkPlace;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{sleep, timeout};
+
+use super::link::Link;
+use crate::limits::{LINK_GREETING_TIME, LINK_INBOX_BYTES, LINK_REST};
+use crate::unix;
+
+/// Keeps a link up until it is retired. `first` adds what is to be sent before anything else; `wake` asks for a tick.
+pub(super) async fn keep_up(link: Rc<Link>, greeting: Vec<u8>, first: impl Fn(&Link), wake: Rc<dyn Fn()>) {
+    let [mut rest, rest_max] = LINK_REST;
+    while !link.is_retired() {
+        match timeout(LINK_GREETING_TIME, dial(&link, &greeting)).await {
+            Ok(Ok(stream)) => {
+                let (stream, since) = (Rc::new(stream), Instant::now());
+                tracing::debug!(shard = link.name, place = %link.place, "linked");
+                link.up(Rc::clone(&stream), &first);
+                let reason = read_all(&link, &stream, &*wake).await;
+                // One that was cut has ended before.
+                if link.down_for(Instant::now()).is_none() && !link.is_retired() {
+                    tracing::warn!(shard = link.name, place = %link.place, "lost a link: {reason}");
+                    link.down(&reason, Instant::now());
+                }
+                if since.elapsed() > rest_max {
+                    [rest, _] = LINK_REST;
+                }
+            }
+            Ok(Err(reason)) => link.down(&reason, Instant::now()),
+            Err(_) => link.down("it accepts a link and says nothing", Instant::now()),
+        }
+        wake();
+        sleep(rest).await;
+        rest = (rest * 2).min(rest_max);
+    }
+}
+
+/// Connects, and exchanges greetings.
+async fn dial(link: &Link, greeting: &[u8]) -> Result<TcpStream, String> {
+    let mut stream = connect(&link.place).await.map_err(|error| error.to_string())?;
+    stream.write_all(greeting).await.map_err(|error| error.to_string())?;
+    let mut heard = vec![0; Greeting::HEAD_BYTES];
+    stream.read_exact(&mut heard).await.map_err(|error| error.to_string())?;
+    let (greeting, _) = loop {
+        match Greeting::decode(&heard).map_err(|malformed| malformed.to_string())? {
+            Some(greeting) => break greeting,
+            None => {
+                let name_bytes = usize::from(heard[Greeting::HEAD_BYTES - 1]);
+                heard.resize(Greeting::HEAD_BYTES + name_bytes, 0);
+                let name = &mut heard[Greeting::HEAD_BYTES..];
+                stream.read_exact(name).await.map_err(|error| error.to_string())?;
+            }
+        }
+    };
+    greeting.check()?;
+    if greeting.name != link.name {
+        return Err(format!("{} answers there, not {}", greeting.name, link.name));
+    }
+    Ok(stream)
+}
+
+async fn connect(place: &LinkPlace) -> io::Result<TcpStream> {
+    match place {
+        LinkPlace::Tcp(address) => {
+            let stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        }
+        LinkPlace::Unix(path) => {
+            let stream = UnixStream::connect(path).await?.into_std()?;
+            TcpStream::from_std(unix::as_tcp(stream))
+        }
+    }
+}
+
+/// Reads what comes, and writes what the tick could not, until there is no link any more. Returns why.
+async fn read_all(link: &Link, stream: &TcpStream, wake: &dyn Fn()) -> String {
+    loop {
+        let interest =
+            if link.has_unwritten() { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+        let ready = tokio::select! {
+            biased;
+            ready = stream.ready(interest) => ready,
+            () = link.kick.woken() => {
+                if link.is_retired() && link.waiting() == 0 {
+                    return "it is not needed any more".into();
+                }
+                continue;
+            }
+        };
+        let ready = match ready {
+            Ok(ready) => ready,
+            Err(error) => return error.to_string(),
+        };
+        if ready.is_writable() {
+            link.flush();
+        }
+        if ready.is_readable() {
+            match link.read(stream) {
+                Ok(0) => return "the shard has closed it".into(),
+                Ok(_) => wake(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return error.to_string(),
+            }
+            while link.received() > LINK_INBOX_BYTES {
+                link.taken.woken().await;
+            }
+        }
+    }
+}
+
+/// Ends a link: its task finds the end.
+pub(super) fn shut(stream: &TcpStream) {
+    // An error means that the other end was faster.
+    let _ = SockRef::from(stream).shutdown(std::net::Shutdown::Both);
+}

@@ -1,0 +1,81 @@
+//! Requests that several shards answer.
+
+use tidegate_protocols::data::Figures;
+use tidegate_protocols::route::{self, Leg, Part};
+use tidegate_protocols::table::Gather;
+use tidegate_protocols::{Dialect, Reply};
+
+/// What becomes of the answers.
+#[derive(Debug)]
+pub(super) enum How {
+    /// Each shard was asked for its own keys.
+    Split(Gather, Vec<Part>),
+    /// All were asked the same.
+    Every(Gather),
+    /// One step of a scan.
+    Scan(Leg),
+    /// The figures of each of these, by name.
+    Figures(Vec<String>),
+}
+
+/// A request whose answers are being gathered.
+#[derive(Debug)]
+pub(super) struct Gathering {
+    how: How,
+    dialect: Dialect,
+    /// The request as the client sent it.
+    pub(super) frame: Vec<u8>,
+    /// The answers, by part.
+    answers: Vec<Vec<u8>>,
+    missing: usize,
+    has_failed: bool,
+}
+
+impl Gathering {
+    pub(super) fn new(how: How, dialect: Dialect, frame: Vec<u8>, parts: usize) -> Self {
+        let answers = vec![Vec::new(); parts];
+        Self { how, dialect, frame, answers, missing: parts, has_failed: false }
+    }
+
+    /// A part of an answer.
+    pub(super) fn add(&mut self, part: u32, bytes: &[u8]) {
+        self.answers[part as usize].extend_from_slice(bytes);
+    }
+
+    /// An answer is whole. Returns whether all are.
+    pub(super) fn end(&mut self, has_failed: bool) -> bool {
+        self.missing -= 1;
+        self.has_failed |= has_failed;
+        self.missing == 0
+    }
+
+    /// All answers as one, and whether that is an error.
+    ///
+    /// # Errors
+    /// The part whose answer cannot be used.
+    pub(super) fn merge(&self, chance: u64) -> Result<(Vec<u8>, bool), usize> {
+        let mut merged = Vec::new();
+        let mut reply = Reply::new(&mut merged, self.dialect);
+        let answers: Vec<_> = self.answers.iter().map(Vec::as_slice).collect();
+        match &self.how {
+            How::Split(gather, parts) => route::merge_split(*gather, parts, &answers, &mut reply)?,
+            How::Every(gather) => route::merge(*gather, chance, &answers, &mut reply)?,
+            How::Scan(leg) => leg.answer(answers[0], &mut reply).ok_or(0_usize)?,
+            How::Figures(_) => {}
+        }
+        Ok((merged, self.has_failed))
+    }
+
+    /// What each shard says of itself, by name, where they were asked for that.
+    pub(super) fn figures(&self) -> impl Iterator<Item = (&str, Figures)> {
+        let names = match &self.how {
+            How::Figures(names) => names.as_slice(),
+            How::Split(..) | How::Every(_) | How::Scan(_) => &[],
+        };
+        // Who has answered with an error keeps what is known of it.
+        names
+            .iter()
+            .zip(&self.answers)
+            .filter_map(|(name, answer)| Some((&**name, Figures::decode(answer).ok()?)))
+    }
+}

@@ -1,0 +1,508 @@
+//! One link: what a worker has sent to a shard, and is to be answered.
+//!
+//! Frames stay here until they are answered, because a link that is lost decides their fate: what was not sent yet is
+//! sent over the next, reads are sent once more, and for everything else nobody knows whether it was executed.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use tidegate_protocols::link::{Answer, Malformed, Tail};
+use tidegate_protocols::topology::LinkPlace;
+use tokio::net::TcpStream;
+
+use super::dial;
+use super::ledger::Page;
+use crate::limits::{KEPT_BYTES, LINK_CREDIT_BYTES, READ_BYTES};
+use crate::wake::Wake;
+
+/// Whose request it is: the ticket, and which part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Owner {
+    pub(super) ticket: u32,
+    pub(super) part: u32,
+}
+
+impl Owner {
+    /// Nobody waits for the answer, or not any more.
+    pub(super) const NOBODY: Self = Self { ticket: u32::MAX, part: 0 };
+}
+
+/// A request that has not been answered.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    owner: Owner,
+    /// Where its frame is.
+    chunk: u32,
+    begin: u32,
+    end: u32,
+    since: Instant,
+    /// It may be executed twice without harm.
+    is_read: bool,
+    /// It has been sent a second time.
+    is_again: bool,
+    /// A part of the answer has been given out.
+    has_begun: bool,
+}
+
+/// Frames that are written together.
+struct Chunk {
+    bytes: Vec<u8>,
+    written: usize,
+    /// How many of them are not answered.
+    unanswered: u32,
+    /// Nothing is added any more.
+    sealed: bool,
+}
+
+/// An answer, or a part of one.
+pub(super) struct Answered<'a> {
+    pub(super) owner: Owner,
+    pub(super) tail: Tail,
+    pub(super) bytes: &'a [u8],
+    /// The request.
+    pub(super) frame: &'a [u8],
+    pub(super) since: Instant,
+}
+
+/// A request that will not be answered by the shard.
+pub(super) struct Lost {
+    pub(super) owner: Owner,
+    pub(super) frame: Vec<u8>,
+    pub(super) fate: Fate,
+}
+
+/// What is known of a request that will not be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It has not been executed.
+    Unsent,
+    /// It changes nothing.
+    Harmless,
+    /// It may have been executed.
+    InDoubt,
+}
+
+/// See the module.
+pub(super) struct Link {
+    pub(super) name: String,
+    pub(super) place: LinkPlace,
+    pub(super) page: Arc<Page>,
+    /// Tells the task of the link that there is something to write, or that it is to end.
+    pub(super) kick: Wake,
+    /// Tells it that what was received has been taken.
+    pub(super) taken: Wake,
+    retired: Cell<bool>,
+    state: RefCell<State>,
+}
+
+struct State {
+    stream: Option<Rc<TcpStream>>,
+    /// Since when there is none.
+    down_since: Instant,
+    chunks: VecDeque<Chunk>,
+    /// The number of the first chunk; the others follow.
+    first: u32,
+    /// The place of the first chunk that is not written.
+    unwritten: usize,
+    waiting: Vec<Option<Waiting>>,
+    free: Vec<u32>,
+    /// Bytes of all chunks.
+    bytes: usize,
+    inbox: Vec<u8>,
+    lost: Vec<Lost>,
+    /// A buffer to use again.
+    spare: Vec<u8>,
+}
+
+impl Link {
+    pub(super) fn new(name: String, place: LinkPlace, page: Arc<Page>) -> Self {
+        Self {
+            name,
+            place,
+            page,
+            kick: Wake::default(),
+            taken: Wake::default(),
+            retired: Cell::new(false),
+            state: RefCell::new(State {
+                stream: None,
+                down_since: Instant::now(),
+                chunks: VecDeque::new(),
+                first: 0,
+                unwritten: 0,
+                waiting: Vec::new(),
+                free: Vec::new(),
+                bytes: 0,
+                inbox: Vec::new(),
+                lost: Vec::new(),
+                spare: Vec::new(),
+            }),
+        }
+    }
+
+    /// Whether nothing more should be sent before answers have come.
+    #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        self.state.borrow().bytes >= LINK_CREDIT_BYTES
+    }
+
+    /// For how long there has been no link.
+    pub(super) fn down_for(&self, now: Instant) -> Option<Duration> {
+        let state = self.state.borrow();
+        state.stream.is_none().then(|| now.saturating_duration_since(state.down_since))
+    }
+
+    /// How many requests are not answered.
+    pub(super) fn waiting(&self) -> usize {
+        let state = self.state.borrow();
+        state.waiting.len() - state.free.len()
+    }
+
+    /// No more requests come this way; it ends when the last is answered.
+    pub(super) fn retire(&self) {
+        self.retired.set(true);
+        self.kick.wake();
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.retired.get()
+    }
+
+    /// Adds the frame that `encode` writes for the number it is given.
+    #[inline]
+    pub(super) fn push<E>(
+        &self,
+        owner: Owner,
+        is_read: bool,
+        now: Instant,
+        encode: impl FnOnce(&mut Vec<u8>, u32) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let state = &mut *self.state.borrow_mut();
+        if state.chunks.back().is_none_or(|chunk| chunk.sealed) {
+            let bytes = std::mem::take(&mut state.spare);
+            state.chunks.push_back(Chunk { bytes, written: 0, unanswered: 0, sealed: false });
+        }
+        let number = state.first.wrapping_add(state.chunks.len() as u32 - 1);
+        let Some(chunk) = state.chunks.back_mut() else { unreachable!("it has just been made") };
+        let id = state.free.last().copied().unwrap_or(state.waiting.len() as u32);
+        let begin = chunk.bytes.len();
+        encode(&mut chunk.bytes, id)?;
+        chunk.unanswered += 1;
+        let end = chunk.bytes.len();
+        state.bytes += end - begin;
+        // Longer chunks would keep what is answered for too long.
+        chunk.sealed = end >= READ_BYTES;
+        let (begin, end) = (begin as u32, end as u32);
+        let (is_again, has_begun) = (false, false);
+        let waiting = Waiting { owner, chunk: number, begin, end, since: now, is_read, is_again, has_begun };
+        if state.free.pop().is_some() {
+            state.waiting[id as usize] = Some(waiting);
+        } else {
+            state.waiting.push(Some(waiting));
+        }
+        self.page.requests.add(1);
+        Ok(())
+    }
+
+    /// Writes what the socket takes.
+    pub(super) fn flush(&self) {
+        let state = &mut *self.state.borrow_mut();
+        let Some(stream) = &state.stream else { return };
+        while let Some(chunk) = state.chunks.get_mut(state.unwritten) {
+            chunk.sealed = true;
+            match stream.try_write(&chunk.bytes[chunk.written..]) {
+                Ok(bytes) => {
+                    chunk.written += bytes;
+                    self.page.bytes_out.add(bytes as u64);
+                    self.page.batches.add(1);
+                }
+                // Whoever reads finds out what is wrong.
+                Err(error) => {
+                    if error.kind() == std::io::ErrorKind::WouldBlock {
+                        self.kick.wake();
+                    }
+                    return;
+                }
+            }
+            if chunk.written == chunk.bytes.len() {
+                state.unwritten += 1;
+            }
+        }
+    }
+
+    /// Whether there is something the socket has not taken.
+    pub(super) fn has_unwritten(&self) -> bool {
+        let state = self.state.borrow();
+        state.unwritten < state.chunks.len()
+    }
+
+    /// Reads what has arrived. `Ok(0)` is the end.
+    pub(super) fn read(&self, stream: &TcpStream) -> std::io::Result<usize> {
+        let inbox = &mut self.state.borrow_mut().inbox;
+        inbox.reserve(READ_BYTES);
+        let bytes = stream.try_read_buf(inbox)?;
+        self.page.bytes_in.add(bytes as u64);
+        Ok(bytes)
+    }
+
+    /// Bytes received that nobody has looked at.
+    pub(super) fn received(&self) -> usize {
+        self.state.borrow().inbox.len()
+    }
+
+    /// Gives out the answers that have come, from the first to the last.
+    ///
+    /// # Errors
+    /// What is no answer: the shard is not to be believed any more.
+    pub(super) fn answers(&self, now: Instant, mut each: impl FnMut(Answered<'_>)) -> Result<(), Malformed> {
+        let state = &mut *self.state.borrow_mut();
+        if state.inbox.is_empty() {
+            return Ok(());
+        }
+        let mut inbox = std::mem::take(&mut state.inbox);
+        let mut at = 0;
+        let result = loop {
+            match Answer::decode(&inbox[at..]) {
+                Ok(Ok((answer, bytes))) => {
+                    at += bytes;
+                    if !state.answer(&answer, now, &self.page, &mut each) {
+                        break Err(Malformed::Unknown(answer.id, "number of a request"));
+                    }
+                }
+                Ok(Err(_)) => break Ok(()),
+                Err(malformed) => break Err(malformed),
+            }
+        };
+        inbox.drain(..at);
+        inbox.shrink_to(KEPT_BYTES);
+        state.inbox = inbox;
+        state.release();
+        self.publish(state);
+        self.taken.wake();
+        result
+    }
+
+    /// Whether there is anything to give out.
+    #[inline]
+    pub(super) fn has_news(&self) -> bool {
+        let state = self.state.borrow();
+        !state.inbox.is_empty() || !state.lost.is_empty()
+    }
+
+    /// Ends a link that is not to be relied on.
+    pub(super) fn cut(&self, reason: &str, now: Instant) {
+        if let Some(stream) = &self.state.borrow().stream {
+            dial::shut(stream);
+        }
+        tracing::warn!(shard = self.name, place = %self.place, "cut a link: {reason}");
+        self.down(reason, now);
+    }
+
+    /// What will not be answered.
+    pub(super) fn take_lost(&self) -> Vec<Lost> {
+        std::mem::take(&mut self.state.borrow_mut().lost)
+    }
+
+    /// There is a link now: sends what waits, after `first`, whose answer nobody waits for.
+    pub(super) fn up(&self, stream: Rc<TcpStream>, first: impl FnOnce(&Self)) {
+        {
+            let state = &mut *self.state.borrow_mut();
+            state.stream = Some(stream);
+            self.page.up.store(1, Relaxed);
+            self.page.connects.add(1);
+            self.page.reason.lock().clear();
+        }
+        let waiting = self.take_chunks();
+        first(self);
+        self.put_behind(waiting);
+        self.flush();
+    }
+
+    /// There is no link any more.
+    pub(super) fn down(&self, reason: &str, now: Instant) {
+        let state = &mut *self.state.borrow_mut();
+        if state.stream.take().is_some() {
+            state.down_since = now;
+            self.page.up.store(0, Relaxed);
+        }
+        reason.clone_into(&mut self.page.reason.lock());
+        state.inbox = Vec::new();
+        state.resolve(&self.page);
+        self.publish(state);
+    }
+
+    /// Gives up requests that were sent so long ago that they should have been answered. Returns whether there were
+    /// any: then the link is not to be relied on.
+    pub(super) fn is_overdue(&self, now: Instant, time: Duration) -> bool {
+        let state = self.state.borrow();
+        let is_old = |waiting: &Waiting| {
+            waiting.owner != Owner::NOBODY && now.saturating_duration_since(waiting.since) >= time
+        };
+        !state.chunks.is_empty() && state.waiting.iter().flatten().any(is_old)
+    }
+
+    /// Gives up what waits for a link for too long.
+    pub(super) fn give_up(&self, now: Instant, time: Duration) {
+        let state = &mut *self.state.borrow_mut();
+        for id in 0..state.waiting.len() {
+            let Some(waiting) = state.waiting[id] else { continue };
+            if now.saturating_duration_since(waiting.since) >= time {
+                let frame = state.frame(&waiting).to_vec();
+                state.forget(id as u32, &waiting);
+                self.page.refused.add(1);
+                state.lost.push(Lost { owner: waiting.owner, frame, fate: Fate::Unsent });
+            }
+        }
+        if state.stream.is_none() {
+            state.compact();
+        }
+        self.publish(state);
+    }
+
+    fn publish(&self, state: &State) {
+        self.page.waiting.store((state.waiting.len() - state.free.len()) as u64, Relaxed);
+        self.page.waiting_bytes.store(state.bytes as u64, Relaxed);
+    }
+
+    /// Takes out what waits, for something to be sent before it.
+    fn take_chunks(&self) -> (VecDeque<Chunk>, u32) {
+        let state = &mut *self.state.borrow_mut();
+        state.unwritten = 0;
+        let chunks = std::mem::take(&mut state.chunks);
+        // What is sent first gets the numbers before.
+        let first = state.first;
+        state.first = first.wrapping_sub(1);
+        (chunks, first)
+    }
+
+    fn put_behind(&self, (mut chunks, first): (VecDeque<Chunk>, u32)) {
+        let state = &mut *self.state.borrow_mut();
+        debug_assert!(state.chunks.len() <= 1, "what comes first is one chunk");
+        if let Some(chunk) = state.chunks.back_mut() {
+            chunk.sealed = true;
+        } else {
+            state.first = first;
+        }
+        state.chunks.append(&mut chunks);
+    }
+}
+
+impl State {
+    /// Gives out one answer. `false` if nothing with its number was asked.
+    #[inline]
+    fn answer(
+        &mut self,
+        answer: &Answer<'_>,
+        now: Instant,
+        page: &Page,
+        each: &mut impl FnMut(Answered<'_>),
+    ) -> bool {
+        let Some(Some(waiting)) = self.waiting.get_mut(answer.id as usize) else { return false };
+        let ends = answer.tail != Tail::Part;
+        waiting.has_begun = true;
+        let waiting = *waiting;
+        if waiting.owner != Owner::NOBODY {
+            let Answer { tail, bytes, .. } = *answer;
+            let frame = self.frame(&waiting);
+            each(Answered { owner: waiting.owner, tail, bytes, frame, since: waiting.since });
+        }
+        if ends {
+            page.answered_after(now.saturating_duration_since(waiting.since));
+            self.forget(answer.id, &waiting);
+        }
+        true
+    }
+
+    #[inline]
+    fn frame(&self, waiting: &Waiting) -> &[u8] {
+        let chunk = &self.chunks[waiting.chunk.wrapping_sub(self.first) as usize];
+        &chunk.bytes[waiting.begin as usize..waiting.end as usize]
+    }
+
+    /// Its number may be used again.
+    #[inline]
+    fn forget(&mut self, id: u32, waiting: &Waiting) {
+        self.waiting[id as usize] = None;
+        self.free.push(id);
+        self.chunks[waiting.chunk.wrapping_sub(self.first) as usize].unanswered -= 1;
+    }
+
+    /// Lets go of what is answered.
+    #[inline]
+    fn release(&mut self) {
+        while self.unwritten > 0 && self.chunks.front().is_some_and(|chunk| chunk.unanswered == 0) {
+            let Some(mut chunk) = self.chunks.pop_front() else { return };
+            self.first = self.first.wrapping_add(1);
+            self.unwritten -= 1;
+            self.bytes -= chunk.bytes.len();
+            if chunk.bytes.capacity() <= KEPT_BYTES {
+                chunk.bytes.clear();
+                self.spare = chunk.bytes;
+            }
+        }
+        if self.free.len() == self.waiting.len()
+            && self.waiting.capacity() * size_of::<Waiting>() > KEPT_BYTES
+        {
+            self.waiting = Vec::new();
+            self.free = Vec::new();
+        }
+    }
+
+    /// The link is lost: decides what becomes of each request, and keeps what is sent over the next.
+    fn resolve(&mut self, page: &Page) {
+        for id in 0..self.waiting.len() {
+            let Some(mut waiting) = self.waiting[id] else { continue };
+            let chunk = &self.chunks[waiting.chunk.wrapping_sub(self.first) as usize];
+            let is_sent = chunk.written >= waiting.end as usize;
+            let is_wanted = waiting.owner != Owner::NOBODY;
+            if is_wanted && !is_sent {
+                page.held.add(1);
+            } else if is_wanted && waiting.is_read && !waiting.is_again && !waiting.has_begun {
+                page.retried.add(1);
+                waiting.is_again = true;
+                self.waiting[id] = Some(waiting);
+            } else {
+                let frame = self.frame(&waiting).to_vec();
+                self.forget(id as u32, &waiting);
+                if is_wanted {
+                    page.in_doubt.add(u64::from(!waiting.is_read));
+                    let fate = if waiting.is_read { Fate::Harmless } else { Fate::InDoubt };
+                    self.lost.push(Lost { owner: waiting.owner, frame, fate });
+                }
+            }
+        }
+        self.compact();
+    }
+
+    /// Puts what is left together again, in its order, to be sent.
+    fn compact(&mut self) {
+        let mut left: Vec<usize> = (0..self.waiting.len()).filter(|&id| self.waiting[id].is_some()).collect();
+        let first = self.first;
+        left.sort_unstable_by_key(|&id| {
+            self.waiting[id].map(|waiting| (waiting.chunk.wrapping_sub(first), waiting.begin))
+        });
+        let mut bytes = Vec::new();
+        for &id in &left {
+            let Some(waiting) = self.waiting[id] else { continue };
+            let begin = bytes.len() as u32;
+            bytes.extend_from_slice(self.frame(&waiting));
+            let end = bytes.len() as u32;
+            self.waiting[id] = Some(Waiting { begin, end, ..waiting });
+        }
+        for &id in &left {
+            if let Some(waiting) = &mut self.waiting[id] {
+                waiting.chunk = first;
+            }
+        }
+        self.bytes = bytes.len();
+        self.unwritten = 0;
+        self.chunks.clear();
+        if !left.is_empty() {
+            let unanswered = left.len() as u32;
+            self.chunks.push_back(Chunk { bytes, written: 0, unanswered, sealed: true });
+        }
+    }
+}

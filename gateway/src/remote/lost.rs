@@ -1,0 +1,52 @@
+//! What clients are told of requests that no shard has answered.
+
+use tidegate_protocols::memcached::Answer;
+use tidegate_protocols::transaction::Requests;
+use tidegate_protocols::{Dialect, Error, Reply, Request};
+
+/// The request may have been executed. A code of its own: who knows that a second time does no harm may try again.
+pub(super) fn in_doubt(shard: &str) -> Error {
+    composed(format!(
+        "INDOUBT shard {shard} was lost before it answered: it is not known whether this was executed"
+    ))
+}
+
+/// The request has not been executed. Clients of a cluster know the code, and try again.
+pub(super) fn unreachable(shard: &str, reason: &str) -> Error {
+    let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+    composed(format!("CLUSTERDOWN shard {shard} does not answer{why}: nothing was executed"))
+}
+
+/// A read has not been answered.
+pub(super) fn unanswered(shard: &str) -> Error {
+    composed(format!("CLUSTERDOWN shard {shard} does not answer"))
+}
+
+/// Nobody has the slot of a key. Source: Redis `cluster.c`, `clusterRedirectClient`.
+pub(super) const UNSERVED: Error = Error::Text("CLUSTERDOWN Hash slot not served");
+
+/// A shard has said what it cannot have said.
+pub(super) fn senseless(part: usize) -> Error {
+    composed(format!("ERR what shard {} of those that were asked has answered makes no sense here", part + 1))
+}
+
+fn composed(text: String) -> Error {
+    Error::Composed(text.into_bytes().into())
+}
+
+/// Adds the error to what is answered to `request`, in the client's language.
+pub(super) fn refuse(request: &Request<'_>, error: &Error, reply: &mut Reply<'_>) {
+    match request.dialect {
+        Dialect::Resp2 | Dialect::Resp3 => reply.refuse(error),
+        _ => Answer::new(request, reply).error(error),
+    }
+}
+
+/// The same for the request in `frame`.
+pub(super) fn refusal(frame: &[u8], error: &Error) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Some(request) = Requests::new(frame).next_request() {
+        refuse(&request, error, &mut Reply::new(&mut bytes, request.dialect));
+    }
+    bytes
+}

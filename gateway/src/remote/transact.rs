@@ -1,0 +1,189 @@
+//! Transactions and watches over links.
+//!
+//! A transaction is one frame with all its requests. What a client watches stays with the link, under the client's
+//! number, until its transaction: if the link is lost, the shard knows of nothing watched, and the transaction does
+//! not take place.
+
+use tidegate_protocols::data::{Context, Outcome};
+use tidegate_protocols::link::{self as frames, Ask};
+use tidegate_protocols::memcached::Item;
+use tidegate_protocols::number::integer;
+use tidegate_protocols::route::Shard;
+use tidegate_protocols::slot::slot_of;
+use tidegate_protocols::table::Route;
+use tidegate_protocols::table::connection::Connection;
+use tidegate_protocols::table::link::Link as Verbs;
+use tidegate_protocols::transaction::{Entered, Requests, Transaction, WatchedKey, Watches};
+use tidegate_protocols::{Dialect, Error, Reply, Request, Verb, Words, limits};
+
+use super::lost;
+use super::worker::{RemoteWorker, refused};
+
+/// The first key of a request that only gateways make.
+pub(super) fn first_key(request: &Request<'_>) -> Option<Vec<u8>> {
+    match request.row.verb {
+        Verb::Link(Verbs::Watch) => request.args.get(2).map(<[u8]>::to_vec),
+        Verb::Link(Verbs::Transact) => {
+            let mut requests = Requests::new(request.args.at(3));
+            let first = requests.next_request()?;
+            let key = first.row.keys_of(&first.args).next()?;
+            Some(first.args.at(key.index).to_vec())
+        }
+        _ => None,
+    }
+}
+
+/// Where keys that belong together belong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Home {
+    Anywhere,
+    At(Shard),
+    /// Not together.
+    Apart,
+    /// Somewhere that nobody has.
+    Nowhere,
+}
+
+impl Home {
+    fn with(self, owner: Option<Shard>) -> Self {
+        match (self, owner) {
+            (Self::Apart, _) => Self::Apart,
+            (_, None) => Self::Nowhere,
+            (Self::Anywhere, Some(shard)) => Self::At(shard),
+            (Self::At(home), Some(shard)) if home != shard => Self::Apart,
+            (home, Some(_)) => home,
+        }
+    }
+}
+
+impl RemoteWorker {
+    fn home_of<'k>(&self, from: Home, keys: impl IntoIterator<Item = &'k [u8]>) -> Home {
+        let owners = self.topology.owners();
+        keys.into_iter().fold(from, |home, key| home.with(owners.of(slot_of(key))))
+    }
+
+    /// Watches more keys.
+    pub(super) fn send_watch(
+        &mut self,
+        watches: &Watches,
+        before: &Watches,
+        context: &Context,
+        reply: &mut Reply<'_>,
+    ) -> Outcome {
+        let client = context.client_id.to_le_bytes();
+        let keys: Vec<_> = watches.iter().map(|(WatchedKey { key, .. }, _)| &**key).collect();
+        let words: Vec<_> = [b"watch", &client[..]].into_iter().chain(keys.iter().copied()).collect();
+        let words = Words::new(&words);
+        let dialect = reply.dialect();
+        let request = Request { row: Verbs::Watch.row(), dialect, args: words.args(), item: &Item::NONE };
+        let before = before.iter().map(|(WatchedKey { key, .. }, _)| &**key);
+        match self.home_of(Home::Anywhere, before.chain(keys)) {
+            // Everything is watched already.
+            _ if watches.is_empty() => {
+                reply.ok();
+                Outcome::Done
+            }
+            Home::At(shard) => self.ask(usize::from(shard), &request, context, reply),
+            Home::Nowhere => refused(&request, &lost::UNSERVED, reply),
+            Home::Anywhere | Home::Apart => refused(&request, &Error::CrossSlot, reply),
+        }
+    }
+
+    /// Watches nothing more for a client. Nobody waits for the answer.
+    pub(super) fn send_unwatch(&mut self, client_id: u64, watches: &Watches) {
+        let keys = watches.iter().map(|(WatchedKey { key, .. }, _)| &**key);
+        let Home::At(shard) = self.home_of(Home::Anywhere, keys) else { return };
+        let client = client_id.to_le_bytes();
+        let words = Words::new(&[b"unwatch", &client[..]]);
+        let (row, dialect) = (Verbs::Unwatch.row(), Dialect::Resp2);
+        self.tell(shard, &Request { row, dialect, args: words.args(), item: &Item::NONE });
+    }
+
+    /// Sends a transaction to where all its keys are.
+    pub(super) fn send_transaction(&mut self, transaction: &Transaction<'_>) -> Entered {
+        let Transaction { watches, context, dialect, .. } = *transaction;
+        let watched = watches.iter().map(|(WatchedKey { key, .. }, _)| &**key);
+        let mut home = self.home_of(Home::Anywhere, watched);
+        let (mut inner, mut foresight) = (Vec::new(), Foresight { context, dialect });
+        let is_alone = self.links.len() == 1;
+        let mut requests = transaction.requests();
+        while let Some(request) = requests.next_request() {
+            match request.row.route {
+                Route::Gateway => foresight.follow(&request),
+                Route::Every if !is_alone => home = Home::Apart,
+                Route::Every => home = home.with(Some(0)),
+                Route::Keys | Route::Split => {
+                    let keys = request.row.keys_of(&request.args).map(|key| request.args.at(key.index));
+                    home = match self.home_of(home, keys) {
+                        // What has no keys after all may be answered by anyone.
+                        Home::Anywhere => Home::At(0),
+                        home => home,
+                    };
+                }
+            }
+            if request.row.route != Route::Gateway && !foresight.add(&request, &mut inner) {
+                home = Home::Apart;
+            }
+        }
+        match home {
+            Home::Anywhere => Entered::Yes,
+            Home::At(shard) => self.send_inner(shard, &inner, transaction),
+            Home::Apart | Home::Nowhere => {
+                self.send_unwatch(context.client_id, watches);
+                if home == Home::Apart { Entered::Apart } else { Entered::Unserved }
+            }
+        }
+    }
+
+    fn send_inner(&mut self, shard: Shard, inner: &[u8], transaction: &Transaction<'_>) -> Entered {
+        let Transaction { watches, context, dialect, .. } = *transaction;
+        let client = context.client_id.to_le_bytes();
+        let watched = (watches.len() as u32).to_le_bytes();
+        let words = Words::new(&[b"transact", &client[..], &watched[..], inner]);
+        let row = Verbs::Transact.row();
+        let request = Request { row, dialect, args: words.args(), item: &Item::NONE };
+        let mut refusal = Vec::new();
+        let mut reply = Reply::new(&mut refusal, dialect);
+        match self.ask(usize::from(shard), &request, &context, &mut reply) {
+            Outcome::Later(ticket) => Entered::Later(ticket),
+            Outcome::Full(ticket) => Entered::Full(ticket),
+            Outcome::Done | Outcome::Failed | Outcome::Busy => Entered::Refused(refusal),
+        }
+    }
+}
+
+/// What the gateway's own requests in a transaction change for those after them. They are executed only when it has
+/// taken place.
+struct Foresight {
+    context: Context,
+    dialect: Dialect,
+}
+
+impl Foresight {
+    fn follow(&mut self, request: &Request<'_>) {
+        let word = request.args.get(1).unwrap_or_default();
+        match request.row.verb {
+            Verb::Connection(Connection::Select) => {
+                let index = integer(word).filter(|index| (0..limits::DATABASES as i64).contains(index));
+                self.context.database = index.map_or(self.context.database, |index| index as u8);
+            }
+            Verb::Connection(Connection::Hello) => match integer(word) {
+                Some(2) => self.dialect = Dialect::Resp2,
+                Some(3) => self.dialect = Dialect::Resp3,
+                _ => {}
+            },
+            Verb::Connection(Connection::ClientNoTouch) => {
+                let word = request.args.get(2).unwrap_or_default();
+                self.context.no_touch = word.eq_ignore_ascii_case(b"on");
+            }
+            _ => {}
+        }
+    }
+
+    /// Adds a request as it will be executed. `false` if it fits in no frame.
+    fn add(&self, request: &Request<'_>, inner: &mut Vec<u8>) -> bool {
+        let Context { database, no_touch, .. } = self.context;
+        let request = Request { dialect: self.dialect, ..*request };
+        frames::encode(inner, &request, &Ask { database, no_touch, ..Ask::default() }).is_ok()
+    }
+}

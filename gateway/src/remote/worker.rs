@@ -1,0 +1,589 @@
+//! One worker's way to shard processes.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tidegate_protocols::data::{Answers, Chore, Context, Outcome, Piece, Prepared, Worker};
+use tidegate_protocols::link::{self as frames, Ask, Greeting, Tail};
+use tidegate_protocols::memcached::Item;
+use tidegate_protocols::route::{Part, Plan, Shard, plan};
+use tidegate_protocols::settings::Key;
+use tidegate_protocols::slot::slot_of;
+use tidegate_protocols::table::link::Link as Verbs;
+use tidegate_protocols::table::{Flags, Gather, Row};
+use tidegate_protocols::topology::Topology;
+use tidegate_protocols::transaction::{Entered, Requests, Transaction, Watches};
+use tidegate_protocols::{Dialect, Error, Reply, Request, Span, Words};
+use tokio::sync::watch;
+use tokio::task::spawn_local;
+
+use super::dial::keep_up;
+use super::gather::{Gathering, How};
+use super::link::{Answered, Fate, Link, Lost, Owner};
+use super::tickets::{Asked, Tickets};
+use super::{Common, lost};
+use crate::limits::{FIGURES_AGE, LARGE_BYTES};
+
+/// See the module.
+pub struct RemoteWorker {
+    pub(super) common: Arc<Common>,
+    index: usize,
+    changes: watch::Receiver<Arc<Topology>>,
+    pub(super) topology: Arc<Topology>,
+    /// In the order of the topology's shards.
+    pub(super) links: Vec<Rc<Link>>,
+    /// Links to shards that are not in the topology any more, until all is answered.
+    retired: Vec<Rc<Link>>,
+    tickets: Tickets,
+    /// Requests that a shard has said are not its own, until the topology says whose they are.
+    misplaced: Vec<Misplaced>,
+    wake: Option<Rc<dyn Fn()>>,
+    pub(super) now: Instant,
+    looked_after: Instant,
+    asked_for_figures: Instant,
+    spans: Vec<Span>,
+}
+
+/// See [`RemoteWorker::misplaced`].
+struct Misplaced {
+    owner: Owner,
+    frame: Vec<u8>,
+    since: Instant,
+    /// The shard that said so.
+    shard: String,
+}
+
+/// Which request goes where, and for whom.
+#[derive(Clone, Copy)]
+struct Errand<'a> {
+    place: usize,
+    owner: Owner,
+    context: &'a Context,
+}
+
+impl RemoteWorker {
+    pub(super) fn new(common: Arc<Common>, index: usize) -> Self {
+        let mut changes = common.topology();
+        let topology = Arc::clone(&changes.borrow_and_update());
+        let now = Instant::now();
+        Self {
+            common,
+            index,
+            changes,
+            topology,
+            links: Vec::new(),
+            retired: Vec::new(),
+            tickets: Tickets::default(),
+            misplaced: Vec::new(),
+            wake: None,
+            now,
+            looked_after: now,
+            asked_for_figures: now,
+            spans: Vec::new(),
+        }
+    }
+
+    /// How long a request may take.
+    fn patience(&self) -> Duration {
+        Duration::from_millis(self.common.settings.number(Key::LinkTimeout) as u64)
+    }
+
+    /// Makes the links that the topology needs, and retires those it does not.
+    fn make_links(&mut self) {
+        let Some(wake) = self.wake.clone() else { return };
+        let mut old = std::mem::take(&mut self.links);
+        for shard in self.topology.shards() {
+            let same = |link: &Rc<Link>| link.name == shard.name && link.place == shard.link;
+            let link = match old.iter().position(same) {
+                Some(place) => old.swap_remove(place),
+                None => {
+                    let page = self.common.page(&shard.name, &shard.link);
+                    let link = Rc::new(Link::new(shard.name.clone(), shard.link.clone(), page));
+                    let mut greeting = Vec::new();
+                    Greeting::new(&self.common.seat.gateway, self.topology.epoch).encode(&mut greeting);
+                    let (common, shards) = (Arc::clone(&self.common), self.topology.shards().len());
+                    let first = move |link: &Link| send_changed_settings(link, &common, shards);
+                    spawn_local(keep_up(Rc::clone(&link), greeting, first, Rc::clone(&wake)));
+                    link
+                }
+            };
+            self.links.push(link);
+        }
+        old.iter().for_each(|link| link.retire());
+        self.retired.append(&mut old);
+    }
+
+    /// Takes over a new topology, if there is one.
+    #[inline]
+    fn follow_topology(&mut self) {
+        if self.changes.has_changed().unwrap_or(false) {
+            self.change_topology();
+        }
+    }
+
+    #[cold]
+    fn change_topology(&mut self) {
+        self.topology = Arc::clone(&self.changes.borrow_and_update());
+        self.make_links();
+        // Places are others now; whoever waits for a way looks again.
+        for misplaced in std::mem::take(&mut self.misplaced) {
+            self.send_again(misplaced);
+        }
+    }
+
+    /// Sends what went to the wrong shard to the right one, or keeps it if that is not known yet.
+    fn send_again(&mut self, misplaced: Misplaced) {
+        let Misplaced { owner, frame, shard, since } = misplaced;
+        let mut requests = Requests::new(&frame);
+        let Some((request, ask)) = requests.next_with_ask() else { return };
+        let place = match self.place_of(&request) {
+            _ if ask.epoch == self.topology.epoch => None,
+            Plan::One(shard) => Some(usize::from(shard)),
+            // All are asked, and this one as the one it is.
+            Plan::Every(_) | Plan::Scan(_) => self.links.iter().position(|link| link.name == shard),
+            Plan::Split(_) | Plan::CrossSlot | Plan::Unserved(_) | Plan::Here => None,
+        };
+        match place {
+            Some(place) => {
+                let epoch = self.topology.epoch;
+                let is_read = request.row.flags.has(Flags::READONLY);
+                let link = &self.links[place];
+                link.page.held.add(1);
+                let sent = link.push(owner, is_read, since, |out, id| {
+                    frames::encode(out, &request, &Ask { id, epoch, ..ask })
+                });
+                debug_assert!(sent.is_ok(), "it fitted in a frame before");
+            }
+            None => self.misplaced.push(Misplaced { owner, frame, shard, since }),
+        }
+    }
+
+    /// Where a request that has been sent already belongs now.
+    fn place_of(&self, request: &Request<'_>) -> Plan {
+        let owners = self.topology.owners();
+        match request.row.verb {
+            // Their keys were together, and stay together.
+            tidegate_protocols::Verb::Link(_) => {
+                let key = super::transact::first_key(request);
+                let slot = key.map(|key| slot_of(&key));
+                slot.and_then(|slot| owners.of(slot)).map_or(Plan::Here, Plan::One)
+            }
+            _ => plan(request, owners),
+        }
+    }
+
+    /// Sends a request to one shard.
+    #[inline]
+    fn send(&mut self, request: &Request<'_>, errand: Errand<'_>) -> Result<(), frames::Malformed> {
+        let Errand { place, owner, context: &Context { database, no_touch, .. } } = errand;
+        let epoch = self.topology.epoch;
+        let is_read = request.row.flags.has(Flags::READONLY);
+        self.links[place].push(owner, is_read, self.now, |out, id| {
+            frames::encode(out, request, &Ask { id, epoch, database, no_touch })
+        })
+    }
+
+    /// Asks one shard, and says so.
+    #[inline]
+    pub(super) fn ask(
+        &mut self,
+        place: usize,
+        request: &Request<'_>,
+        context: &Context,
+        reply: &mut Reply<'_>,
+    ) -> Outcome {
+        if let Some(outcome) = self.hindrance(place, request, reply) {
+            return outcome;
+        }
+        let ticket = self.tickets.take(Asked::One);
+        let owner = Owner { ticket: ticket.0, part: 0 };
+        match self.send(request, Errand { place, owner, context }) {
+            Ok(()) => Outcome::Later(ticket),
+            Err(malformed) => {
+                self.tickets.end(ticket);
+                refused(request, &Error::Composed(format!("ERR {malformed}").into_bytes().into()), reply)
+            }
+        }
+    }
+
+    /// Tells one shard something whose answer nobody waits for.
+    pub(super) fn tell(&mut self, shard: Shard, request: &Request<'_>) {
+        let errand = Errand { place: usize::from(shard), owner: Owner::NOBODY, context: &Context::default() };
+        let sent = self.send(request, errand);
+        debug_assert!(sent.is_ok(), "what gateways say of themselves is short");
+    }
+
+    /// Why nothing can be sent to a shard now, if something is in the way.
+    #[inline]
+    fn hindrance(&mut self, place: usize, request: &Request<'_>, reply: &mut Reply<'_>) -> Option<Outcome> {
+        let link = &self.links[place];
+        if link.is_full() {
+            link.page.held.add(1);
+            return Some(Outcome::Full(self.tickets.take(Asked::Way(place))));
+        }
+        let down_for = link.down_for(self.now)?;
+        if down_for < self.patience() {
+            return None;
+        }
+        link.page.refused.add(1);
+        let error = lost::unreachable(&link.name, &link.page.reason.lock());
+        Some(refused(request, &error, reply))
+    }
+
+    /// Asks several shards.
+    fn ask_several(
+        &mut self,
+        request: &Request<'_>,
+        context: &Context,
+        reply: &mut Reply<'_>,
+        how: How,
+        places: &[usize],
+    ) -> Outcome {
+        for &place in places {
+            if let Some(outcome) = self.hindrance(place, request, reply) {
+                return outcome;
+            }
+        }
+        self.ask_them(request, context, how, places)
+    }
+
+    /// Asks several shards, whatever is on its way to them.
+    fn ask_them(&mut self, request: &Request<'_>, context: &Context, how: How, places: &[usize]) -> Outcome {
+        let parts = match &how {
+            How::Split(_, parts) => parts.clone(),
+            How::Every(_) | How::Scan(_) | How::Figures(_) => Vec::new(),
+        };
+        let mut frame = Vec::new();
+        if request.args.iter().map(<[u8]>::len).sum::<usize>() <= LARGE_BYTES {
+            let ask = Ask { database: context.database, no_touch: context.no_touch, ..Ask::default() };
+            // It is only for people to look at, so one that fits in no frame may be missing.
+            let _ = frames::encode(&mut frame, request, &ask);
+        }
+        let gathering = Gathering::new(how, request.dialect, frame, places.len());
+        let ticket = self.tickets.take(Asked::Several(Box::new(gathering)));
+        for (part, &place) in places.iter().enumerate() {
+            let errand = Errand { place, owner: Owner { ticket: ticket.0, part: part as u32 }, context };
+            let mut spans = std::mem::take(&mut self.spans);
+            let sent = match parts.get(part) {
+                Some(part) => self.send(&part.request(request, &mut spans), errand),
+                None => self.send(request, errand),
+            };
+            spans.clear();
+            self.spans = spans;
+            if let Err(malformed) = sent {
+                // A part is shorter than the whole, which was read: only very many short arguments do not fit.
+                let error = Error::Composed(format!("ERR {malformed}").into_bytes().into());
+                self.end_part(Owner { ticket: ticket.0, part: part as u32 }, &error, request);
+            }
+        }
+        Outcome::Later(ticket)
+    }
+
+    /// One part of a request has come to nothing.
+    fn end_part(&mut self, owner: Owner, error: &Error, request: &Request<'_>) {
+        if let Some(Asked::Several(gathering)) = self.tickets.get_mut(owner.ticket) {
+            let mut bytes = Vec::new();
+            lost::refuse(request, error, &mut Reply::new(&mut bytes, request.dialect));
+            gathering.add(owner.part, &bytes);
+            gathering.end(true);
+        }
+    }
+
+    /// Executes what goes to more than one shard, or to none.
+    #[cold]
+    fn execute_apart(
+        &mut self,
+        plan: Plan,
+        request: &Request<'_>,
+        context: &Context,
+        reply: &mut Reply<'_>,
+    ) -> Outcome {
+        match plan {
+            Plan::One(shard) => self.ask(usize::from(shard), request, context, reply),
+            Plan::Split(parts) => {
+                let places: Vec<_> = parts.iter().map(|part: &Part| usize::from(part.shard)).collect();
+                let how = How::Split(request.row.gather, parts);
+                self.ask_several(request, context, reply, how, &places)
+            }
+            Plan::Scan(leg) => {
+                let place = usize::from(leg.shard);
+                self.ask_several(request, context, reply, How::Scan(leg), &[place])
+            }
+            Plan::Every(gather) => {
+                let asked = self.topology.owners().asked().iter();
+                let places: Vec<_> = asked.map(|&shard| usize::from(shard)).collect();
+                self.ask_several(request, context, reply, How::Every(gather), &places)
+            }
+            Plan::CrossSlot => refused(request, &Error::CrossSlot, reply),
+            Plan::Unserved(_) => refused(request, &lost::UNSERVED, reply),
+            Plan::Here => unreachable!("{} is answered by the gateway itself", request.row.name),
+        }
+    }
+
+    /// The places of all shards.
+    fn everyone(&self) -> std::ops::Range<usize> {
+        0..self.links.len()
+    }
+
+    /// The places of those that are linked. Who is not there hears of changes later, and has no figures.
+    fn present(&self) -> Vec<usize> {
+        self.everyone().filter(|&place| self.links[place].down_for(self.now).is_none()).collect()
+    }
+
+    /// Asks all shards for something that no client has asked for in so many words.
+    fn ask_all(&mut self, row: &'static Row, words: &[&[u8]], how: How) -> Outcome {
+        let words = Words::new(words);
+        let request = Request { row, dialect: Dialect::Resp2, args: words.args(), item: &Item::NONE };
+        let places = self.present();
+        if places.is_empty() {
+            return Outcome::Done;
+        }
+        self.ask_them(&request, &Context::default(), how, &places)
+    }
+
+    /// Links that do not answer, and requests whose time is over.
+    fn look_after_links(&mut self) {
+        const EVERY: Duration = Duration::from_millis(50);
+        if self.now.saturating_duration_since(self.looked_after) < EVERY {
+            return;
+        }
+        self.looked_after = self.now;
+        let patience = self.patience();
+        for link in self.links.iter().chain(&self.retired) {
+            if link.waiting() == 0 {
+                continue;
+            }
+            if link.down_for(self.now).is_some() {
+                link.give_up(self.now, patience);
+            } else if link.is_overdue(self.now, patience) {
+                link.cut(&format!("it has not answered for {} ms", patience.as_millis()), self.now);
+                link.give_up(self.now, patience);
+            }
+        }
+        let (common, now) = (Arc::clone(&self.common), self.now);
+        self.retired.retain(|link| {
+            let stays = link.waiting() > 0 && link.down_for(now).is_none_or(|time| time < patience);
+            if !stays {
+                common.forget(&link.name, &link.page);
+                link.retire();
+            }
+            stays
+        });
+    }
+}
+
+/// Writes an error.
+pub(super) fn refused(request: &Request<'_>, error: &Error, reply: &mut Reply<'_>) -> Outcome {
+    lost::refuse(request, error, reply);
+    Outcome::Failed
+}
+
+/// Tells a shard what has been changed here, before anything else.
+fn send_changed_settings(link: &Link, common: &Common, shards: usize) {
+    let changed: Vec<_> = common.changed.lock().iter().copied().collect();
+    if changed.is_empty() {
+        return;
+    }
+    let words = settings_words(common, &changed, shards);
+    let words: Vec<_> = words.iter().map(String::as_bytes).collect();
+    let words = Words::new(&words);
+    let row = Verbs::Configure.row();
+    let request = Request { row, dialect: Dialect::Resp2, args: words.args(), item: &Item::NONE };
+    let sent = link.push(Owner::NOBODY, false, Instant::now(), |out, id| {
+        frames::encode(out, &request, &Ask { id, ..Ask::default() })
+    });
+    debug_assert!(sent.is_ok(), "settings are short");
+}
+
+/// The words that tell a shard how settings stand: names and values. Memory is for all shards together.
+fn settings_words(common: &Common, keys: &[Key], shards: usize) -> Vec<String> {
+    let mut words = vec![Verbs::Configure.row().name.to_owned()];
+    for &key in keys {
+        let value = match key {
+            Key::MaxMemory => (common.settings.number(key) as u64).div_ceil(shards as u64).to_string(),
+            _ => common.settings.show(key).to_string(),
+        };
+        words.extend([key.row().name.to_owned(), value]);
+    }
+    words
+}
+
+impl Worker for RemoteWorker {
+    const ANSWERS_LATER: bool = true;
+
+    fn attach(&mut self, wake: Rc<dyn Fn()>) {
+        self.wake = Some(wake);
+        self.make_links();
+    }
+
+    #[inline]
+    fn begin(&mut self, _now_ms: u64) {
+        self.now = Instant::now();
+        self.follow_topology();
+        self.look_after_links();
+    }
+
+    #[inline]
+    fn prepare(&mut self, request: &Request<'_>, _context: &Context) -> Prepared {
+        match request.row.only_key() {
+            Some(key) => Prepared { slot: slot_of(request.args.at(key)), keyed: true, ..Prepared::default() },
+            None => Prepared::default(),
+        }
+    }
+
+    fn fetch(&mut self, _prepared: &[Prepared]) {}
+
+    #[inline]
+    fn execute(
+        &mut self,
+        request: &Request<'_>,
+        prepared: Prepared,
+        context: &Context,
+        reply: &mut Reply<'_>,
+    ) -> Outcome {
+        if prepared.keyed
+            && let Some(shard) = self.topology.owners().of(prepared.slot)
+        {
+            return self.ask(usize::from(shard), request, context, reply);
+        }
+        let plan = plan(request, self.topology.owners());
+        self.execute_apart(plan, request, context, reply)
+    }
+
+    /// Shards see to their memory themselves, and refuse what does not fit.
+    fn make_room(&mut self) -> bool {
+        true
+    }
+
+    fn watch(
+        &mut self,
+        watches: &mut Watches,
+        before: &Watches,
+        context: &Context,
+        reply: &mut Reply<'_>,
+    ) -> Outcome {
+        self.send_watch(watches, before, context, reply)
+    }
+
+    fn unwatch(&mut self, client_id: u64, watches: &Watches) {
+        self.send_unwatch(client_id, watches);
+    }
+
+    fn enter(&mut self, transaction: &Transaction<'_>) -> Entered {
+        self.send_transaction(transaction)
+    }
+
+    fn leave(&mut self) {}
+
+    #[inline]
+    fn finish(&mut self) {
+        for link in self.links.iter().chain(&self.retired) {
+            link.flush();
+        }
+    }
+
+    fn see_to(&mut self, chore: Chore<'_>) -> Outcome {
+        let row = |verb: Verbs| verb.row();
+        match chore {
+            Chore::Figures => {
+                self.asked_for_figures = self.now;
+                let names = self.present().iter().map(|&place| self.links[place].name.clone()).collect();
+                self.ask_all(row(Verbs::Figures), &[b"figures"], How::Figures(names))
+            }
+            Chore::ResetFigures => {
+                self.ask_all(row(Verbs::ResetFigures), &[b"reset-figures"], How::Every(Gather::Agree))
+            }
+            Chore::Purge => self.ask_all(row(Verbs::Purge), &[b"purge"], How::Every(Gather::Agree)),
+            Chore::Configure(keys) => {
+                let keys: Vec<_> = keys.iter().copied().filter(|key| key.concerns_store()).collect();
+                if keys.is_empty() {
+                    return Outcome::Done;
+                }
+                self.common.changed.lock().extend(keys.iter().copied());
+                let words = settings_words(&self.common, &keys, self.links.len());
+                let words: Vec<_> = words.iter().map(String::as_bytes).collect();
+                self.ask_all(row(Verbs::Configure), &words, How::Every(Gather::Agree))
+            }
+        }
+    }
+
+    fn collect(&mut self, answers: &mut Answers<'_>) {
+        let all = 0..self.links.len() + self.retired.len();
+        for place in all {
+            let link = self.links.get(place).unwrap_or_else(|| &self.retired[place - self.links.len()]);
+            let link = Rc::clone(link);
+            if link.has_news() {
+                self.collect_from(&link, answers);
+            }
+            if place < self.links.len() && !link.is_full() && self.tickets.has_ways() {
+                for ticket in self.tickets.of_way(place) {
+                    self.tickets.end(ticket);
+                    answers(ticket, Piece::Clear, &[]);
+                }
+            }
+        }
+        self.end_misplaced(answers);
+    }
+
+    fn maintain(&mut self, _now_ms: u64, _budget: Duration) {
+        if self.index == 0 && self.now.saturating_duration_since(self.asked_for_figures) >= FIGURES_AGE {
+            // Nobody waits for the answer; it is kept.
+            let _ = self.see_to(Chore::Figures);
+            self.finish();
+        }
+    }
+}
+
+impl RemoteWorker {
+    /// Gives out what has come over one link.
+    fn collect_from(&mut self, link: &Rc<Link>, answers: &mut Answers<'_>) {
+        let now = self.now;
+        let mut misplaced = Vec::new();
+        let result = link.answers(now, |answered| {
+            let Answered { owner, tail, bytes, frame, since } = answered;
+            if tail == Tail::Moved {
+                let (frame, shard) = (frame.to_vec(), link.name.clone());
+                return misplaced.push(Misplaced { owner, frame, since, shard });
+            }
+            let piece = match tail {
+                Tail::Part => Piece::Part(bytes),
+                Tail::Failed => Piece::Failed(bytes),
+                Tail::Done | Tail::Moved => Piece::Done(bytes),
+            };
+            self.tickets.answered(owner, piece, frame, &self.common, answers);
+        });
+        if let Err(malformed) = result {
+            link.cut(&malformed.to_string(), now);
+        }
+        for Lost { owner, frame, fate } in link.take_lost() {
+            let error = match fate {
+                Fate::Unsent => lost::unreachable(&link.name, &link.page.reason.lock()),
+                Fate::Harmless => lost::unanswered(&link.name),
+                Fate::InDoubt => lost::in_doubt(&link.name),
+            };
+            self.fail(owner, &frame, &error, answers);
+        }
+        for misplaced in misplaced {
+            self.send_again(misplaced);
+        }
+    }
+
+    /// Answers a request with an error.
+    fn fail(&mut self, owner: Owner, frame: &[u8], error: &Error, answers: &mut Answers<'_>) {
+        let bytes = lost::refusal(frame, error);
+        let piece = Piece::Failed(&bytes);
+        self.tickets.answered(owner, piece, frame, &self.common, answers);
+    }
+
+    /// Gives up what has been nobody's for too long.
+    fn end_misplaced(&mut self, answers: &mut Answers<'_>) {
+        let (now, patience) = (self.now, self.patience());
+        let is_over = |misplaced: &mut Misplaced| now.saturating_duration_since(misplaced.since) >= patience;
+        let over: Vec<_> = self.misplaced.extract_if(.., is_over).collect();
+        for Misplaced { owner, frame, shard, .. } in over {
+            let reason = "it says that the slot is not its own";
+            self.fail(owner, &frame, &lost::unreachable(&shard, reason), answers);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The gateway's own commands that concern the stores of shards: some need what shards tell first, others are passed on
+//! to all of them.
+
+use tidegate_protocols::data::{Chore, Outcome, Prepared, Worker};
+use tidegate_protocols::link::{self, Ask};
+use tidegate_protocols::settings::Key;
+use tidegate_protocols::table::memcached_server::MemcachedServer;
+use tidegate_protocols::table::server::Server;
+use tidegate_protocols::{Request, Row, Verb};
+
+use super::Tick;
+use super::later::What;
+use crate::batch::Decoded;
+use crate::decoder::Family;
+
+impl<W: Worker> Tick<W> {
+    /// Executes one of the gateway's own commands, where the stores are elsewhere.
+    #[cold]
+    pub(super) fn execute_with_chores(&mut self, row: &'static Row, decoded: &Decoded) -> Outcome {
+        let dialect = match self.connection().family {
+            Family::Redis => self.connection().session.dialect(),
+            Family::Memcached | Family::Link => decoded.dialect,
+        };
+        if tells_figures(row.verb)
+            && let Outcome::Later(ticket) = self.data.see_to(Chore::Figures)
+        {
+            let mut frame = Vec::new();
+            let request = self.batch.request(decoded, row, dialect);
+            let encoded = link::encode(&mut frame, &request, &Ask::default());
+            debug_assert!(encoded.is_ok(), "a few words fit in a frame");
+            self.await_answer(ticket, row, What::Before(frame));
+            return Outcome::Later(ticket);
+        }
+        let mark = self.output.len();
+        let outcome = self.execute(row, decoded, Prepared::default());
+        if outcome == Outcome::Done
+            && let Outcome::Later(ticket) =
+                pass_on_changes(&mut self.data, &self.batch.request(decoded, row, dialect))
+        {
+            let reply = self.output.split_off(mark);
+            self.await_answer(ticket, row, What::After(reply));
+            return Outcome::Later(ticket);
+        }
+        outcome
+    }
+}
+
+/// Tells shards what a request has changed that concerns them.
+fn pass_on_changes<W: Worker>(data: &mut W, request: &Request<'_>) -> Outcome {
+    let keys = changed_settings(request);
+    match request.row.verb {
+        Verb::Server(Server::ConfigResetstat) => data.see_to(Chore::ResetFigures),
+        Verb::MemcachedServer(MemcachedServer::Stats) if request.args.get(1) == Some(b"reset") => {
+            data.see_to(Chore::ResetFigures)
+        }
+        Verb::Server(Server::MemoryPurge) => data.see_to(Chore::Purge),
+        _ if keys.is_empty() => Outcome::Done,
+        _ => data.see_to(Chore::Configure(&keys)),
+    }
+}
+
+/// Whether the reply has figures of the store in it.
+fn tells_figures(verb: Verb) -> bool {
+    matches!(
+        verb,
+        Verb::Server(Server::Info | Server::MemoryStats | Server::MemoryDoctor)
+            | Verb::MemcachedServer(MemcachedServer::Stats)
+    )
+}
+
+/// The settings that a request has changed.
+fn changed_settings(request: &Request<'_>) -> Vec<Key> {
+    match request.row.verb {
+        Verb::Server(Server::ConfigSet) => {
+            request.args.iter().skip(2).step_by(2).filter_map(Key::named).collect()
+        }
+        Verb::Server(Server::DebugSetActiveExpire) => vec![Key::ActiveExpire],
+        Verb::MemcachedServer(MemcachedServer::CacheMemlimit) => vec![Key::MaxMemory],
+        _ => Vec::new(),
+    }
+}
