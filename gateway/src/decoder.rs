@@ -225,7 +225,9 @@ fn frame(input: &[u8], frame_bytes_max: u64, spans: &mut Vec<Span>) -> Found {
                 spans.truncate(begin);
                 return distrusted(&malformed.to_string());
             }
-            Found::Request { ask: Ask::Row(row), dialect, item: Some(item), link: Some(ask), bytes }
+            // Most say nothing there, and what is not there need not be kept.
+            let item = (!matches!(dialect, Dialect::Resp2 | Dialect::Resp3)).then_some(item);
+            Found::Request { ask: Ask::Row(row), dialect, item, link: Some(ask), bytes }
         }
         Ok(link::Decoded::More(missing)) => Found::More(missing),
         Err(malformed) => distrusted(&malformed.to_string()),

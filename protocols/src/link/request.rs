@@ -134,16 +134,10 @@ pub fn decode(
     if u64::from(length) > frame_bytes_max {
         return Err(Malformed::TooLong(u64::from(length), frame_bytes_max));
     }
-    if bytes < HEAD_BYTES {
-        return Err(Malformed::TooShort(length));
-    }
-    if input.len() < bytes {
-        return Ok(Decoded::More(bytes - input.len()));
-    }
-    let frame = &input[..bytes];
-    let (outline, arguments, marks) = head(frame)?;
+    let Some(frame) = input.get(..bytes) else { return Ok(Decoded::More(bytes - input.len())) };
     let too_short = Malformed::TooShort(length);
-    let mut lengths = &frame[HEAD_BYTES..];
+    let (first, mut lengths) = frame.split_first_chunk().ok_or(too_short)?;
+    let (outline, arguments, marks) = head(first)?;
     let mut start = arguments.checked_mul(4).map(|lengths| HEAD_BYTES + lengths).ok_or(too_short)?;
     if marks & ITEM == 0 {
         *item = Item::NONE;
@@ -172,7 +166,7 @@ pub fn decode(
 
 /// What the first bytes of a whole frame say: the outline, how many arguments there are, and the marks.
 #[inline]
-fn head(frame: &[u8]) -> Result<(Outline, usize, u8), Malformed> {
+fn head(frame: &[u8; HEAD_BYTES]) -> Result<(Outline, usize, u8), Malformed> {
     let word = |at: usize| u32::from_le_bytes(std::array::from_fn(|index| frame[at + index]));
     let index = u16::from_le_bytes([frame[12], frame[13]]);
     let row = row_at(usize::from(index)).ok_or(Malformed::Row(index))?;
@@ -187,5 +181,5 @@ fn head(frame: &[u8]) -> Result<(Outline, usize, u8), Malformed> {
         return Err(Malformed::Arity(row.name, arguments));
     }
     let ask = Ask { id: word(4), epoch: word(8), database, no_touch: marks & NO_TOUCH != 0 };
-    Ok((Outline { row, dialect, ask, bytes: frame.len() }, arguments as usize, marks))
+    Ok((Outline { row, dialect, ask, bytes: word(0) as usize }, arguments as usize, marks))
 }
