@@ -238,8 +238,8 @@ impl Batch {
         if !decoded.is_passed_on() {
             return context;
         }
-        let link::Ask { database, no_touch, .. } = self.passed_on(decoded);
-        Context { database, no_touch, ..context }
+        let link::Ask { database, no_touch, in_cluster, .. } = self.passed_on(decoded);
+        Context { database, no_touch, in_cluster, ..context }
     }
 
     /// A request as it is executed.

@@ -53,8 +53,8 @@ pub(crate) enum Attention {
 }
 
 impl Session {
-    pub(crate) fn new(client: Arc<Client>, dialect: Dialect, anonymous: bool) -> Self {
-        let context = Context { client_id: client.id, ..Context::default() };
+    pub(crate) fn new(client: Arc<Client>, dialect: Dialect, anonymous: bool, in_cluster: bool) -> Self {
+        let context = Context { client_id: client.id, in_cluster, ..Context::default() };
         let session = Self {
             client,
             guarded: anonymous,

@@ -94,7 +94,8 @@ fn try_admit(intake: &Rc<Intake>, id: u64, stream: StdStream, family: Family) ->
     let (reader, writer) = TcpStream::from_std(stream)?.into_split();
     let client = shared.registry.add(id, [intake.index, descriptor], addresses, family.dialect(), now_ms());
     let anonymous = shared.needs_login(family);
-    let session = Session::new(client, family.dialect(), anonymous);
+    let in_cluster = family == Family::Redis && shared.is_cluster();
+    let session = Session::new(client, family.dialect(), anonymous, in_cluster);
     let connection = Rc::new(Connection::new(session, Rc::clone(intake), family, writer));
     if let (Family::Link, Some(membership)) = (family, &shared.membership) {
         // Nothing is known of a new socket yet, not even that it takes output: it goes by way of the backlog.

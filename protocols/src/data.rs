@@ -184,6 +184,8 @@ pub struct Context {
     pub database: u8,
     /// `CLIENT NO-TOUCH ON`: reads leave no trace in LRU and LFU.
     pub no_touch: bool,
+    /// The client sees a cluster, which has one database.
+    pub in_cluster: bool,
 }
 
 /// Figures of a store.

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tidegate_protocols::Topology;
 use tidegate_protocols::data::{Data, Figures};
+use tidegate_protocols::route::Owners;
 use tidegate_protocols::settings::{Key, Settings};
 use tidegate_protocols::topology::LinkPlace;
 use tokio::sync::watch;
@@ -86,6 +87,12 @@ impl Common {
         self.seat.topology.clone()
     }
 
+    /// Who has each slot, and who is asked about all of them, as a node of a cluster has it; `None` if this is none.
+    fn beside(&self, topology: &Topology) -> Option<Owners> {
+        let here = topology.gateway_named(&self.seat.gateway)?;
+        self.settings.is_on(Key::ClusterEnabled).then(|| topology.owners_beside(here))
+    }
+
     /// A page for the link of a worker to a shard.
     fn page(&self, name: &str, place: &LinkPlace) -> Arc<Page> {
         let page = Arc::new(Page::default());
@@ -122,12 +129,14 @@ impl Data for Remote {
         RemoteWorker::new(Arc::clone(&self.common), index)
     }
 
-    /// The sum of what all shards last said of themselves.
+    /// The sum of what all shards, or those beside a node of a cluster, last said of themselves.
     fn figures(&self) -> Figures {
         let topology = Arc::clone(&self.common.seat.topology.borrow());
+        let beside = self.common.beside(&topology);
+        let asked = beside.as_ref().unwrap_or(topology.owners()).asked();
         let (known, mut sum) = (self.common.shards.lock(), Figures::default());
-        for shard in topology.shards() {
-            if let Some(known) = known.get(&shard.name) {
+        for &shard in asked {
+            if let Some(known) = known.get(&topology.shard(shard).name) {
                 sum.add(&known.figures);
             }
         }

@@ -105,13 +105,16 @@ impl RemoteWorker {
         let watched = watches.iter().map(|(WatchedKey { key, .. }, _)| &**key);
         let mut home = self.home_of(Home::Anywhere, watched);
         let (mut inner, mut foresight) = (Vec::new(), Foresight { context, dialect });
-        let is_alone = self.links.len() == 1;
         let mut requests = transaction.requests();
         while let Some(request) = requests.next_request() {
             match request.row.route {
                 Route::Gateway => foresight.follow(&request),
-                Route::Every if !is_alone => home = Home::Apart,
-                Route::Every => home = home.with(Some(0)),
+                Route::Every => {
+                    home = match *self.owners(request.row).asked() {
+                        [shard] => home.with(Some(shard)),
+                        _ => Home::Apart,
+                    };
+                }
                 Route::Keys | Route::Split => {
                     let keys = request.row.keys_of(&request.args).map(|key| request.args.at(key.index));
                     home = match self.home_of(home, keys) {
@@ -182,8 +185,8 @@ impl Foresight {
 
     /// Adds a request as it will be executed. `false` if it fits in no frame.
     fn add(&self, request: &Request<'_>, inner: &mut Vec<u8>) -> bool {
-        let Context { database, no_touch, .. } = self.context;
+        let Context { database, no_touch, in_cluster, .. } = self.context;
         let request = Request { dialect: self.dialect, ..*request };
-        frames::encode(inner, &request, &Ask { database, no_touch, ..Ask::default() }).is_ok()
+        frames::encode(inner, &request, &Ask { database, no_touch, in_cluster, ..Ask::default() }).is_ok()
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tidegate_protocols::data::{Answers, Chore, Context, Outcome, Piece, Prepared, Worker};
 use tidegate_protocols::link::{self as frames, Ask, Greeting, Tail};
 use tidegate_protocols::memcached::Item;
-use tidegate_protocols::route::{Part, Plan, Shard, plan};
+use tidegate_protocols::route::{Owners, Part, Plan, Shard, plan};
 use tidegate_protocols::settings::Key;
 use tidegate_protocols::slot::slot_of;
 use tidegate_protocols::table::link::Link as Verbs;
@@ -31,6 +31,8 @@ pub struct RemoteWorker {
     index: usize,
     changes: watch::Receiver<Arc<Topology>>,
     pub(super) topology: Arc<Topology>,
+    /// Who is asked about the whole keyspace by clients of a cluster.
+    beside: Option<Owners>,
     /// In the order of the topology's shards.
     pub(super) links: Vec<Rc<Link>>,
     /// Links to shards that are not in the topology any more, until all is answered.
@@ -68,6 +70,7 @@ impl RemoteWorker {
         let topology = Arc::clone(&changes.borrow_and_update());
         let now = Instant::now();
         Self {
+            beside: common.beside(&topology),
             common,
             index,
             changes,
@@ -125,6 +128,7 @@ impl RemoteWorker {
     #[cold]
     fn change_topology(&mut self) {
         self.topology = Arc::clone(&self.changes.borrow_and_update());
+        self.beside = self.common.beside(&self.topology);
         self.make_links();
         // Places are others now; whoever waits for a way looks again.
         for misplaced in std::mem::take(&mut self.misplaced) {
@@ -161,7 +165,7 @@ impl RemoteWorker {
 
     /// Where a request that has been sent already belongs now.
     fn place_of(&self, request: &Request<'_>) -> Plan {
-        let owners = self.topology.owners();
+        let owners = self.owners(request.row);
         match request.row.verb {
             // Their keys were together, and stay together.
             tidegate_protocols::Verb::Link(_) => {
@@ -173,14 +177,20 @@ impl RemoteWorker {
         }
     }
 
+    /// Who has which slots, and who is asked about all of them: clients of a cluster ask each of its nodes, but clients
+    /// of Memcached know of none.
+    pub(super) fn owners(&self, row: &Row) -> &Owners {
+        self.beside.as_ref().filter(|_| row.is_redis()).unwrap_or(self.topology.owners())
+    }
+
     /// Sends a request to one shard.
     #[inline]
     fn send(&mut self, request: &Request<'_>, errand: Errand<'_>) -> Result<(), frames::Malformed> {
-        let Errand { place, owner, context: &Context { database, no_touch, .. } } = errand;
+        let Errand { place, owner, context: &Context { database, no_touch, in_cluster, .. } } = errand;
         let epoch = self.topology.epoch;
         let is_read = request.row.flags.has(Flags::READONLY);
         self.links[place].push(owner, is_read, self.now, |out, id| {
-            frames::encode(out, request, &Ask { id, epoch, database, no_touch })
+            frames::encode(out, request, &Ask { id, epoch, database, no_touch, in_cluster })
         })
     }
 
@@ -256,7 +266,8 @@ impl RemoteWorker {
         };
         let mut frame = Vec::new();
         if request.args.iter().map(<[u8]>::len).sum::<usize>() <= LARGE_BYTES {
-            let ask = Ask { database: context.database, no_touch: context.no_touch, ..Ask::default() };
+            let &Context { database, no_touch, in_cluster, .. } = context;
+            let ask = Ask { database, no_touch, in_cluster, ..Ask::default() };
             // It is only for people to look at, so one that fits in no frame may be missing.
             let _ = frames::encode(&mut frame, request, &ask);
         }
@@ -311,7 +322,7 @@ impl RemoteWorker {
                 self.ask_several(request, context, reply, How::Scan(leg), &[place])
             }
             Plan::Every(gather) => {
-                let asked = self.topology.owners().asked().iter();
+                let asked = self.owners(request.row).asked().iter();
                 let places: Vec<_> = asked.map(|&shard| usize::from(shard)).collect();
                 self.ask_several(request, context, reply, How::Every(gather), &places)
             }
@@ -447,7 +458,7 @@ impl Worker for RemoteWorker {
         {
             return self.ask(usize::from(shard), request, context, reply);
         }
-        let plan = plan(request, self.topology.owners());
+        let plan = plan(request, self.owners(request.row));
         self.execute_apart(plan, request, context, reply)
     }
 

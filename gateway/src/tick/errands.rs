@@ -189,8 +189,8 @@ impl<W: Worker> Executor<'_, W> {
         self.watch.start(&self.scope.shared.settings, count);
         reply.array(count);
         let mut requests = Requests::new(frames);
-        while let Some((request, Ask { database, no_touch, .. })) = requests.next_with_ask() {
-            let context = Context { database, no_touch, ..*context };
+        while let Some((request, Ask { database, no_touch, in_cluster, .. })) = requests.next_with_ask() {
+            let context = Context { database, no_touch, in_cluster, ..*context };
             if self.step(&request, &context, reply.out()) == Outcome::Failed {
                 tail = Tail::Failed;
             }
@@ -226,7 +226,8 @@ impl Together {
 
 /// For which client of a gateway a request is executed.
 fn context(client: u64, ask: &Ask) -> Context {
-    Context { client_id: client, database: ask.database, no_touch: ask.no_touch }
+    let Ask { database, no_touch, in_cluster, .. } = *ask;
+    Context { client_id: client, database, no_touch, in_cluster }
 }
 
 /// The values that pairs of names and texts give: all of them, or the first mistake.

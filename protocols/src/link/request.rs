@@ -19,6 +19,8 @@ const HEAD_BYTES: usize = 24;
 const NO_TOUCH: u8 = 1;
 /// Mark: it is a Memcached request, and an item follows the lengths.
 const ITEM: u8 = 2;
+/// Mark: the client sees a cluster.
+const IN_CLUSTER: u8 = 4;
 
 /// What a frame says besides the request itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub struct Ask {
     pub database: u8,
     /// Reads leave no trace in LRU and LFU.
     pub no_touch: bool,
+    /// The client sees a cluster.
+    pub in_cluster: bool,
 }
 
 /// What was found at the start of the input.
@@ -100,7 +104,8 @@ pub fn encode(out: &mut Vec<u8>, request: &Request<'_>, ask: &Ask) -> Result<(),
     head[12..14].copy_from_slice(&(request.row.verb.index() as u16).to_le_bytes());
     head[14] = request.dialect as u8;
     head[15] = ask.database;
-    head[16] = if ask.no_touch { NO_TOUCH } else { 0 } | if has_item { ITEM } else { 0 };
+    let marks = [(ask.no_touch, NO_TOUCH), (has_item, ITEM), (ask.in_cluster, IN_CLUSTER)];
+    head[16] = marks.map(|(is_set, mark)| if is_set { mark } else { 0 }).iter().sum();
     head[20..24].copy_from_slice(&(request.args.len() as u32).to_le_bytes());
     out.reserve(bytes);
     out.extend_from_slice(&head);
@@ -180,6 +185,7 @@ fn head(frame: &[u8; HEAD_BYTES]) -> Result<(Outline, usize, u8), Malformed> {
     if arguments as usize > ARGUMENTS_MAX || !row.takes(arguments as usize) {
         return Err(Malformed::Arity(row.name, arguments));
     }
-    let ask = Ask { id: word(4), epoch: word(8), database, no_touch: marks & NO_TOUCH != 0 };
+    let [no_touch, in_cluster] = [NO_TOUCH, IN_CLUSTER].map(|mark| marks & mark != 0);
+    let ask = Ask { id: word(4), epoch: word(8), database, no_touch, in_cluster };
     Ok((Outline { row, dialect, ask, bytes: word(0) as usize }, arguments as usize, marks))
 }

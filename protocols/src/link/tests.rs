@@ -25,7 +25,7 @@ fn set() -> Vec<u8> {
         &words,
         Dialect::Resp3,
         &Item::NONE,
-        &Ask { id: 7, epoch: 3, database: 2, no_touch: true },
+        &Ask { id: 7, epoch: 3, database: 2, no_touch: true, in_cluster: false },
     )
 }
 
@@ -73,9 +73,10 @@ proptest! {
     #[test]
     fn a_request_arrives_as_it_was_sent(
         words in any_words(), item in any_item(), dialect in 0..5_usize,
-        (id, epoch, database, no_touch) in (any::<u32>(), any::<u32>(), 0..16_u8, any::<bool>()),
+        (id, epoch, database) in (any::<u32>(), any::<u32>(), 0..16_u8),
+        (no_touch, in_cluster) in any::<(bool, bool)>(),
     ) {
-        let (dialect, ask) = (Dialect::ALL[dialect], Ask { id, epoch, database, no_touch });
+        let (dialect, ask) = (Dialect::ALL[dialect], Ask { id, epoch, database, no_touch, in_cluster });
         let frame = encoded(b"del", &words, dialect, &item, &ask);
         let mut input = frame.clone();
         input.extend_from_slice(b"what comes next");

@@ -239,7 +239,6 @@ impl Key {
             | Self::ClientQueryBufferLimit
             | Self::Hz
             | Self::ActiveExpire
-            | Self::ClusterEnabled
             | Self::MemcachedItemSizeMax
             | Self::MemcachedErrorOnFull
             | Self::MemcachedFlush
@@ -258,6 +257,7 @@ impl Key {
             | Self::Timeout
             | Self::LinkTimeout
             | Self::TcpKeepalive
+            | Self::ClusterEnabled
             | Self::RequirePass
             | Self::ProtectedMode
             | Self::ClientOutputBufferLimit

@@ -181,7 +181,7 @@ fn swap(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> Result<(), E
 
 /// Whether clients see a cluster, which has one database.
 fn is_cluster(db: &Db<'_>) -> bool {
-    db.settings().is_on(Key::ClusterEnabled)
+    db.context().in_cluster
 }
 
 /// A 32-bit integer. Source: Redis `object.c`, `getIntFromObjectOrReply`.

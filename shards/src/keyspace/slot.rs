@@ -43,14 +43,12 @@ fn slot(number: i64) -> Option<u16> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use tidegate_protocols::settings::Key;
-
     use super::super::tests::replay;
     use crate::testing::Client;
 
     fn client() -> Client {
-        let client = Client::new();
-        client.settings.set(Key::ClusterEnabled, "yes").unwrap();
+        let mut client = Client::new();
+        client.context.in_cluster = true;
         client
     }
 
