@@ -5,6 +5,8 @@ mod fake;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
 
 use fake::{Client, Server};
 use tidegate_gateway::{Config, Gateway, LinkPlace, Membership, Remote, Running, Seat};
@@ -23,7 +25,11 @@ struct Behind {
 }
 
 fn shard(name: &str, slots: &str, epoch: u32) -> Server {
-    let links = vec!["127.0.0.1:0".parse().unwrap()];
+    shard_at(name, slots, epoch, "127.0.0.1:0".parse().unwrap())
+}
+
+fn shard_at(name: &str, slots: &str, epoch: u32, address: SocketAddr) -> Server {
+    let links = vec![LinkPlace::Tcp(address)];
     let membership = Some(Membership { name: name.to_owned(), epoch, slots: slots.parse().unwrap(), links });
     Server::start_as(&Config { membership, ..Config::default() }, &[])
 }
@@ -89,4 +95,137 @@ fn a_client_that_quits_gets_what_it_has_asked_for_first() {
     client.send(b"SET a 1\r\nGET a\r\nQUIT\r\nGET a\r\n");
     client.expect(b"+OK\r\n$1\r\n1\r\n+OK\r\n");
     client.expect_end();
+}
+
+/// Keys of the first and of the second of two shards that share the slots evenly.
+const KEYS: [&str; 2] = ["b", "a"];
+
+fn on_two() -> Behind {
+    Behind::start(&["0-8191", "8192-16383"])
+}
+
+#[test]
+fn a_shard_that_does_not_answer_holds_up_its_own_keys_alone_and_the_write_is_in_doubt() {
+    let behind = on_two();
+    // Slot 8363.
+    behind.shards[1].fake.busy.store(usize::MAX, SeqCst);
+    let (mut stuck, mut other) = (behind.client(), behind.client());
+    stuck.send(b"SET busy 1\r\nECHO after\r\n");
+    for number in 0..100 {
+        other.ask(format!("SET {} {number}\r\n", KEYS[0]).as_bytes(), b"+OK\r\n");
+    }
+    stuck.expect(
+        b"-INDOUBT shard shard-1 was lost before it answered: it is not known whether this was executed\r\n",
+    );
+    stuck.expect(b"$5\r\nafter\r\n");
+    behind.shards[1].fake.busy.store(0, SeqCst);
+    stuck.ask(b"SET busy 2\r\nGET busy\r\n", b"+OK\r\n$1\r\n2\r\n");
+}
+
+#[test]
+fn what_a_lost_shard_was_not_sent_is_answered_by_the_one_that_takes_its_place() {
+    let mut behind = on_two();
+    let mut client = behind.client();
+    let set = format!("SET {} 1\r\n", KEYS[1]);
+    client.ask(set.as_bytes(), b"+OK\r\n");
+    let lost = behind.shards.remove(1);
+    let address = lost.running.links()[0];
+    lost.running.shutdown(Duration::ZERO);
+    client.ask(format!("SET {} 1\r\n", KEYS[0]).as_bytes(), b"+OK\r\n");
+    client.send(format!("{set}GET {}\r\n", KEYS[1]).as_bytes());
+    behind.shards.push(shard_at("shard-1", "8192-16383", EPOCH, address));
+    client.expect(b"+OK\r\n$1\r\n1\r\n");
+}
+
+#[test]
+fn a_shard_that_is_gone_for_too_long_is_told_of_at_once() {
+    let mut behind = on_two();
+    let mut client = behind.client();
+    behind.shards.remove(1).running.shutdown(Duration::ZERO);
+    let get = format!("GET {}\r\n", KEYS[1]);
+    for _ in 0..2 {
+        client.send(get.as_bytes());
+        let line = client.line();
+        assert!(line.starts_with("-CLUSTERDOWN shard shard-1 does not answer"), "{line}");
+    }
+    client.ask(format!("GET {}\r\n", KEYS[0]).as_bytes(), b"$-1\r\n");
+}
+
+#[test]
+fn requests_follow_their_slot_when_a_shard_says_that_it_is_not_its_own() {
+    let places = |shards: &[Server]| -> Vec<_> {
+        let links = shards.iter().map(|shard| shard.running.links()[0]);
+        ["0-8191", "8192-16383"].into_iter().zip(links).collect()
+    };
+    let shards = vec![shard("shard-0", "0-8191", EPOCH + 1), shard("shard-1", "8192-16383", EPOCH + 1)];
+    let places = places(&shards);
+    let behind = Behind::over(topology(EPOCH, &places), shards);
+    let mut client = behind.client();
+    client.send(format!("SET {} 1\r\nGET {0}\r\n", KEYS[0]).as_bytes());
+    client.send(b"ECHO x\r\n");
+    behind.topology.send_replace(topology(EPOCH + 1, &places));
+    client.expect(b"+OK\r\n$1\r\n1\r\n$1\r\nx\r\n");
+}
+
+#[test]
+fn transactions_go_to_one_shard_with_the_gateway_s_own_commands_in_their_places() {
+    let behind = on_two();
+    let mut client = behind.client();
+    let key = KEYS[0];
+    client.send(format!("WATCH {key}\r\nMULTI\r\nSET {key} 1\r\nPING\r\nSELECT 3\r\nSET {key} 3\r\nGET {key}\r\nEXEC\r\nGET {key}\r\n").as_bytes());
+    client.expect(b"+OK\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n");
+    client.expect(b"*5\r\n+OK\r\n+PONG\r\n+OK\r\n+OK\r\n$1\r\n3\r\n$1\r\n3\r\n");
+    client.ask(b"SELECT 0\r\n", b"+OK\r\n");
+    client.ask(format!("GET {key}\r\n").as_bytes(), b"$1\r\n1\r\n");
+    let apart = format!("MULTI\r\nSET {} 1\r\nSET {} 1\r\nEXEC\r\n", KEYS[0], KEYS[1]);
+    client.send(apart.as_bytes());
+    client.expect(b"+OK\r\n+QUEUED\r\n+QUEUED\r\n-CROSSSLOT Keys in request don't hash to the same slot\r\n");
+    assert_eq!(behind.shards[0].fake.watched.load(SeqCst), 0);
+}
+
+#[test]
+fn what_was_watched_over_a_lost_link_counts_as_changed() {
+    let mut behind = on_two();
+    let mut client = behind.client();
+    let key = KEYS[1];
+    client.ask(format!("WATCH {key}\r\n").as_bytes(), b"+OK\r\n");
+    let lost = behind.shards.remove(1);
+    let address = lost.running.links()[0];
+    lost.running.shutdown(Duration::ZERO);
+    behind.shards.push(shard_at("shard-1", "8192-16383", EPOCH, address));
+    client.send(format!("MULTI\r\nSET {key} 1\r\nEXEC\r\nGET {key}\r\n").as_bytes());
+    client.expect(b"+OK\r\n+QUEUED\r\n*-1\r\n$-1\r\n");
+}
+
+#[test]
+fn what_a_client_that_is_gone_has_watched_is_watched_no_more() {
+    let behind = on_two();
+    let mut client = behind.client();
+    client.ask(format!("WATCH {}\r\n", KEYS[0]).as_bytes(), b"+OK\r\n");
+    assert_eq!(behind.shards[0].fake.watched.load(SeqCst), 1);
+    drop(client);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while behind.shards[0].fake.watched.load(SeqCst) > 0 {
+        assert!(Instant::now() < deadline, "it is still watched");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn more_requests_than_may_be_on_their_way_are_all_answered_in_order() {
+    let behind = on_two();
+    let mut client = behind.client();
+    let value = "x".repeat(20_000);
+    let (mut request, mut expected) = (String::new(), String::new());
+    for number in 0..3000 {
+        let key = KEYS[number % 2];
+        request += &format!("SET {key} {value}{number}\r\nGET {key}\r\n");
+        expected += &format!("+OK\r\n${}\r\n{value}{number}\r\n", value.len() + number.to_string().len());
+    }
+    let reader = std::thread::spawn({
+        let mut reader = Client(client.0.try_clone().unwrap());
+        move || reader.expect(expected.as_bytes())
+    });
+    client.send(request.as_bytes());
+    reader.join().unwrap();
 }

@@ -2,8 +2,8 @@
 
 use tidegate_protocols::data::Figures;
 use tidegate_protocols::route::{self, Leg, Part};
-use tidegate_protocols::table::Gather;
-use tidegate_protocols::{Dialect, Reply};
+use tidegate_protocols::table::{Flags, Gather};
+use tidegate_protocols::{Dialect, Reply, Request};
 
 /// What becomes of the answers.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub(super) struct Gathering {
     dialect: Dialect,
     /// The request as the client sent it.
     pub(super) frame: Vec<u8>,
+    /// Whether it may change something.
+    pub(super) is_write: bool,
     /// The answers, by part.
     answers: Vec<Vec<u8>>,
     missing: usize,
@@ -32,9 +34,9 @@ pub(super) struct Gathering {
 }
 
 impl Gathering {
-    pub(super) fn new(how: How, dialect: Dialect, frame: Vec<u8>, parts: usize) -> Self {
-        let answers = vec![Vec::new(); parts];
-        Self { how, dialect, frame, answers, missing: parts, has_failed: false }
+    pub(super) fn new(how: How, request: &Request<'_>, frame: Vec<u8>, parts: usize) -> Self {
+        let (answers, is_write) = (vec![Vec::new(); parts], request.row.flags.has(Flags::WRITE));
+        Self { how, dialect: request.dialect, frame, is_write, answers, missing: parts, has_failed: false }
     }
 
     /// A part of an answer.

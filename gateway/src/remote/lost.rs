@@ -17,6 +17,13 @@ pub(super) fn unreachable(shard: &str, reason: &str) -> Error {
     composed(format!("CLUSTERDOWN shard {shard} does not answer{why}: nothing was executed"))
 }
 
+/// One of several shards has not executed its part, and others may have executed theirs.
+pub(super) fn in_part(shard: &str) -> Error {
+    composed(format!(
+        "INDOUBT shard {shard} does not answer: the others may have executed their part of this"
+    ))
+}
+
 /// A read has not been answered.
 pub(super) fn unanswered(shard: &str) -> Error {
     composed(format!("CLUSTERDOWN shard {shard} does not answer"))

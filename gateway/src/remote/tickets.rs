@@ -56,6 +56,11 @@ impl Tickets {
         self.asked.get_mut(number as usize)?.as_mut()
     }
 
+    /// Whether this is a part of what several shards change.
+    pub(super) fn is_write_of_several(&mut self, owner: Owner) -> bool {
+        matches!(self.get_mut(owner.ticket), Some(Asked::Several(gathering)) if gathering.is_write)
+    }
+
     /// Whether anybody waits for a way.
     pub(super) fn has_ways(&self) -> bool {
         self.ways > 0

@@ -271,7 +271,7 @@ impl RemoteWorker {
             // It is only for people to look at, so one that fits in no frame may be missing.
             let _ = frames::encode(&mut frame, request, &ask);
         }
-        let gathering = Gathering::new(how, request.dialect, frame, places.len());
+        let gathering = Gathering::new(how, request, frame, places.len());
         let ticket = self.tickets.take(Asked::Several(Box::new(gathering)));
         for (part, &place) in places.iter().enumerate() {
             let errand = Errand { place, owner: Owner { ticket: ticket.0, part: part as u32 }, context };
@@ -569,6 +569,7 @@ impl RemoteWorker {
         }
         for Lost { owner, frame, fate } in link.take_lost() {
             let error = match fate {
+                Fate::Unsent if self.tickets.is_write_of_several(owner) => lost::in_part(&link.name),
                 Fate::Unsent => lost::unreachable(&link.name, &link.page.reason.lock()),
                 Fate::Harmless => lost::unanswered(&link.name),
                 Fate::InDoubt => lost::in_doubt(&link.name),
