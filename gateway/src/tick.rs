@@ -22,7 +22,7 @@ use tidegate_protocols::table::transactions::Transactions;
 use tidegate_protocols::table::{Flags, Route, Unresolved};
 use tidegate_protocols::{Error, Reply, Row, Verb};
 
-use self::later::{Later, What};
+use self::later::{Later, Special};
 use self::transactions::Executor;
 use crate::batch::{Ask, Batch, Decoded};
 use crate::commands::{self, Scope};
@@ -52,8 +52,6 @@ pub(crate) struct Tick<W> {
     at: Position,
     now_ms: u64,
     pause: Option<PauseKind>,
-    /// When the requests of this tick began.
-    began: Instant,
     later: Later,
     watch: Stopwatch,
     /// Times the requests within one transaction.
@@ -109,7 +107,6 @@ impl<W: Worker> Tick<W> {
             at: Position::default(),
             now_ms: 0,
             pause: None,
-            began: Instant::now(),
             later: Later::default(),
             watch: Stopwatch::new(),
             watch_within: Stopwatch::new(),
@@ -168,9 +165,6 @@ impl<W: Worker> Tick<W> {
         self.now_ms = now_ms();
         self.look_at_pause();
         self.data.begin(self.now_ms);
-        if W::ANSWERS_LATER {
-            self.began = Instant::now();
-        }
     }
 
     fn look_at_pause(&mut self) {
@@ -298,11 +292,8 @@ impl<W: Worker> Tick<W> {
         match outcome {
             Outcome::Busy | Outcome::Full(_) => return outcome,
             Outcome::Later(ticket) => {
-                let what = match sent.take() {
-                    Some(queue) => What::Transaction(queue, Vec::new()),
-                    None => What::Reply,
-                };
-                self.await_answer(ticket, row, what);
+                let special = sent.take().map(|queue| Special::transaction(queue, session));
+                self.await_answer(ticket, row, special);
                 return outcome;
             }
             Outcome::Failed => {

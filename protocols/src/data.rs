@@ -146,8 +146,21 @@ pub enum Piece<'a> {
     Clear,
 }
 
-/// What [`Worker::collect`] gives answers to: each with its ticket, and the frame of the request where it is known.
-pub type Answers<'a> = dyn FnMut(Ticket, Piece<'_>, &[u8]) + 'a;
+/// An answer as [`Worker::collect`] gives it out.
+#[derive(Clone, Copy, Debug)]
+pub struct Answered<'a> {
+    /// What was given for the request.
+    pub ticket: Ticket,
+    /// What has come.
+    pub piece: Piece<'a>,
+    /// The request, as it was sent; empty if it is not known any more.
+    pub frame: &'a [u8],
+    /// How long it took.
+    pub nanos: u64,
+}
+
+/// What [`Worker::collect`] gives answers to.
+pub type Answers<'a> = dyn FnMut(Answered<'_>) + 'a;
 
 /// What concerns the stores of all shards.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,6 @@
 //! What is counted of the links to one shard. Each worker has its own page, so that counting is not shared.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -35,8 +34,8 @@ pub(super) struct Page {
 impl Page {
     /// An answer came after so long.
     #[inline]
-    pub(super) fn answered_after(&self, time: Duration) {
-        let micros = time.as_micros() as u64;
+    pub(super) fn answered_after(&self, nanos: u64) {
+        let micros = nanos / 1000;
         self.latency_us.add(micros);
         let bucket = (u64::BITS - micros.leading_zeros()) as usize;
         self.latency[bucket.min(LATENCY_BUCKETS - 1)].add(1);

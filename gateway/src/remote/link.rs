@@ -23,12 +23,15 @@ use crate::wake::Wake;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Owner {
     pub(super) ticket: u32,
+    /// [`Owner::WHOLE`], or a place among several.
     pub(super) part: u32,
 }
 
 impl Owner {
-    /// Nobody waits for the answer, or not any more.
+    /// Nobody waits for the answer.
     pub(super) const NOBODY: Self = Self { ticket: u32::MAX, part: 0 };
+    /// The part of a request that goes to one shard as it is.
+    pub(super) const WHOLE: u32 = u32::MAX;
 }
 
 /// A request that has not been answered.
@@ -39,7 +42,6 @@ struct Waiting {
     chunk: u32,
     begin: u32,
     end: u32,
-    since: Instant,
     /// It may be executed twice without harm.
     is_read: bool,
     /// It has been sent a second time.
@@ -56,6 +58,8 @@ struct Chunk {
     unanswered: u32,
     /// Nothing is added any more.
     sealed: bool,
+    /// When the first of them was put here.
+    since: Instant,
 }
 
 /// An answer, or a part of one.
@@ -65,7 +69,8 @@ pub(super) struct Answered<'a> {
     pub(super) bytes: &'a [u8],
     /// The request.
     pub(super) frame: &'a [u8],
-    pub(super) since: Instant,
+    /// How long it took.
+    pub(super) nanos: u64,
 }
 
 /// A request that will not be answered by the shard.
@@ -183,7 +188,7 @@ impl Link {
         let state = &mut *self.state.borrow_mut();
         if state.chunks.back().is_none_or(|chunk| chunk.sealed) {
             let bytes = std::mem::take(&mut state.spare);
-            state.chunks.push_back(Chunk { bytes, written: 0, unanswered: 0, sealed: false });
+            state.chunks.push_back(Chunk { bytes, written: 0, unanswered: 0, sealed: false, since: now });
         }
         let number = state.first.wrapping_add(state.chunks.len() as u32 - 1);
         let Some(chunk) = state.chunks.back_mut() else { unreachable!("it has just been made") };
@@ -197,7 +202,7 @@ impl Link {
         chunk.sealed = end >= READ_BYTES;
         let (begin, end) = (begin as u32, end as u32);
         let (is_again, has_begun) = (false, false);
-        let waiting = Waiting { owner, chunk: number, begin, end, since: now, is_read, is_again, has_begun };
+        let waiting = Waiting { owner, chunk: number, begin, end, is_read, is_again, has_begun };
         if state.free.pop().is_some() {
             state.waiting[id as usize] = Some(waiting);
         } else {
@@ -263,12 +268,12 @@ impl Link {
             return Ok(());
         }
         let mut inbox = std::mem::take(&mut state.inbox);
-        let mut at = 0;
+        let (mut at, mut clock) = (0, Clock { now, chunk: None, nanos: 0 });
         let result = loop {
             match Answer::decode(&inbox[at..]) {
                 Ok(Ok((answer, bytes))) => {
                     at += bytes;
-                    if !state.answer(&answer, now, &self.page, &mut each) {
+                    if !state.answer(&answer, &mut clock, &self.page, &mut each) {
                         break Err(Malformed::Unknown(answer.id, "number of a request"));
                     }
                 }
@@ -338,10 +343,8 @@ impl Link {
     /// any: then the link is not to be relied on.
     pub(super) fn is_overdue(&self, now: Instant, time: Duration) -> bool {
         let state = self.state.borrow();
-        let is_old = |waiting: &Waiting| {
-            waiting.owner != Owner::NOBODY && now.saturating_duration_since(waiting.since) >= time
-        };
-        !state.chunks.is_empty() && state.waiting.iter().flatten().any(is_old)
+        let is_old = |chunk: &Chunk| chunk.unanswered > 0 && chunk.is_older(time, now);
+        state.chunks.iter().any(is_old)
     }
 
     /// Gives up what waits for a link for too long.
@@ -349,7 +352,7 @@ impl Link {
         let state = &mut *self.state.borrow_mut();
         for id in 0..state.waiting.len() {
             let Some(waiting) = state.waiting[id] else { continue };
-            if now.saturating_duration_since(waiting.since) >= time {
+            if state.chunk(&waiting).is_older(time, now) {
                 let frame = state.frame(&waiting).to_vec();
                 state.forget(id as u32, &waiting);
                 self.page.refused.add(1);
@@ -390,13 +393,33 @@ impl Link {
     }
 }
 
+/// How long answers have taken: those to requests that were sent together came after the same time.
+struct Clock {
+    now: Instant,
+    chunk: Option<u32>,
+    nanos: u64,
+}
+
+impl Clock {
+    fn look(&mut self, chunk: u32, since: Instant) {
+        self.chunk = Some(chunk);
+        self.nanos = self.now.saturating_duration_since(since).as_nanos() as u64;
+    }
+}
+
+impl Chunk {
+    fn is_older(&self, time: Duration, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) >= time
+    }
+}
+
 impl State {
     /// Gives out one answer. `false` if nothing with its number was asked.
     #[inline]
     fn answer(
         &mut self,
         answer: &Answer<'_>,
-        now: Instant,
+        clock: &mut Clock,
         page: &Page,
         each: &mut impl FnMut(Answered<'_>),
     ) -> bool {
@@ -404,22 +427,29 @@ impl State {
         let ends = answer.tail != Tail::Part;
         waiting.has_begun = true;
         let waiting = *waiting;
+        if clock.chunk != Some(waiting.chunk) {
+            clock.look(waiting.chunk, self.chunk(&waiting).since);
+        }
         if waiting.owner != Owner::NOBODY {
             let Answer { tail, bytes, .. } = *answer;
             let frame = self.frame(&waiting);
-            each(Answered { owner: waiting.owner, tail, bytes, frame, since: waiting.since });
+            each(Answered { owner: waiting.owner, tail, bytes, frame, nanos: clock.nanos });
         }
         if ends {
-            page.answered_after(now.saturating_duration_since(waiting.since));
+            page.answered_after(clock.nanos);
             self.forget(answer.id, &waiting);
         }
         true
     }
 
     #[inline]
+    fn chunk(&self, waiting: &Waiting) -> &Chunk {
+        &self.chunks[waiting.chunk.wrapping_sub(self.first) as usize]
+    }
+
+    #[inline]
     fn frame(&self, waiting: &Waiting) -> &[u8] {
-        let chunk = &self.chunks[waiting.chunk.wrapping_sub(self.first) as usize];
-        &chunk.bytes[waiting.begin as usize..waiting.end as usize]
+        &self.chunk(waiting).bytes[waiting.begin as usize..waiting.end as usize]
     }
 
     /// Its number may be used again.
@@ -455,8 +485,7 @@ impl State {
     fn resolve(&mut self, page: &Page) {
         for id in 0..self.waiting.len() {
             let Some(mut waiting) = self.waiting[id] else { continue };
-            let chunk = &self.chunks[waiting.chunk.wrapping_sub(self.first) as usize];
-            let is_sent = chunk.written >= waiting.end as usize;
+            let is_sent = self.chunk(&waiting).written >= waiting.end as usize;
             let is_wanted = waiting.owner != Owner::NOBODY;
             if is_wanted && !is_sent {
                 page.held.add(1);
@@ -477,32 +506,31 @@ impl State {
         self.compact();
     }
 
-    /// Puts what is left together again, in its order, to be sent.
+    /// Puts what is left of each chunk together again, in its order, to be sent.
     fn compact(&mut self) {
-        let mut left: Vec<usize> = (0..self.waiting.len()).filter(|&id| self.waiting[id].is_some()).collect();
         let first = self.first;
-        left.sort_unstable_by_key(|&id| {
-            self.waiting[id].map(|waiting| (waiting.chunk.wrapping_sub(first), waiting.begin))
-        });
-        let mut bytes = Vec::new();
-        for &id in &left {
-            let Some(waiting) = self.waiting[id] else { continue };
-            let begin = bytes.len() as u32;
-            bytes.extend_from_slice(self.frame(&waiting));
-            let end = bytes.len() as u32;
-            self.waiting[id] = Some(Waiting { begin, end, ..waiting });
-        }
-        for &id in &left {
-            if let Some(waiting) = &mut self.waiting[id] {
-                waiting.chunk = first;
+        let place = |waiting: &Waiting| waiting.chunk.wrapping_sub(first) as usize;
+        let mut left: Vec<usize> = (0..self.waiting.len()).filter(|&id| self.waiting[id].is_some()).collect();
+        left.sort_unstable_by_key(|&id| self.waiting[id].as_ref().map(|it| (place(it), it.begin)));
+        let old = std::mem::take(&mut self.chunks);
+        let mut last = None;
+        for id in left {
+            let Some(waiting) = &mut self.waiting[id] else { continue };
+            let from = &old[place(waiting)];
+            if last != Some(waiting.chunk) {
+                last = Some(waiting.chunk);
+                let (bytes, since) = (Vec::new(), from.since);
+                self.chunks.push_back(Chunk { bytes, written: 0, unanswered: 0, sealed: true, since });
             }
+            let number = first.wrapping_add(self.chunks.len() as u32 - 1);
+            let Some(chunk) = self.chunks.back_mut() else { continue };
+            let begin = chunk.bytes.len() as u32;
+            chunk.bytes.extend_from_slice(&from.bytes[waiting.begin as usize..waiting.end as usize]);
+            chunk.unanswered += 1;
+            let end = chunk.bytes.len() as u32;
+            *waiting = Waiting { chunk: number, begin, end, ..*waiting };
         }
-        self.bytes = bytes.len();
+        self.bytes = self.chunks.iter().map(|chunk| chunk.bytes.len()).sum();
         self.unwritten = 0;
-        self.chunks.clear();
-        if !left.is_empty() {
-            let unanswered = left.len() as u32;
-            self.chunks.push_back(Chunk { bytes, written: 0, unanswered, sealed: true });
-        }
     }
 }

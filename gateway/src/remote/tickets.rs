@@ -1,17 +1,17 @@
 //! What has been asked and not been answered: the tickets of one worker.
 
-use tidegate_protocols::data::{Answers, Piece, Ticket};
+use std::collections::HashMap;
+
+use tidegate_protocols::data::{Answered, Answers, Piece, Ticket};
 
 use super::gather::Gathering;
 use super::link::Owner;
 use super::{Common, lost};
 
-/// What a ticket is for.
+/// What a ticket is for, if not for a request that goes to one shard as it is: of those nothing has to be known.
 #[derive(Debug)]
 pub(super) enum Asked {
-    /// One shard.
-    One,
-    /// Several.
+    /// Several shards.
     Several(Box<Gathering>),
     /// The way to a shard, by the place of its link, to become clear.
     Way(usize),
@@ -20,50 +20,70 @@ pub(super) enum Asked {
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Tickets {
-    asked: Vec<Option<Asked>>,
+    /// Numbers that were in use and are not.
     free: Vec<u32>,
+    /// How many numbers were ever in use.
+    count: u32,
+    asked: HashMap<u32, Asked>,
     /// How many are for a way.
     ways: usize,
 }
 
 impl Tickets {
+    /// A ticket for a request that goes to one shard.
     #[inline]
-    pub(super) fn take(&mut self, asked: Asked) -> Ticket {
-        self.ways += usize::from(matches!(asked, Asked::Way(_)));
-        match self.free.pop() {
-            Some(number) => {
-                self.asked[number as usize] = Some(asked);
-                Ticket(number)
-            }
-            None => {
-                self.asked.push(Some(asked));
-                Ticket(self.asked.len() as u32 - 1)
-            }
-        }
+    pub(super) fn take(&mut self) -> Ticket {
+        Ticket(self.free.pop().unwrap_or_else(|| {
+            self.count += 1;
+            self.count - 1
+        }))
     }
 
-    /// What the ticket was for; its number may be used again.
-    #[inline]
-    pub(super) fn end(&mut self, Ticket(number): Ticket) -> Option<Asked> {
-        let asked = self.asked.get_mut(number as usize)?.take()?;
+    /// A ticket for something else.
+    pub(super) fn take_for(&mut self, asked: Asked) -> Ticket {
+        self.ways += usize::from(matches!(asked, Asked::Way(_)));
+        let ticket = self.take();
+        self.asked.insert(ticket.0, asked);
+        ticket
+    }
+
+    /// The number of a ticket may be used again. Returns what it was for.
+    fn end(&mut self, Ticket(number): Ticket) -> Option<Asked> {
         self.free.push(number);
+        let asked = self.asked.remove(&number)?;
         self.ways -= usize::from(matches!(asked, Asked::Way(_)));
         Some(asked)
     }
 
-    #[inline]
-    pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut Asked> {
-        self.asked.get_mut(number as usize)?.as_mut()
+    /// A ticket for one shard is not needed after all.
+    pub(super) fn give_back(&mut self, Ticket(number): Ticket) {
+        self.free.push(number);
+    }
+
+    /// What is gathered for a request that several shards answer.
+    pub(super) fn gathering(&mut self, owner: Owner) -> Option<&mut Gathering> {
+        match self.asked.get_mut(&owner.ticket)? {
+            Asked::Several(gathering) if owner.part != Owner::WHOLE => Some(gathering),
+            Asked::Several(_) | Asked::Way(_) => None,
+        }
     }
 
     /// Whether this is a part of what several shards change.
     pub(super) fn is_write_of_several(&mut self, owner: Owner) -> bool {
-        matches!(self.get_mut(owner.ticket), Some(Asked::Several(gathering)) if gathering.is_write)
+        self.gathering(owner).is_some_and(|gathering| gathering.is_write)
     }
 
-    /// Whether anybody waits for a way.
-    pub(super) fn has_ways(&self) -> bool {
-        self.ways > 0
+    /// Ends the tickets for the way over the link at `place`.
+    pub(super) fn clear_way(&mut self, place: usize, answers: &mut Answers<'_>) {
+        if self.ways == 0 {
+            return;
+        }
+        let of_way = self.asked.iter().filter(|(_, asked)| matches!(asked, Asked::Way(way) if *way == place));
+        let tickets: Vec<_> = of_way.map(|(number, _)| Ticket(*number)).collect();
+        for ticket in tickets {
+            self.end(ticket);
+            answers(Answered { ticket, piece: Piece::Clear, frame: &[], nanos: 0 });
+        }
     }
 
     /// Gives out an answer of one shard, or keeps it until those of the others are there.
@@ -71,53 +91,46 @@ impl Tickets {
     pub(super) fn answered(
         &mut self,
         owner: Owner,
-        piece: Piece<'_>,
-        frame: &[u8],
+        answered: Answered<'_>,
         common: &Common,
         answers: &mut Answers<'_>,
     ) {
-        let ticket = Ticket(owner.ticket);
-        let is_part = matches!(piece, Piece::Part(_));
-        match self.get_mut(owner.ticket) {
-            Some(Asked::One) => {
-                if !is_part {
-                    self.end(ticket);
-                }
-                answers(ticket, piece, frame);
-            }
-            Some(Asked::Several(gathering)) => {
-                let (Piece::Part(bytes) | Piece::Done(bytes) | Piece::Failed(bytes)) = piece else { return };
-                gathering.add(owner.part, bytes);
-                if !is_part && gathering.end(matches!(piece, Piece::Failed(_))) {
-                    self.gathered(ticket, common, answers);
-                }
-            }
-            // Whoever asked has been answered with an error meanwhile.
-            Some(Asked::Way(_)) | None => {}
+        if owner.part != Owner::WHOLE {
+            return self.answered_part(owner, answered, common, answers);
         }
+        if !matches!(answered.piece, Piece::Part(_)) {
+            self.free.push(owner.ticket);
+        }
+        answers(answered);
     }
 
-    /// Gives out what the answers of several shards say together.
     #[cold]
-    fn gathered(&mut self, ticket: Ticket, common: &Common, answers: &mut Answers<'_>) {
+    fn answered_part(
+        &mut self,
+        owner: Owner,
+        Answered { ticket, piece, nanos, .. }: Answered<'_>,
+        common: &Common,
+        answers: &mut Answers<'_>,
+    ) {
+        let (Piece::Part(bytes) | Piece::Done(bytes) | Piece::Failed(bytes)) = piece else { return };
+        let Some(gathering) = self.gathering(owner) else { return };
+        gathering.add(owner.part, bytes);
+        let is_part = matches!(piece, Piece::Part(_));
+        if is_part || !gathering.end(matches!(piece, Piece::Failed(_))) {
+            return;
+        }
         let Some(Asked::Several(gathering)) = self.end(ticket) else { return };
         for (name, figures) in gathering.figures() {
             common.keep_figures(name, figures);
         }
+        let frame = &gathering.frame;
         match gathering.merge(fastrand::u64(..)) {
-            Ok((bytes, false)) => answers(ticket, Piece::Done(&bytes), &gathering.frame),
-            Ok((bytes, true)) => answers(ticket, Piece::Failed(&bytes), &gathering.frame),
+            Ok((bytes, false)) => answers(Answered { ticket, piece: Piece::Done(&bytes), frame, nanos }),
+            Ok((bytes, true)) => answers(Answered { ticket, piece: Piece::Failed(&bytes), frame, nanos }),
             Err(part) => {
-                let bytes = lost::refusal(&gathering.frame, &lost::senseless(part));
-                answers(ticket, Piece::Failed(&bytes), &gathering.frame);
+                let bytes = lost::refusal(frame, &lost::senseless(part));
+                answers(Answered { ticket, piece: Piece::Failed(&bytes), frame, nanos });
             }
         }
-    }
-
-    /// Those that wait for the way over the link at `place`.
-    pub(super) fn of_way(&self, place: usize) -> Vec<Ticket> {
-        let all = self.asked.iter().enumerate();
-        let of_way = all.filter(|(_, asked)| matches!(asked, Some(Asked::Way(way)) if *way == place));
-        of_way.map(|(number, _)| Ticket(number as u32)).collect()
     }
 }

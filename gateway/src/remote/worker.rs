@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tidegate_protocols::data::{Answers, Chore, Context, Outcome, Piece, Prepared, Worker};
+use tidegate_protocols::data::{Answered, Answers, Chore, Context, Outcome, Piece, Prepared, Ticket, Worker};
 use tidegate_protocols::link::{self as frames, Ask, Greeting, Tail};
 use tidegate_protocols::memcached::Item;
 use tidegate_protocols::route::{Owners, Part, Plan, Shard, plan};
@@ -20,7 +20,7 @@ use tokio::task::spawn_local;
 
 use super::dial::keep_up;
 use super::gather::{Gathering, How};
-use super::link::{Answered, Fate, Link, Lost, Owner};
+use super::link::{self, Fate, Link, Lost, Owner};
 use super::tickets::{Asked, Tickets};
 use super::{Common, lost};
 use crate::limits::{FIGURES_AGE, LARGE_BYTES};
@@ -206,12 +206,12 @@ impl RemoteWorker {
         if let Some(outcome) = self.hindrance(place, request, reply) {
             return outcome;
         }
-        let ticket = self.tickets.take(Asked::One);
-        let owner = Owner { ticket: ticket.0, part: 0 };
+        let ticket = self.tickets.take();
+        let owner = Owner { ticket: ticket.0, part: Owner::WHOLE };
         match self.send(request, Errand { place, owner, context }) {
             Ok(()) => Outcome::Later(ticket),
             Err(malformed) => {
-                self.tickets.end(ticket);
+                self.tickets.give_back(ticket);
                 refused(request, &Error::Composed(format!("ERR {malformed}").into_bytes().into()), reply)
             }
         }
@@ -230,7 +230,7 @@ impl RemoteWorker {
         let link = &self.links[place];
         if link.is_full() {
             link.page.held.add(1);
-            return Some(Outcome::Full(self.tickets.take(Asked::Way(place))));
+            return Some(Outcome::Full(self.tickets.take_for(Asked::Way(place))));
         }
         let down_for = link.down_for(self.now)?;
         if down_for < self.patience() {
@@ -272,7 +272,7 @@ impl RemoteWorker {
             let _ = frames::encode(&mut frame, request, &ask);
         }
         let gathering = Gathering::new(how, request, frame, places.len());
-        let ticket = self.tickets.take(Asked::Several(Box::new(gathering)));
+        let ticket = self.tickets.take_for(Asked::Several(Box::new(gathering)));
         for (part, &place) in places.iter().enumerate() {
             let errand = Errand { place, owner: Owner { ticket: ticket.0, part: part as u32 }, context };
             let mut spans = std::mem::take(&mut self.spans);
@@ -293,7 +293,7 @@ impl RemoteWorker {
 
     /// One part of a request has come to nothing.
     fn end_part(&mut self, owner: Owner, error: &Error, request: &Request<'_>) {
-        if let Some(Asked::Several(gathering)) = self.tickets.get_mut(owner.ticket) {
+        if let Some(gathering) = self.tickets.gathering(owner) {
             let mut bytes = Vec::new();
             lost::refuse(request, error, &mut Reply::new(&mut bytes, request.dialect));
             gathering.add(owner.part, &bytes);
@@ -527,11 +527,8 @@ impl Worker for RemoteWorker {
             if link.has_news() {
                 self.collect_from(&link, answers);
             }
-            if place < self.links.len() && !link.is_full() && self.tickets.has_ways() {
-                for ticket in self.tickets.of_way(place) {
-                    self.tickets.end(ticket);
-                    answers(ticket, Piece::Clear, &[]);
-                }
+            if place < self.links.len() && !link.is_full() {
+                self.tickets.clear_way(place, answers);
             }
         }
         self.end_misplaced(answers);
@@ -552,9 +549,10 @@ impl RemoteWorker {
         let now = self.now;
         let mut misplaced = Vec::new();
         let result = link.answers(now, |answered| {
-            let Answered { owner, tail, bytes, frame, since } = answered;
+            let link::Answered { owner, tail, bytes, frame, nanos } = answered;
             if tail == Tail::Moved {
                 let (frame, shard) = (frame.to_vec(), link.name.clone());
+                let since = now.checked_sub(Duration::from_nanos(nanos)).unwrap_or(now);
                 return misplaced.push(Misplaced { owner, frame, since, shard });
             }
             let piece = match tail {
@@ -562,7 +560,8 @@ impl RemoteWorker {
                 Tail::Failed => Piece::Failed(bytes),
                 Tail::Done | Tail::Moved => Piece::Done(bytes),
             };
-            self.tickets.answered(owner, piece, frame, &self.common, answers);
+            let answered = Answered { ticket: Ticket(owner.ticket), piece, frame, nanos };
+            self.tickets.answered(owner, answered, &self.common, answers);
         });
         if let Err(malformed) = result {
             link.cut(&malformed.to_string(), now);
@@ -585,7 +584,8 @@ impl RemoteWorker {
     fn fail(&mut self, owner: Owner, frame: &[u8], error: &Error, answers: &mut Answers<'_>) {
         let bytes = lost::refusal(frame, error);
         let piece = Piece::Failed(&bytes);
-        self.tickets.answered(owner, piece, frame, &self.common, answers);
+        let answered = Answered { ticket: Ticket(owner.ticket), piece, frame, nanos: 0 };
+        self.tickets.answered(owner, answered, &self.common, answers);
     }
 
     /// Gives up what has been nobody's for too long.

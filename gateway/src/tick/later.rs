@@ -4,45 +4,55 @@
 //! comes under the ticket goes to that place.
 
 use std::rc::Rc;
-use std::time::Instant;
 
-use tidegate_protocols::data::{Outcome, Piece, Ticket, Worker};
+use tidegate_protocols::data::{Answered, Outcome, Piece, Ticket, Worker};
 use tidegate_protocols::transaction::Requests;
 use tidegate_protocols::{Reply, Row};
 
-use super::Tick;
+use super::{Tick, transactions};
 use crate::commands::{self, Scope};
 use crate::connection::Connection;
+use crate::counters::WorkerCounters;
 use crate::intake::Intake;
 use crate::limits::KEPT_BYTES;
 use crate::queue::Queue;
-use crate::session::Attention;
+use crate::session::{Attention, Session};
 use crate::timing::Stopwatch;
 
 /// A request that is answered later.
-pub(super) struct Pending {
+struct Pending {
     connection: Rc<Connection>,
+    row: &'static Row,
+    /// What is more to do than to pass the answer on.
+    special: Option<Box<Special>>,
     /// Its place in the pipeline.
     number: u32,
-    row: &'static Row,
-    began: Instant,
-    what: What,
+    /// Whether nobody is to read the answer.
+    is_silent: bool,
 }
 
-/// What becomes of an answer.
-pub(super) enum What {
-    /// It is the reply.
-    Reply,
-    /// Nobody is to read it.
-    Silence,
-    /// It is the replies of the shard to these requests; the gateway adds its own. What has come of it is kept.
-    Transaction(Box<Queue>, Vec<u8>),
+/// What becomes of an answer that is not the reply itself.
+pub(super) enum Special {
+    /// It is the replies of the shard to these requests; the gateway adds its own.
+    Transaction {
+        queue: Box<Queue>,
+        /// What has come of it.
+        kept: Vec<u8>,
+        /// Whether nobody is to read the replies, as it stood when it was sent.
+        is_skipped: bool,
+    },
     /// When it has come, this request of the gateway's own is executed.
     Before(Vec<u8>),
     /// When it has come, this is the reply.
     After(Vec<u8>),
     /// Requests wait until it comes.
     Way,
+}
+
+impl Special {
+    pub(super) fn transaction(queue: Box<Queue>, session: &Session) -> Box<Self> {
+        Box::new(Self::Transaction { queue, kept: Vec::new(), is_skipped: session.has(Attention::Skip) })
+    }
 }
 
 /// All pending requests of a worker, by ticket, and the connections that have something to send.
@@ -65,66 +75,50 @@ impl Later {
 
     /// Takes an answer, or a part of one.
     #[inline]
-    fn take(&mut self, intake: &Intake, watch: &mut Stopwatch, now_ms: u64, came: Came<'_>) {
-        let Some(slot) = self.pending.get_mut(came.ticket.0 as usize) else { return };
-        if let Piece::Part(bytes) = came.piece {
-            let Some(pending) = slot else { return };
-            match &mut pending.what {
-                What::Reply => self.deliver_part(came.ticket, bytes),
-                What::Transaction(_, kept) => kept.extend_from_slice(bytes),
-                What::Silence | What::Before(_) | What::After(_) | What::Way => {}
+    fn take(&mut self, intake: &Intake, watch: &Stopwatch, now_ms: u64, came: Answered<'_>) {
+        let Answered { ticket, piece, frame, nanos } = came;
+        let Some(slot) = self.pending.get_mut(ticket.0 as usize) else { return };
+        let (bytes, has_failed) = match piece {
+            Piece::Done(bytes) => (bytes, false),
+            Piece::Failed(bytes) => (bytes, true),
+            Piece::Part(bytes) => return self.take_part(ticket, bytes),
+            Piece::Clear => {
+                if let Some(pending) = slot.take() {
+                    pending.connection.clear();
+                }
+                return;
             }
-            return;
-        }
-        let Some(pending) = slot.take() else { return };
-        let scope = Scope { session: &pending.connection.session, shared: &intake.shared, now_ms };
-        let nanos = came.now.saturating_duration_since(pending.began).as_nanos() as u64;
-        let (Piece::Done(bytes) | Piece::Failed(bytes)) = came.piece else {
-            return pending.connection.clear();
         };
-        let has_failed = matches!(came.piece, Piece::Failed(_));
-        match pending.what {
-            What::Way => {}
-            What::Reply | What::Silence => {
-                let reply = if matches!(pending.what, What::Reply) { bytes } else { &[] };
-                self.deliver(&pending.connection, pending.number, reply);
-                if has_failed {
-                    intake.counters().command(pending.row.verb).failed.add(1);
-                    intake.counters().error(bytes);
-                }
-                watch.record_later(nanos, pending.row, came.frame, &scope, intake.counters());
-            }
-            What::After(_) if has_failed => self.deliver(&pending.connection, pending.number, bytes),
-            What::After(reply) => self.deliver(&pending.connection, pending.number, &reply),
-            What::Before(frame) => {
-                let mut reply = Vec::new();
-                let mut requests = Requests::new(&frame);
-                if let Some(request) = requests.next_request() {
-                    let outcome =
-                        commands::execute(&request, &scope, &mut Reply::new(&mut reply, request.dialect));
-                    if outcome == Outcome::Failed {
-                        intake.counters().command(pending.row.verb).failed.add(1);
-                        intake.counters().error(&reply);
-                    }
-                }
-                watch.record_later(nanos, pending.row, &frame, &scope, intake.counters());
-                self.deliver(&pending.connection, pending.number, &reply);
-            }
-            What::Transaction(queue, mut kept) => {
-                kept.extend_from_slice(bytes);
-                let reply = super::transactions::complete(&queue, kept, &scope, intake.counters(), nanos);
-                self.deliver(&pending.connection, pending.number, &reply);
-                pending.connection.clear();
-                watch.record_later(nanos, pending.row, came.frame, &scope, intake.counters());
+        let Some(mut pending) = slot.take() else { return };
+        let scope = Scope { session: &pending.connection.session, shared: &intake.shared, now_ms };
+        let counters = intake.counters();
+        if let Some(special) = pending.special.take() {
+            let reply = special.reply(&pending, bytes, has_failed, nanos, &scope, counters);
+            self.deliver(&pending.connection, pending.number, &reply);
+        } else {
+            let reply = if pending.is_silent { &[] } else { bytes };
+            self.deliver(&pending.connection, pending.number, reply);
+            if has_failed {
+                counters.command(pending.row.verb).failed.add(1);
+                counters.error(bytes);
             }
         }
+        watch.record_later(nanos, pending.row, frame, &scope, counters);
     }
 
-    fn deliver_part(&mut self, ticket: Ticket, bytes: &[u8]) {
-        let Some(Some(pending)) = self.pending.get(ticket.0 as usize) else { return };
-        let (connection, number) = (Rc::clone(&pending.connection), pending.number);
-        self.touch(&connection);
-        connection.pipeline.borrow_mut().part(number, bytes);
+    #[cold]
+    fn take_part(&mut self, Ticket(number): Ticket, bytes: &[u8]) {
+        let Some(Some(pending)) = self.pending.get_mut(number as usize) else { return };
+        match pending.special.as_deref_mut() {
+            Some(Special::Transaction { kept, .. }) => kept.extend_from_slice(bytes),
+            Some(Special::Before(_) | Special::After(_) | Special::Way) => {}
+            None if pending.is_silent => {}
+            None => {
+                let (connection, number) = (Rc::clone(&pending.connection), pending.number);
+                self.touch(&connection);
+                connection.pipeline.borrow_mut().part(number, bytes);
+            }
+        }
     }
 
     #[inline]
@@ -162,55 +156,87 @@ impl Later {
     }
 }
 
-/// An answer as it has come.
-struct Came<'a> {
-    ticket: Ticket,
-    piece: Piece<'a>,
-    /// The request.
-    frame: &'a [u8],
-    now: Instant,
+impl Special {
+    /// The reply, now that the answer has come.
+    #[cold]
+    fn reply(
+        self,
+        pending: &Pending,
+        bytes: &[u8],
+        has_failed: bool,
+        nanos: u64,
+        scope: &Scope<'_>,
+        counters: &WorkerCounters,
+    ) -> Vec<u8> {
+        match self {
+            Self::Way => Vec::new(),
+            Self::After(_) if pending.is_silent => Vec::new(),
+            Self::After(_) if has_failed => bytes.to_vec(),
+            Self::After(reply) => reply,
+            Self::Before(frame) => {
+                let mut reply = Vec::new();
+                if let Some(request) = Requests::new(&frame).next_request() {
+                    let outcome =
+                        commands::execute(&request, scope, &mut Reply::new(&mut reply, request.dialect));
+                    if outcome == Outcome::Failed {
+                        counters.command(pending.row.verb).failed.add(1);
+                        counters.error(&reply);
+                    }
+                }
+                if pending.is_silent { Vec::new() } else { reply }
+            }
+            Self::Transaction { queue, mut kept, is_skipped } => {
+                kept.extend_from_slice(bytes);
+                let session = scope.session;
+                session.put(Attention::Skip, is_skipped);
+                let reply = transactions::complete(&queue, kept, scope, counters, nanos);
+                session.put(Attention::Skip, false);
+                pending.connection.clear();
+                reply
+            }
+        }
+    }
 }
 
 impl<W: Worker> Tick<W> {
     /// Takes the answers that have come.
     pub(super) fn collect(&mut self) {
         let Self { data, later, intake, watch, now_ms, .. } = self;
-        let now = Instant::now();
         watch.look_at(&intake.shared.settings);
-        data.collect(&mut |ticket, piece, frame| {
-            later.take(intake, watch, *now_ms, Came { ticket, piece, frame, now });
-        });
+        data.collect(&mut |answered| later.take(intake, watch, *now_ms, answered));
     }
 
     /// The request that is executed now is answered later.
-    pub(super) fn await_answer(&mut self, ticket: Ticket, row: &'static Row, what: What) {
+    #[inline]
+    pub(super) fn await_answer(&mut self, ticket: Ticket, row: &'static Row, special: Option<Box<Special>>) {
         let connection = Rc::clone(self.connection());
-        let what = match what {
-            What::Reply if is_silent(&connection) => What::Silence,
-            what => what,
-        };
         self.say_before(&connection);
+        let session = &connection.session;
+        let is_silent =
+            !session.is_plain() && (session.has(Attention::Silent) || session.has(Attention::Skip));
         let mut pipeline = connection.pipeline.borrow_mut();
         let number = pipeline.wait();
-        if pipeline.is_full() && !connection.session.has(Attention::Waits) {
+        if pipeline.is_full() && !session.has(Attention::Waits) {
             connection.waits_for_room.set(true);
-            connection.session.put(Attention::Waits, true);
+            session.put(Attention::Waits, true);
         }
         drop(pipeline);
-        if matches!(&what, What::Transaction(queue, _) if queue.has_own) {
+        if matches!(special.as_deref(), Some(Special::Transaction { queue, .. }) if queue.has_own) {
             // What follows is executed as those of its requests leave things.
             connection.waits_for_room.set(false);
-            connection.session.put(Attention::Waits, true);
+            session.put(Attention::Waits, true);
         }
-        self.later.insert(ticket, Pending { connection, number, row, began: self.began, what });
+        self.later.insert(ticket, Pending { connection, row, special, number, is_silent });
     }
 
     /// The request that would be executed now, and all that follow it, wait until this ticket is answered.
     pub(super) fn await_way(&mut self, ticket: Ticket, row: &'static Row) {
         let connection = Rc::clone(self.connection());
         connection.session.put(Attention::Waits, true);
-        let (began, what) = (self.began, What::Way);
-        self.later.insert(ticket, Pending { connection, number: 0, row, began, what });
+        // The next try finds it as this one did.
+        connection.session.put(Attention::SkipNext, connection.session.has(Attention::Skip));
+        let special = Some(Box::new(Special::Way));
+        self.later.insert(ticket, Pending { connection, row, special, number: 0, is_silent: false });
         self.park_rest();
     }
 
@@ -223,8 +249,4 @@ impl<W: Worker> Tick<W> {
             self.output.truncate(begin);
         }
     }
-}
-
-fn is_silent(connection: &Connection) -> bool {
-    connection.session.has(Attention::Silent) || connection.session.has(Attention::Skip)
 }
