@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-use tidegate_gateway::LinkPlace;
+use tidegate_gateway::{LinkPlace, Seat};
 use tidegate_protocols::settings::{Key, Settings};
 
 use crate::options::Start;
@@ -17,8 +17,8 @@ pub(crate) struct Addresses {
     pub(crate) admin: Option<SocketAddr>,
 }
 
-/// The text printed once everything listens.
-pub(crate) fn text(start: &Start, addresses: &Addresses) -> String {
+/// The text printed once everything listens; `seat` is what a gateway in front of shards is.
+pub(crate) fn text(start: &Start, addresses: &Addresses, seat: Option<&Seat>) -> String {
     let settings = &start.settings;
     let mut text = format!("Tidegate {}\n", env!("CARGO_PKG_VERSION"));
     let mut line = |name: &str, value: &str| {
@@ -39,7 +39,21 @@ pub(crate) fn text(start: &Start, addresses: &Addresses) -> String {
         None => line("Metrics", "off (--admin-port)"),
     }
     line("Threads", &settings.show(Key::Threads));
-    line("Memory", &memory(settings));
+    match (seat, settings.number(Key::ShardProcesses)) {
+        (None, _) => line("Memory", &memory(settings)),
+        (Some(seat), 0) => topology_lines(seat, &mut line),
+        (Some(_), processes) => {
+            line("Memory", &memory(settings));
+            line(
+                "Shards",
+                &if processes == 1 {
+                    "1 shard process".into()
+                } else {
+                    format!("{processes} shard processes")
+                },
+            );
+        }
+    }
     for example in examples(addresses) {
         line("Try", &example);
     }
@@ -58,6 +72,15 @@ fn client_lines(start: &Start, addresses: &Addresses, line: &mut dyn FnMut(&str,
     match &start.socket {
         Some(place) => line("Memcached", &place.path.to_string_lossy()),
         None => line("Memcached", &listeners(&addresses.memcached, "--memcached-port")),
+    }
+}
+
+/// What a gateway is in a topology that comes from a file.
+fn topology_lines(seat: &Seat, line: &mut dyn FnMut(&str, &str)) {
+    let topology = seat.topology.borrow();
+    line("Gateway", &format!("{}, epoch {}", seat.gateway, topology.epoch));
+    for shard in topology.shards() {
+        line("Shard", &format!("{}: slots {} at {}", shard.name, shard.slots, shard.link));
     }
 }
 
@@ -144,7 +167,7 @@ mod tests {
         let start = Start::default();
         start.settings.set(Key::MaxMemory, "1gb").unwrap();
         start.settings.set(Key::Threads, "2").unwrap();
-        let text = text(&start, &addresses());
+        let text = text(&start, &addresses(), None);
         for part in [
             "  Redis      127.0.0.1:6379, [::1]:6379\n",
             "  Memcached  0.0.0.0:11211\n",
@@ -176,7 +199,7 @@ mod tests {
     fn in_memcached_s_place_it_names_only_what_memcached_has() {
         let memcached = vec!["127.0.0.1:11211".parse().unwrap()];
         let addresses = Addresses { memcached, ..Addresses::default() };
-        let text = text(&Start { is_memcached: true, ..Start::default() }, &addresses);
+        let text = text(&Start { is_memcached: true, ..Start::default() }, &addresses, None);
         assert!(text.contains("  Memcached  127.0.0.1:11211\n") && !text.contains("off"), "{text}");
     }
 

@@ -4,6 +4,8 @@ use std::io;
 
 use tidegate_protocols::settings::{Key, Settings};
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 
 /// Begins to log as the settings say.
 pub(crate) fn init(settings: &Settings) {
@@ -19,4 +21,11 @@ pub(crate) fn init(settings: &Settings) {
         "json" => lines.json().flatten_event(true).try_init(),
         _ => lines.with_ansi(false).try_init(),
     };
+}
+
+/// The time, as log lines tell it.
+pub(crate) fn time() -> String {
+    let mut text = String::new();
+    SystemTime.format_time(&mut Writer::new(&mut text)).expect("a text takes whatever is written to it");
+    text
 }

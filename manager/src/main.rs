@@ -4,13 +4,19 @@
 
 mod admin;
 mod banner;
+mod child;
 mod file;
+mod front;
 mod listen;
 mod log;
 mod memcached;
 mod options;
 mod rewrite;
 mod server;
+mod socket_directory;
+mod supervised;
+mod supervisor;
+mod topology_file;
 mod user;
 mod users;
 

@@ -13,8 +13,8 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use tidegate_gateway::{LinkPlace, Membership, UnixPlace, Users};
 use tidegate_protocols::Slots;
-use tidegate_protocols::limits::LINK_NAME_BYTES_MAX;
 use tidegate_protocols::settings::{Change, Key, Kind, Settings};
+use tidegate_protocols::topology::check_name;
 
 use crate::user::User;
 use crate::{file, memcached};
@@ -46,6 +46,19 @@ pub(crate) struct Start {
     pub(crate) user: Option<User>,
     /// What it is as a shard of several.
     pub(crate) membership: Option<Membership>,
+    /// Whether it is a shard that another Tidegate has started, with which it ends.
+    pub(crate) is_supervised: bool,
+    /// What it is as a gateway in front of shards that others start.
+    pub(crate) place: Option<GatewayPlace>,
+}
+
+/// A gateway of a topology.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GatewayPlace {
+    /// The file with the topology.
+    pub(crate) topology: PathBuf,
+    /// Its name there; the first gateway's unless it is said.
+    pub(crate) name: Option<String>,
 }
 
 /// An address as a word of `bind`, and its own port if it has one.
@@ -62,6 +75,7 @@ const MAIN: &[(Key, &str, &str)] = &[
     (Key::MemcachedPort, "memcached-port", "PORT"),
     (Key::AdminPort, "admin-port", "PORT"),
     (Key::Threads, "threads", "N"),
+    (Key::ShardProcesses, "shard-processes", "N"),
     (Key::MaxMemory, "memory", "BYTES"),
     (Key::MaxMemoryPolicy, "maxmemory-policy", "POLICY"),
     (Key::RequirePass, "requirepass", "PASSWORD"),
@@ -71,6 +85,21 @@ const MAIN: &[(Key, &str, &str)] = &[
     (Key::LogLevel, "loglevel", "LEVEL"),
 ];
 
+/// What only a process that holds data has a use for.
+const OF_SHARDS: &[Key] = &[
+    Key::MaxMemory,
+    Key::MaxMemoryPolicy,
+    Key::MaxMemorySamples,
+    Key::LazyfreeLazyUserFlush,
+    Key::LfuLogFactor,
+    Key::LfuDecayTime,
+    Key::ActiveExpire,
+    Key::ShardProcesses,
+];
+
+/// What only a process that serves clients itself has a use for.
+const OF_CLIENTS: &[Key] = &[Key::Port, Key::MemcachedPort, Key::ShardProcesses];
+
 const ABOUT: &str = "An in-memory data store that stock Redis and Memcached clients use over one keyspace.";
 
 const LONG_ABOUT: &str = "\
@@ -78,7 +107,8 @@ An in-memory data store that stock Redis and Memcached clients use over one keys
 
 Without a subcommand everything runs in this process on this machine: a port for Redis clients (RESP2 and \
 RESP3), a port for Memcached clients (text, meta and binary, told apart by their first byte) and a port for \
-metrics and health checks.";
+metrics and health checks. With --shard-processes the data is in processes of its own, which this one starts, \
+watches over and restarts. Gateways and shards of several machines are started one by one, by the subcommands.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -89,7 +119,10 @@ Examples:
   tidegate --memcached-port 0 --threads 2     Redis only, two workers
   tidegate --bind 0.0.0.0 --requirepass SECRET
                                               for other machines
+  tidegate --shard-processes 3 --memory 3gb   the data in three processes of 1 GiB each, behind the same ports
   tidegate --config tidegate.toml             the same settings from a file; flags win over it
+  tidegate shard --id shard-1 --slots 0-16383 --listen unix:/run/tidegate/shard-1.sock
+  tidegate gateway --topology topology.toml   shards and gateways started one by one, as a file says
   tidegate memcached -m 64 -l 127.0.0.1       in memcached's place, with its own flags and defaults
 
 A link to this program named `memcached` does as `tidegate memcached`.
@@ -98,6 +131,9 @@ Memory: without --memory nothing is limited. When the limit is reached, `noevict
 Redis; it is the default. Only a Memcached-only start (--redis-port 0) without a --maxmemory-policy evicts by
 `allkeys-lru`, as memcached does. Sizes: 64mb, 1gb (powers of 1024), 1g (of 1000), or plain bytes.
 
+Shard processes: with --shard-processes N the slots and --memory are divided evenly among N processes, which end \
+with this one. One that dies is started again, empty: /healthz, the metrics and the log say so.
+
 File: each flag is a key of the TOML file, e.g.  memory = \"1gb\"  threads = 2  redis-port = 6380";
 
 const SHARD_EXAMPLES: &str = "\
@@ -105,7 +141,34 @@ Examples:
   tidegate shard --id shard-1 --slots 0-5460 --listen unix:/run/tidegate/shard-1.sock --memory 1gb
   tidegate shard --id shard-2 --slots 5461-16383 --listen 127.0.0.1:7002
 
+The slots and the epoch are those of the topology file that its gateways have.
+
 A link asks for no password: a socket belongs to its owner, and protected mode keeps other machines out.";
+
+const GATEWAY_EXAMPLES: &str = "\
+Examples:
+  tidegate gateway --topology topology.toml
+  tidegate gateway --topology topology.toml --name gateway-2 --bind 10.0.0.2 --redis-port 7002
+  tidegate gateway --topology topology.toml --cluster-enabled yes
+                                       clients of Redis Cluster are sent to the gateway beside the shard
+
+The topology file is TOML:
+
+  epoch = 1                            # grows with every change; shards are started with the same --epoch
+  [[gateways]]                         # optional: without any there is one, gateway-1
+  name = \"gateway-1\"
+  ip = \"10.0.0.1\"                      # where clients reach it; optional, as are port and hostname
+  port = 6379
+  [[shards]]                           # as many as there are
+  name = \"shard-1\"                    # the shard's --id
+  slots = \"0-16383\"                   # the shard's --slots
+  link = \"unix:/run/tidegate/shard-1.sock\"
+  gateway = \"gateway-1\"               # the one beside it; the first unless it says so
+
+SIGHUP reads it again. A file with a mistake in it, or whose epoch has not grown, changes nothing and is logged.
+
+Settings of the store (--memory, --maxmemory-policy and their like) are given to the shards; here they are refused. \
+CONFIG SET is passed on to all shards.";
 
 impl Start {
     /// Reads the arguments of the process.
@@ -125,24 +188,34 @@ impl Start {
             return memcached::parse(std::iter::once(name).chain(rest));
         }
         if let Some(("shard", inner)) = matches.subcommand() {
-            let mut start = Self::of(&mut shard_command(), inner)?;
-            for key in [Key::Port, Key::MemcachedPort] {
+            let mut start = Self::of(&mut shard_command(), inner, &[])?;
+            for &key in OF_CLIENTS {
                 start.settings.set(key, "0").expect("0 is off");
             }
             if inner.value_source(name(Key::AdminPort)) != Some(ValueSource::CommandLine) {
                 start.settings.set(Key::AdminPort, "0").expect("0 is off");
             }
             start.membership = Some(membership(inner));
+            start.is_supervised = inner.get_flag("supervised");
             return Ok(start);
         }
-        Self::of(&mut command, &matches)
+        if let Some(("gateway", inner)) = matches.subcommand() {
+            let mut start = Self::of(&mut gateway_command(), inner, OF_SHARDS)?;
+            let topology = inner.get_one::<PathBuf>("topology").expect("clap has asked for it").clone();
+            start.place = Some(GatewayPlace { topology, name: inner.get_one("name").cloned() });
+            return Ok(start);
+        }
+        Self::of(&mut command, &matches, &[])
     }
 
-    /// What flags and the file they name say.
-    fn of(command: &mut Command, matches: &ArgMatches) -> Result<Self, clap::Error> {
+    /// What flags and the file they name say, which must not be about any of `foreign`.
+    fn of(command: &mut Command, matches: &ArgMatches, foreign: &[Key]) -> Result<Self, clap::Error> {
         let settings = Settings::default();
         let mut policy_given = false;
         let mut set = |key: Key, text: &str| {
+            if foreign.contains(&key) {
+                return Err(format!("{} concerns the data: give it to the shards", name(key)));
+            }
             policy_given |= key == Key::MaxMemoryPolicy;
             settings.set(key, text)
         };
@@ -228,7 +301,7 @@ fn settings_flags() -> impl Iterator<Item = Arg> {
 fn shard_command() -> Command {
     let listen = Arg::new("listen").long("listen").value_name("PLACE").action(ArgAction::Append);
     let listen = listen.value_parser(str::parse::<LinkPlace>).required(true);
-    let id = Arg::new("id").long("id").value_name("NAME").value_parser(shard_name).required(true);
+    let id = Arg::new("id").long("id").value_name("NAME").value_parser(node_name).required(true);
     let slots = Arg::new("slots").long("slots").value_name("SLOTS").value_parser(str::parse::<Slots>);
     let epoch = Arg::new("epoch").long("epoch").value_name("N").value_parser(value_parser!(u32));
     let own = [
@@ -239,7 +312,7 @@ fn shard_command() -> Command {
             .default_value("1")
             .help("Epoch of the topology that says so; requests by any other are refused"),
     ];
-    let of_clients = [Key::Port, Key::MemcachedPort].map(name);
+    let supervised = Arg::new("supervised").long("supervised").action(ArgAction::SetTrue).hide(true);
     Command::new("shard")
         .about("Hold some of the hash slots and serve gateways over links (one shard process)")
         .after_help(
@@ -247,20 +320,39 @@ fn shard_command() -> Command {
         )
         .after_long_help(SHARD_EXAMPLES)
         .args(own.into_iter().enumerate().map(|(place, arg)| arg.display_order(place)))
-        .args(
-            settings_flags()
-                .filter(move |arg| !of_clients.contains(&arg.get_id().as_str()))
-                .map(|arg| arg.help_heading("Settings")),
-        )
+        .arg(supervised.help("Said by who starts it: to end with its standard input, and to say when it is ready"))
+        .args(settings_flags_but(OF_CLIENTS))
         .mut_arg(name(Key::AdminPort), |arg| arg.help("TCP port for metrics and health checks [default: 0, off]"))
 }
 
-/// The name of a shard.
-fn shard_name(text: &str) -> Result<String, String> {
-    match text.len() {
-        1..=LINK_NAME_BYTES_MAX if !text.contains(char::is_whitespace) => Ok(text.to_owned()),
-        _ => Err(format!("1 to {LINK_NAME_BYTES_MAX} bytes without blanks are expected")),
-    }
+/// A process that serves clients and holds no data.
+fn gateway_command() -> Command {
+    let topology = Arg::new("topology").long("topology").value_name("FILE").required(true);
+    let topology = topology.value_parser(value_parser!(PathBuf));
+    let name = Arg::new("name").long("name").value_name("NAME").value_parser(node_name);
+    let own = [
+        topology.help("Who has which slots and where everybody is: TOML, read again at SIGHUP"),
+        name.help("Its name in the topology [default: the first gateway there]"),
+    ];
+    Command::new("gateway")
+        .about("Serve clients of both families in front of shards, as a topology file says (no data here)")
+        .after_help(
+            "Settings of the store (--memory and its like) are given to the shards. See --help for the topology file.",
+        )
+        .after_long_help(GATEWAY_EXAMPLES)
+        .args(own.into_iter().enumerate().map(|(place, arg)| arg.display_order(place)))
+        .args(settings_flags_but(OF_SHARDS))
+}
+
+/// The flags of all settings but some, for a subcommand.
+fn settings_flags_but(some: &'static [Key]) -> impl Iterator<Item = Arg> {
+    let others = settings_flags().filter(|arg| !some.iter().any(|&key| name(key) == arg.get_id().as_str()));
+    others.map(|arg| arg.help_heading("Settings"))
+}
+
+/// The name of a shard or a gateway.
+fn node_name(text: &str) -> Result<String, String> {
+    check_name(text).map(|()| text.to_owned())
 }
 
 fn command() -> Command {
@@ -286,7 +378,7 @@ fn command() -> Command {
         .disable_help_subcommand(true)
         .args_conflicts_with_subcommands(true)
         .args(settings_flags())
-        .subcommands([shard_command(), memcached])
+        .subcommands([gateway_command(), shard_command(), memcached])
 }
 
 fn flag(key: Key, value: &'static str) -> Arg {
@@ -409,6 +501,23 @@ mod tests {
         ] {
             assert!(parse(&format!("tidegate shard {wrong}")).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_gateway_says_where_its_topology_is_and_leaves_the_store_to_its_shards() {
+        let start = parse("tidegate gateway --topology t.toml --name g2 --redis-port 7002").unwrap();
+        assert_eq!(start.settings.number(Key::Port), 7002);
+        assert_eq!(start.settings.number(Key::MemcachedPort), 11211);
+        assert_eq!(start.place, Some(GatewayPlace { topology: "t.toml".into(), name: Some("g2".into()) }));
+        for wrong in
+            ["", "--topology t --memory 1gb", "--topology t --shard-processes 2", "--topology t --name a\tb"]
+        {
+            let words =
+                ["tidegate", "gateway"].into_iter().chain(wrong.split(' ').filter(|word| !word.is_empty()));
+            assert!(Start::parse(words.map(OsString::from)).is_err(), "{wrong}");
+        }
+        let error = parse("tidegate gateway --topology t --set maxmemory=1gb").unwrap_err().to_string();
+        assert!(error.contains("memory concerns the data: give it to the shards"), "{error}");
     }
 
     #[test]

@@ -10,16 +10,17 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::mm::{MlockAllFlags, mlockall};
-use tidegate_gateway::{Config, ConfigFile, Gateway, Running, StartError, Taken, open_files};
+use tidegate_gateway::{Config, ConfigFile, Gateway, Remote, Running, Seat, StartError, Taken, open_files};
 use tidegate_protocols::settings::{Key, Settings};
 use tidegate_shards::Store;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::banner::{self, Addresses};
+use crate::front::{Front, Shards};
 use crate::listen;
 use crate::options::Start;
-use crate::{admin, log, rewrite, user, users};
+use crate::{admin, log, rewrite, supervised, user, users};
 
 /// How long clients may take to receive what is still theirs when the server ends.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
@@ -33,6 +34,9 @@ const EXIT_INTERRUPTED: i32 = 130;
 /// Why it cannot start, for people.
 pub(crate) fn run(start: &Start) -> Result<(), String> {
     log::init(&start.settings);
+    if start.is_supervised {
+        supervised::end_with_parent()?;
+    }
     settle(start)?;
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot make a runtime: {error}"))?;
@@ -70,12 +74,15 @@ fn settle(start: &Start) -> Result<(), String> {
 /// Starts everything, waits for the end to be asked for, and ends everything.
 async fn serve(start: &Start) -> Result<(), String> {
     let settings = &start.settings;
-    let config = config(start)?;
+    let mut config = config(start)?;
     let mut stop = Stop::new().map_err(|error| format!("cannot listen for signals: {error}"))?;
     let admin = listen_admin(settings)?;
-    let store = Arc::new(Store::new(Arc::clone(settings), config.workers));
-    let running = Gateway::start(&config, store, Arc::clone(settings));
-    let running = running.map_err(|error| refusal(start, error))?;
+    let front = tokio::select! {
+        front = Front::start(start) => front?,
+        () = stop.signal() => return Ok(()),
+    };
+    config.seat = front.as_ref().map(Front::seat);
+    let (running, shards) = start_gateway(start, &config, front.as_ref())?;
     if let Some(path) = &start.config_file {
         remember(&running, path);
     }
@@ -86,13 +93,34 @@ async fn serve(start: &Start) -> Result<(), String> {
         admin: admin.as_ref().and_then(|listener| listener.local_addr().ok()),
     };
     if let Some(listener) = admin {
-        tokio::spawn(admin::serve(listener, Arc::clone(running.shared())));
+        tokio::spawn(admin::serve(listener, Arc::clone(running.shared()), shards));
     }
     let _pid_file = start.pid_file.as_deref().and_then(PidFile::write);
-    announce(start, &addresses);
-    stop.asked(start, &running).await;
-    end(running, stop).await;
+    announce(start, &addresses, config.seat.as_ref());
+    stop.asked(start, &running, front.as_ref()).await;
+    if end(running, front, &mut stop).await.is_none() {
+        // What has been dropped has cleaned up by now.
+        process::exit(EXIT_INTERRUPTED);
+    }
     Ok(())
+}
+
+/// Starts what serves clients: in front of shards, or with the data in this process.
+fn start_gateway(
+    start: &Start,
+    config: &Config,
+    front: Option<&Front>,
+) -> Result<(Running, Option<Shards>), String> {
+    let settings = &start.settings;
+    let started = if let (Some(front), Some(seat)) = (front, &config.seat) {
+        let remote = Arc::new(Remote::new(seat, Arc::clone(settings)));
+        let running = Gateway::start(config, Arc::clone(&remote), Arc::clone(settings));
+        running.map(|running| (running, Some(front.shards(remote))))
+    } else {
+        let store = Arc::new(Store::new(Arc::clone(settings), config.workers));
+        Gateway::start(config, store, Arc::clone(settings)).map(|running| (running, None))
+    };
+    started.map_err(|error| refusal(start, error))
 }
 
 /// Lets `CONFIG REWRITE` find the file, wherever the process goes.
@@ -170,37 +198,46 @@ fn refusal(start: &Start, error: StartError) -> String {
 }
 
 /// Tells people, or machines, that it runs.
-fn announce(start: &Start, addresses: &Addresses) {
+fn announce(start: &Start, addresses: &Addresses, seat: Option<&Seat>) {
     let settings = &start.settings;
-    if settings.show(Key::LogFormat) == "json" {
+    if start.is_supervised {
+        supervised::say_ready();
+    } else if settings.show(Key::LogFormat) == "json" {
         tracing::info!(
             redis = banner::list(&addresses.redis),
             memcached = banner::list(&addresses.memcached),
             links = banner::list(&addresses.links),
             admin = banner::list(addresses.admin.as_slice()),
             threads = settings.number(Key::Threads),
+            shard_processes = settings.number(Key::ShardProcesses),
             "serving"
         );
     } else {
         // Nobody may be there to read it; that is no reason not to serve.
-        let _ = io::stdout().write_all(banner::text(start, addresses).as_bytes());
+        let _ = io::stdout().write_all(banner::text(start, addresses, seat).as_bytes());
     }
     if let Some(warning) = banner::warning(start, addresses) {
         tracing::warn!("{warning}");
     }
 }
 
-/// Drains the gateway; whoever asks a second time does not wait for it.
-async fn end(running: Running, mut stop: Stop) {
+/// Drains the gateway, then ends the shards that are ours; `None` if somebody asks a second time, and does not want to
+/// wait for it.
+async fn end(running: Running, front: Option<Front>, stop: &mut Stop) -> Option<()> {
     tracing::info!("ending: no new connections; what has arrived is answered");
-    let drained = tokio::task::spawn_blocking(|| running.shutdown(DRAIN_MAX));
-    tokio::select! {
-        cut_off = drained => match cut_off {
+    let ended = async {
+        match tokio::task::spawn_blocking(|| running.shutdown(DRAIN_MAX)).await {
             Ok(0) => tracing::info!("ended"),
             Ok(clients) => tracing::warn!(clients, "ended; clients that took too long were cut off"),
             Err(error) => tracing::error!(%error, "ended with an error"),
-        },
-        () = stop.signal() => process::exit(EXIT_INTERRUPTED),
+        }
+        if let Some(front) = front {
+            front.end().await;
+        }
+    };
+    tokio::select! {
+        () = ended => Some(()),
+        () = stop.signal() => None,
     }
 }
 
@@ -229,14 +266,17 @@ impl Stop {
     }
 
     /// Waits for a signal, or for a client's `SHUTDOWN`.
-    async fn asked(&mut self, start: &Start, running: &Running) {
+    async fn asked(&mut self, start: &Start, running: &Running, front: Option<&Front>) {
         let mut client = running.shutdown_requested();
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = client.wait_for(|asked| *asked) => return,
-                _ = self.hangup.recv() => read_users(start, running),
+                _ = self.hangup.recv() => {
+                    read_users(start, running);
+                    front.inspect(|front| front.read_again());
+                }
             }
         }
     }

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use crate::limits::LINK_NAME_BYTES_MAX;
 use crate::route::{Owners, Shard};
+use crate::slot::SLOTS;
 use crate::slots::Slots;
 
 /// One state of a database: its shards and its gateways. A change is another one, with a higher epoch.
@@ -68,6 +69,9 @@ impl Topology {
         distinct(shards.iter().map(|shard| &*shard.name))?;
         if let Some(lost) = shards.iter().find(|shard| shard.gateway >= gateways.len()) {
             return Err(format!("shard {} is beside a gateway that is not there", lost.name));
+        }
+        if let Some((first, second, slot)) = overlap(&shards) {
+            return Err(format!("shards {first} and {second} both have slot {slot}"));
         }
         let owners = Owners::new(shards.iter().map(|shard| &shard.slots))?;
         Ok(Self { epoch, gateways, shards, owners })
@@ -150,6 +154,19 @@ fn forty_digits(kind: &str, name: &str) -> String {
     };
     let [one, two, three] = [0, 1, 2].map(hash);
     format!("{one:016x}{two:016x}{:08x}", three >> 32)
+}
+
+/// The first slot that two shards have, after their names.
+fn overlap(shards: &[ShardNode]) -> Option<(&str, &str, u16)> {
+    let mut names = vec![None; usize::from(SLOTS)];
+    for ShardNode { name, slots, .. } in shards {
+        for slot in slots.ranges().flat_map(|(first, last)| first..=last) {
+            if let Some(before) = names[usize::from(slot)].replace(name.as_str()) {
+                return Some((before, name, slot));
+            }
+        }
+    }
+    None
 }
 
 /// Refuses names that come twice or are none.

@@ -1,6 +1,7 @@
 //! The admin port: `/metrics`, `/healthz` and a page that names them.
 
 mod metrics;
+mod shards;
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -24,6 +25,8 @@ use tokio::time::timeout;
 
 use metrics::Exporter;
 
+use crate::front::Shards;
+
 /// Connections held at once; further ones wait to be accepted.
 const CONNECTIONS_MAX: usize = 64;
 
@@ -39,11 +42,13 @@ const CONNECTION_MAX: Duration = Duration::from_secs(30);
 /// How long to wait after a failed accept (too many open files) before the next.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-const INDEX: &str = "Tidegate\n\n/metrics  for Prometheus\n/healthz  200 while clients are served\n";
+const INDEX: &str = "Tidegate\n\n/metrics  for Prometheus\n/healthz  200 while clients are served and every slot has a shard that answers\n";
 
 /// What the pages are made from.
 struct Admin {
     shared: Arc<Shared>,
+    /// What is behind this process, if it is a gateway in front of shards.
+    shards: Option<Shards>,
     exporter: Exporter,
     started: Instant,
 }
@@ -52,10 +57,14 @@ struct Admin {
 ///
 /// # Errors
 /// The listener cannot be used by the runtime.
-pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) -> io::Result<Infallible> {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    shards: Option<Shards>,
+) -> io::Result<Infallible> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let admin = Arc::new(Admin { shared, exporter: Exporter::new(), started: Instant::now() });
+    let admin = Arc::new(Admin { shared, shards, exporter: Exporter::new(), started: Instant::now() });
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
@@ -104,9 +113,17 @@ impl Admin {
             "/healthz" if *self.shared.shutdown_requested().borrow() => {
                 text(StatusCode::SERVICE_UNAVAILABLE, "draining\n")
             }
-            "/healthz" => text(StatusCode::OK, "ok\n"),
+            "/healthz" => match self.shards.as_ref().map(shards::health) {
+                None => text(StatusCode::OK, "ok\n"),
+                Some((true, state)) => text(StatusCode::OK, state),
+                Some((false, state)) => text(StatusCode::SERVICE_UNAVAILABLE, state),
+            },
             "/metrics" => {
-                text(StatusCode::OK, self.exporter.render(&self.shared, self.started.elapsed().as_secs_f64()))
+                let mut page = self.exporter.render(&self.shared, self.started.elapsed().as_secs_f64());
+                if let Some(shards) = &self.shards {
+                    shards::write(shards, &mut page);
+                }
+                text(StatusCode::OK, page)
             }
             _ => text(StatusCode::NOT_FOUND, INDEX),
         }

@@ -127,6 +127,8 @@ settings! {
     TcpBacklog = "tcp-backlog", NATURAL, Start, "511";
     /// Worker threads; 0 is one for each processor.
     Threads = "threads", Kind::Number(0, 256), Start, "0";
+    /// Shard processes that hold the data, started and restarted by this one; 0 keeps it in this process.
+    ShardProcesses = "shard-processes", Kind::Number(0, 128), Start, "0";
     /// Logical databases.
     Databases = "databases", Kind::Number(16, 16), Start, "16";
     /// Directory for whatever is kept on disk.
@@ -249,6 +251,7 @@ impl Key {
             | Self::AdminPort
             | Self::TcpBacklog
             | Self::Threads
+            | Self::ShardProcesses
             | Self::Databases
             | Self::Dir
             | Self::LogFormat

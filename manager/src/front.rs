@@ -1,0 +1,212 @@
+//! A gateway in front of shards: where its topology comes from, and the shard processes if they are its own.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tidegate_gateway::{Remote, Seat, ShardReport};
+use tidegate_protocols::Slots;
+use tidegate_protocols::settings::Key;
+use tidegate_protocols::topology::Topology;
+use tokio::sync::watch;
+
+use crate::options::{GatewayPlace, Start};
+use crate::supervisor::{Supervisor, Wards};
+use crate::topology_file;
+
+/// What a gateway in front of shards has besides the gateway itself.
+pub(crate) struct Front {
+    /// Its name in the topology.
+    name: String,
+    topology: watch::Sender<Arc<Topology>>,
+    source: Source,
+}
+
+/// Where the topology comes from.
+enum Source {
+    /// A file, which may be read again.
+    File(PathBuf),
+    /// We start the shards ourselves.
+    Own(Box<Supervisor>),
+}
+
+impl Front {
+    /// Reads the topology or starts the shards, if there are to be any besides this process.
+    ///
+    /// # Errors
+    /// What is wrong with the file, or why a shard cannot start.
+    pub(crate) async fn start(start: &Start) -> Result<Option<Self>, String> {
+        if let Some(GatewayPlace { topology: path, name }) = &start.place {
+            let topology = read(path)?;
+            let name = name.clone().unwrap_or_else(|| topology.gateways()[0].name.clone());
+            has_gateway(&topology, &name).map_err(|reason| format!("{}: {reason}", path.display()))?;
+            return Ok(Some(Self::of(name, topology, Source::File(path.clone()))));
+        }
+        if start.settings.number(Key::ShardProcesses) == 0 {
+            return Ok(None);
+        }
+        let supervisor = Supervisor::start(&start.settings).await?;
+        let topology = Arc::clone(supervisor.topology());
+        let name = topology.gateways()[0].name.clone();
+        Ok(Some(Self::of(name, topology, Source::Own(Box::new(supervisor)))))
+    }
+
+    fn of(name: String, topology: Arc<Topology>, source: Source) -> Self {
+        warn_of_unserved(&topology);
+        Self { name, topology: watch::Sender::new(topology), source }
+    }
+
+    /// What the gateway is told.
+    pub(crate) fn seat(&self) -> Seat {
+        Seat { gateway: self.name.clone(), topology: self.topology.subscribe() }
+    }
+
+    /// What there is to be seen of the shards that `remote` reaches.
+    pub(crate) fn shards(&self, remote: Arc<Remote>) -> Shards {
+        let wards = match &self.source {
+            Source::File(_) => None,
+            Source::Own(supervisor) => Some(Arc::clone(supervisor.wards())),
+        };
+        Shards { remote, topology: self.topology.subscribe(), wards }
+    }
+
+    /// Reads the file again, if the topology comes from one; a mistake in it changes nothing.
+    pub(crate) fn read_again(&self) {
+        let Source::File(path) = &self.source else { return };
+        match self.successor(path) {
+            Ok(topology) => {
+                tracing::info!(
+                    "the topology of {} has epoch {} and {} shards now",
+                    path.display(),
+                    topology.epoch,
+                    topology.shards().len()
+                );
+                warn_of_unserved(&topology);
+                self.topology.send_replace(topology);
+            }
+            Err(reason) => tracing::warn!("the topology stays as it is: {reason}"),
+        }
+    }
+
+    /// The topology in the file, if it may take the place of the one there is.
+    fn successor(&self, path: &Path) -> Result<Arc<Topology>, String> {
+        let topology = read(path)?;
+        let at = path.display();
+        has_gateway(&topology, &self.name).map_err(|reason| format!("{at}: {reason}"))?;
+        let now = self.topology.borrow().epoch;
+        if topology.epoch <= now {
+            return Err(format!("{at}: epoch is {}, it has to be more than {now}", topology.epoch));
+        }
+        Ok(topology)
+    }
+
+    /// Ends the shards that are its own.
+    pub(crate) async fn end(self) {
+        if let Source::Own(supervisor) = self.source {
+            supervisor.end().await;
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Arc<Topology>, String> {
+    let topology = topology_file::read(path);
+    topology.map(Arc::new).map_err(|reason| format!("topology file {}: {reason}", path.display()))
+}
+
+fn has_gateway(topology: &Topology, name: &str) -> Result<(), String> {
+    if topology.gateway_named(name).is_some() {
+        return Ok(());
+    }
+    let names: Vec<_> = topology.gateways().iter().map(|gateway| &*gateway.name).collect();
+    Err(format!("there is no gateway '{name}' in it, but {} (--name)", names.join(", ")))
+}
+
+fn warn_of_unserved(topology: &Topology) {
+    let unserved = topology_file::unserved(topology);
+    if !unserved.is_empty() {
+        tracing::warn!("no shard has the slots {unserved}: requests for keys in them fail");
+    }
+}
+
+/// What there is to be seen of the shards behind a gateway.
+pub(crate) struct Shards {
+    remote: Arc<Remote>,
+    topology: watch::Receiver<Arc<Topology>>,
+    /// How their processes fare, if they are ours.
+    wards: Option<Wards>,
+}
+
+impl Shards {
+    /// The links to each, as of now.
+    pub(crate) fn reports(&self) -> Vec<ShardReport> {
+        self.remote.report()
+    }
+
+    /// How the processes fare that are ours.
+    pub(crate) fn wards(&self) -> &[crate::supervisor::Ward] {
+        self.wards.as_deref().unwrap_or_default()
+    }
+
+    /// The slots that nobody answers for: no shard has them, or one that is not reached.
+    pub(crate) fn unanswered(&self, reports: &[ShardReport]) -> Slots {
+        unanswered(&self.topology.borrow(), reports)
+    }
+}
+
+fn unanswered(topology: &Topology, reports: &[ShardReport]) -> Slots {
+    let mut slots = topology_file::unserved(topology);
+    let answers = |name: &str| reports.iter().any(|report| report.name == name && report.links_up > 0);
+    for shard in topology.shards().iter().filter(|shard| !answers(&shard.name)) {
+        shard.slots.ranges().flat_map(|(first, last)| first..=last).for_each(|slot| slots.insert(slot));
+    }
+    slots
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, fs, process};
+
+    use super::*;
+
+    const ONE: &str = "epoch = 1\nshards = [{name = 's', slots = '0-16382', link = '127.0.0.1:1'}]\n";
+
+    #[test]
+    fn a_file_read_again_takes_effect_as_a_whole_or_not_at_all() {
+        let path = env::temp_dir().join(format!("tidegate-topology-{}.toml", process::id()));
+        fs::write(&path, ONE).unwrap();
+        let topology = read(&path).unwrap();
+        let front = Front::of("gateway-1".into(), topology, Source::File(path.clone()));
+        let seat = front.seat();
+        for (text, part) in [
+            (ONE.to_owned(), "epoch is 1, it has to be more than 1"),
+            (ONE.replace("epoch = 1", "epoch = 0"), "epoch is 0, it has to be more than 1"),
+            (
+                ONE.replace("epoch = 1", "epoch = 2\ngateways = [{name = 'g'}]"),
+                "no gateway 'gateway-1' in it, but g",
+            ),
+            (ONE.replace("16382", "16384"), "shard s: slots: "),
+        ] {
+            fs::write(&path, &text).unwrap();
+            let refused = front.successor(&path).unwrap_err();
+            assert!(refused.contains(part), "{refused}");
+            front.read_again();
+            assert_eq!(seat.topology.borrow().epoch, 1);
+        }
+        fs::write(&path, ONE.replace("epoch = 1", "epoch = 2").replace("16382", "16383")).unwrap();
+        front.read_again();
+        assert_eq!(seat.topology.borrow().epoch, 2);
+        assert!(topology_file::unserved(&seat.topology.borrow()).is_empty());
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn slots_are_unanswered_where_no_link_is_up_or_nobody_has_them() {
+        let text = "epoch = 1\nshards = [{name = 'a', slots = '0-9', link = '127.0.0.1:1'}, \
+                    {name = 'b', slots = '10-16382', link = '127.0.0.1:2'}]\n";
+        let topology = topology_file::parse(text).unwrap();
+        let report = |name: &str, links_up| ShardReport { name: name.into(), links_up, ..Default::default() };
+        let slots = |a, b| unanswered(&topology, &[report("a", a), report("b", b)]).to_string();
+        assert_eq!(slots(1, 2), "16383");
+        assert_eq!(slots(0, 1), "0-9,16383");
+        assert_eq!(unanswered(&topology, &[]).to_string(), "0-16383");
+    }
+}
