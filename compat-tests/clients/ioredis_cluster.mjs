@@ -1,13 +1,16 @@
-// ioredis's Cluster against a cluster of one node: node ioredis_cluster.mjs HOST PORT
+// ioredis's Cluster against a cluster of one node or several: node ioredis_cluster.mjs HOST PORT [NODES]
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 
 const require = createRequire(`${process.env.CLIENTS}/`);
 const Redis = require("ioredis").default ?? require("ioredis");
-const [host, port] = process.argv.slice(2);
+const [host, port, count = 1] = process.argv.slice(2);
 const cluster = new Redis.Cluster([{ host, port: Number(port) }], { clusterRetryStrategy: () => null });
 
-await cluster.flushall();
+await new Promise((resolve) => cluster.once("ready", resolve));
+const nodes = cluster.nodes("master");
+assert.equal(nodes.length, Number(count));
+for (const node of nodes) await node.flushall();
 for (let number = 0; number < 500; number++) assert.equal(await cluster.set(`key:${number}`, number), "OK");
 for (let number = 0; number < 500; number++) assert.equal(await cluster.get(`key:${number}`), String(number));
 assert.equal(await cluster.mset("{t}a", 1, "{t}b", 2), "OK");
@@ -18,11 +21,18 @@ const pipeline = cluster.pipeline();
 for (let number = 0; number < 100; number++) pipeline.incr(`{n}:${number}`);
 assert.equal((await pipeline.exec()).length, 100);
 const slot = await cluster.cluster("KEYSLOT", "{t}a");
-assert.equal(await cluster.cluster("COUNTKEYSINSLOT", slot), 2);
-assert.deepEqual((await cluster.cluster("GETKEYSINSLOT", slot, 10)).sort(), ["{t}a", "{t}b"]);
-const nodes = cluster.nodes("master");
-assert.equal(nodes.length, 1);
-assert.equal(await nodes[0].dbsize(), 602);
+const counts = await Promise.all(nodes.map((node) => node.cluster("COUNTKEYSINSLOT", slot)));
+assert.deepEqual(counts.sort().reverse().map(Number), [2, ...nodes.slice(1).map(() => 0)]);
+const keys = await Promise.all(nodes.map((node) => node.cluster("GETKEYSINSLOT", slot, 10)));
+assert.deepEqual(keys.flat().sort(), ["{t}a", "{t}b"]);
+const sizes = await Promise.all(nodes.map((node) => node.dbsize()));
+assert.equal(sizes.reduce((sum, size) => sum + size), 602);
+assert.ok(sizes.every((size) => size > 0));
+if (nodes.length > 1) {
+  // Each node has a part of the keys, and says of the others where they are.
+  const refused = (node) => node.get("key:0").then(() => 0, (error) => Number(/^MOVED \d+ \S+:\d+$/.test(error.message)));
+  assert.equal((await Promise.all(nodes.map(refused))).reduce((sum, one) => sum + one), nodes.length - 1);
+}
 assert.match(await nodes[0].cluster("INFO"), /cluster_state:ok/);
 cluster.disconnect();
 console.log("ioredis Cluster: ok");

@@ -5,7 +5,9 @@
 #![forbid(unsafe_code)]
 
 pub mod install;
+pub mod kept;
 pub mod load;
+pub mod nodes;
 pub mod server;
 pub mod transcript;
 pub mod wire;
