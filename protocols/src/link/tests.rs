@@ -7,6 +7,7 @@ use crate::reply::Dialect;
 use crate::request::{Request, Span, Words};
 use crate::table::link::Link;
 use crate::table::{Row, lookup, rows};
+use crate::transaction::Requests;
 
 const FRAME_MAX: u64 = 1 << 20;
 
@@ -111,6 +112,22 @@ proptest! {
         if let Ok((Decoded::Request(outline), spans, _)) = decoded(&frame) {
             prop_assert!(outline.row.takes(spans.len()) && outline.ask.database < 16);
             prop_assert!(spans.iter().all(|span| span.end as usize <= frame.len()));
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_transaction_with_one_byte_changed_is_refused_or_can_be_gone_through(at in 0..94_usize, to in any::<u8>()) {
+        let mut frames = [set(), set()].concat();
+        frames[at] = to;
+        let words = Words::new(&[&b"transact"[..], &[0; 8], &[0; 4], &frames]);
+        if Errand::check(Link::Transact, &words.args()).is_ok() {
+            let mut requests = Requests::new(&frames);
+            while let Some(request) = requests.next_request() {
+                prop_assert!(request.row.takes(request.args.len()));
+                prop_assert!(request.row.keys_of(&request.args).all(|key| key.index < request.args.len()));
+            }
         }
     }
 }
