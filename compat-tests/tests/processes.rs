@@ -206,6 +206,25 @@ fn a_shard_that_dies_is_started_again_and_everybody_is_told_that_its_data_is_los
 }
 
 #[test]
+fn a_shard_that_does_not_answer_is_told_of_although_nobody_asks_it_anything() {
+    let (mut process, redis, admin) = with_three_shards(&["--set", "link-timeout-ms=200"]);
+    let stopped = process.shards()[2].0;
+    signal(stopped, Signal::STOP);
+    eventually("/healthz is 503", || page(admin, "/healthz").0 == 503);
+    let (_, health) = page(admin, "/healthz");
+    let lines: Vec<_> = health.lines().collect();
+    assert_eq!(lines[0], "no shard answers for the slots 10923-16383");
+    assert!(lines[1].starts_with("shard-1 up") && lines[2].starts_with("shard-2 up"), "{health}");
+    assert!(lines[3].starts_with("shard-3 down") && lines[3].ends_with(", restarted 0 times"), "{health}");
+    assert!(page(admin, "/metrics").1.contains("tidegate_shard_up{shard=\"shard-3\"} 0\n"));
+    client(redis).ask(format!("SET {} kept\r\n", KEYS[0]).as_bytes(), b"+OK\r\n");
+    signal(stopped, Signal::CONT);
+    eventually("/healthz is 200", || page(admin, "/healthz").0 == 200);
+    signal(process.child.id(), Signal::TERM);
+    assert_eq!(process.ended().0, Some(0));
+}
+
+#[test]
 fn a_clean_end_leaves_no_process_and_no_directory() {
     let (mut process, redis, _) = with_three_shards(&["--memory", "300mb"]);
     let mut keys = client(redis);
@@ -216,8 +235,11 @@ fn a_clean_end_leaves_no_process_and_no_directory() {
     assert_eq!((shards.len(), process.sockets_left().len()), (3, 1));
     let line = fs::read_to_string(format!("/proc/{}/cmdline", shards[0].0)).unwrap();
     assert!(line.contains(&format!("maxmemory={}", 100 << 20)), "{line}");
+    // As systemd does, to everybody.
+    shards.iter().for_each(|(shard, _)| signal(*shard, Signal::TERM));
     signal(process.child.id(), Signal::TERM);
     let (code, log) = process.ended();
+    assert!(!log.contains("died"), "{log}");
     assert_eq!(code, Some(0), "{log}");
     for name in ["shard-1", "shard-2", "shard-3"] {
         assert!(log.lines().any(|line| line.starts_with(name) && line.ends_with(" ended")), "{name}: {log}");

@@ -1,7 +1,7 @@
 //! One shard process that this process has started: its command line, its start, its words, its end.
 //!
-//! It ends with us however we end: its standard input is a pipe that nothing is ever written to and that closes with us,
-//! and the system kills it when the thread that started it is gone (see [`crate::supervised`]).
+//! It ends with us however we end: the system kills it when the thread that started it is gone. Its standard input is a
+//! pipe that nothing is ever written to; when that closes, it is to end (see [`crate::supervised`]).
 
 use std::env;
 use std::io::{self, Write as _};
@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
 use tidegate_protocols::Slots;
 use tidegate_protocols::settings::{Key, Settings};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
@@ -54,7 +53,7 @@ pub(crate) struct Plan {
 pub(crate) struct Child {
     process: process::Child,
     /// Open for as long as it may live.
-    _lifeline: Option<ChildStdin>,
+    lifeline: Option<ChildStdin>,
     /// Its last words, once its log has ended.
     words: JoinHandle<String>,
     started: Instant,
@@ -77,7 +76,7 @@ impl Child {
         let words = tokio::spawn(pass_on(log, plan.name.clone(), settings.show(Key::LogFormat) == "json"));
         // Waiting for the process would close it.
         let lifeline = process.stdin.take();
-        let mut child = Self { process, _lifeline: lifeline, words, started: Instant::now() };
+        let mut child = Self { process, lifeline, words, started: Instant::now() };
         let mut said = Vec::new();
         let listens = timeout(START_MAX, line(&mut BufReader::new(output), &mut said)).await;
         match listens {
@@ -114,10 +113,7 @@ impl Child {
 
     /// Asks it to end, and kills it if it does not. Says how it ended.
     pub(crate) async fn stop(mut self) -> String {
-        // Without a number it has ended already.
-        if let Some(id) = self.id().and_then(|id| Pid::from_raw(id as i32)) {
-            let _ = kill_process(id, Signal::TERM);
-        }
+        drop(self.lifeline.take());
         if let Ok(how) = timeout(STOP_MAX, self.ended()).await {
             return how;
         }

@@ -152,9 +152,14 @@ impl Shards {
     }
 }
 
+/// Whether all links to a shard are up. Each serves the clients of one worker, so with one down some get no answer.
+pub(crate) fn is_reached(report: &ShardReport) -> bool {
+    report.links > 0 && report.links_up == report.links
+}
+
 fn unanswered(topology: &Topology, reports: &[ShardReport]) -> Slots {
     let mut slots = topology_file::unserved(topology);
-    let answers = |name: &str| reports.iter().any(|report| report.name == name && report.links_up > 0);
+    let answers = |name: &str| reports.iter().any(|report| report.name == name && is_reached(report));
     for shard in topology.shards().iter().filter(|shard| !answers(&shard.name)) {
         shard.slots.ranges().flat_map(|(first, last)| first..=last).for_each(|slot| slots.insert(slot));
     }
@@ -203,10 +208,16 @@ mod tests {
         let text = "epoch = 1\nshards = [{name = 'a', slots = '0-9', link = '127.0.0.1:1'}, \
                     {name = 'b', slots = '10-16382', link = '127.0.0.1:2'}]\n";
         let topology = topology_file::parse(text).unwrap();
-        let report = |name: &str, links_up| ShardReport { name: name.into(), links_up, ..Default::default() };
+        let report = |name: &str, links_up| ShardReport {
+            name: name.into(),
+            links_up,
+            links: 2,
+            ..Default::default()
+        };
         let slots = |a, b| unanswered(&topology, &[report("a", a), report("b", b)]).to_string();
-        assert_eq!(slots(1, 2), "16383");
-        assert_eq!(slots(0, 1), "0-9,16383");
+        assert_eq!(slots(2, 2), "16383");
+        assert_eq!(slots(0, 2), "0-9,16383");
+        assert_eq!(slots(2, 1), "10-16383");
         assert_eq!(unanswered(&topology, &[]).to_string(), "0-16383");
     }
 }

@@ -320,7 +320,7 @@ fn shard_command() -> Command {
         )
         .after_long_help(SHARD_EXAMPLES)
         .args(own.into_iter().enumerate().map(|(place, arg)| arg.display_order(place)))
-        .arg(supervised.help("Said by who starts it: to end with its standard input, and to say when it is ready"))
+        .arg(supervised.help("Said by who starts it: it ends with its standard input, and says when it is ready"))
         .args(settings_flags_but(OF_CLIENTS))
         .mut_arg(name(Key::AdminPort), |arg| arg.help("TCP port for metrics and health checks [default: 0, off]"))
 }

@@ -1,6 +1,7 @@
 //! From settings to a running server and to its end.
 
 use std::fs;
+use std::future;
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use crate::banner::{self, Addresses};
 use crate::front::{Front, Shards};
 use crate::listen;
 use crate::options::Start;
+use crate::supervised::Lifeline;
 use crate::{admin, log, rewrite, supervised, user, users};
 
 /// How long clients may take to receive what is still theirs when the server ends.
@@ -34,13 +36,11 @@ const EXIT_INTERRUPTED: i32 = 130;
 /// Why it cannot start, for people.
 pub(crate) fn run(start: &Start) -> Result<(), String> {
     log::init(&start.settings);
-    if start.is_supervised {
-        supervised::end_with_parent()?;
-    }
+    let lifeline = if start.is_supervised { Some(supervised::hold_on()?) } else { None };
     settle(start)?;
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot make a runtime: {error}"))?;
-    runtime.block_on(serve(start))
+    runtime.block_on(serve(start, lifeline))
 }
 
 /// Makes the settings say what will be: threads, clients, an absolute directory.
@@ -72,10 +72,10 @@ fn settle(start: &Start) -> Result<(), String> {
 }
 
 /// Starts everything, waits for the end to be asked for, and ends everything.
-async fn serve(start: &Start) -> Result<(), String> {
+async fn serve(start: &Start, lifeline: Option<Lifeline>) -> Result<(), String> {
     let settings = &start.settings;
     let mut config = config(start)?;
-    let mut stop = Stop::new().map_err(|error| format!("cannot listen for signals: {error}"))?;
+    let mut stop = Stop::new(lifeline).map_err(|error| format!("cannot listen for signals: {error}"))?;
     let admin = listen_admin(settings)?;
     let front = tokio::select! {
         front = Front::start(start) => front?,
@@ -241,17 +241,20 @@ async fn end(running: Running, front: Option<Front>, stop: &mut Stop) -> Option<
     }
 }
 
-/// The signals that ask for the end. SIGHUP is listened to and does not end it; SIGPIPE is ignored by
+/// What asks for the end: signals, as a rule. SIGHUP is listened to and does not end it; SIGPIPE is ignored by
 /// Rust's runtime.
 struct Stop {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    /// Ends what another Tidegate has started, and signals do not.
+    lifeline: Option<Lifeline>,
 }
 
 impl Stop {
-    fn new() -> io::Result<Self> {
+    fn new(lifeline: Option<Lifeline>) -> io::Result<Self> {
         Ok(Self {
+            lifeline,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
@@ -259,6 +262,9 @@ impl Stop {
     }
 
     async fn signal(&mut self) {
+        if self.lifeline.is_some() {
+            return future::pending().await;
+        }
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -267,6 +273,11 @@ impl Stop {
 
     /// Waits for a signal, or for a client's `SHUTDOWN`.
     async fn asked(&mut self, start: &Start, running: &Running, front: Option<&Front>) {
+        if let Some(lifeline) = &mut self.lifeline {
+            // Nothing is ever said through it.
+            let _ = lifeline.await;
+            return;
+        }
         let mut client = running.shutdown_requested();
         loop {
             tokio::select! {

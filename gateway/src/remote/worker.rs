@@ -535,6 +535,8 @@ impl Worker for RemoteWorker {
     }
 
     fn maintain(&mut self, _now_ms: u64, _budget: Duration) {
+        // There may have been no tick for long.
+        self.now = Instant::now();
         if self.index == 0 && self.now.saturating_duration_since(self.asked_for_figures) >= FIGURES_AGE {
             // Nobody waits for the answer; it is kept.
             let _ = self.see_to(Chore::Figures);

@@ -4,7 +4,7 @@ use std::fmt::{Display, Write as _};
 
 use tidegate_gateway::ShardReport;
 
-use crate::front::Shards;
+use crate::front::{Shards, is_reached};
 use crate::supervisor::{State, Ward};
 
 /// Figures of links that only grow: name, meaning, where it is in a report.
@@ -58,11 +58,15 @@ pub(super) fn health(shards: &Shards) -> (bool, String) {
 
 /// How one shard fares.
 fn line(report: &ShardReport, state: Option<&State>) -> String {
-    let mut line = match report.links_up {
-        0 if report.reason.is_empty() => format!("{} down", report.name),
-        0 => format!("{} down ({})", report.name, report.reason),
-        _ => format!("{} up", report.name),
+    let ShardReport { name, links_up, links, reason, .. } = report;
+    let mut line = match links_up {
+        _ if is_reached(report) => format!("{name} up"),
+        0 => format!("{name} down"),
+        _ => format!("{name} down for some clients, {links_up} of {links} links are up"),
     };
+    if !is_reached(report) && !reason.is_empty() {
+        let _ = write!(line, " ({reason})");
+    }
     match state {
         Some(State { restarts, lost: Some(lost), .. }) => {
             let times = if *restarts == 1 { "once" } else { &format!("{restarts} times") };
@@ -90,8 +94,8 @@ pub(super) fn write(shards: &Shards, text: &mut String) {
 
 fn write_links(reports: &[ShardReport], text: &mut String) {
     let values = |of: fn(&ShardReport) -> u64| reports.iter().map(move |report| (&*report.name, of(report)));
-    let up = values(|report| u64::from(report.links_up > 0));
-    metric(text, "shard_up", "gauge", "Whether the shard is reached by a link.", up);
+    let up = values(|report| u64::from(is_reached(report)));
+    metric(text, "shard_up", "gauge", "Whether all links to the shard are up.", up);
     for (kind, figures) in [("counter", COUNTERS), ("gauge", GAUGES)] {
         for (name, meaning, of) in figures {
             metric(text, &format!("link_{name}"), kind, meaning, values(*of));
@@ -172,8 +176,10 @@ mod tests {
 
     #[test]
     fn a_shard_s_line_says_whether_it_is_reached_and_what_it_has_been_through() {
-        let up = ShardReport { name: "s".into(), links_up: 1, ..Default::default() };
+        let up = ShardReport { name: "s".into(), links_up: 2, links: 2, ..Default::default() };
         let down = ShardReport { links_up: 0, reason: "refused".into(), ..up.clone() };
+        let half = ShardReport { links_up: 1, ..down.clone() };
+        assert_eq!(line(&half, None), "s down for some clients, 1 of 2 links are up (refused)");
         assert_eq!(line(&up, None), "s up");
         assert_eq!(line(&down, Some(&State::default())), "s down (refused), restarted 0 times");
         let lost = Some(Lost { unix_s: 1, text: "then".into() });
