@@ -4,10 +4,13 @@
 //! and all of them are asked the same things over sockets.
 #![forbid(unsafe_code)]
 
+pub mod answer;
+pub mod form;
 pub mod install;
 pub mod kept;
 pub mod load;
 pub mod nodes;
 pub mod server;
+pub mod shard;
 pub mod transcript;
 pub mod wire;

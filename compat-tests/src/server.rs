@@ -1,17 +1,21 @@
 //! Starts Tidegate, redis-server and memcached on free ports, waits until they answer, and ends them.
 
 use std::env;
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::fs;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::form::Form;
 use crate::install::is_root;
+use crate::kept::Kept;
+use crate::load::process::Process;
+use crate::shard::{Shard, ShardPlan};
 use crate::transcript::script::Script;
 use crate::transcript::{Family, Subject};
 
@@ -19,17 +23,19 @@ use crate::transcript::{Family, Subject};
 const START_WAIT: Duration = Duration::from_secs(20);
 /// Another program may take a port between our looking and the server's binding.
 const START_ATTEMPTS: usize = 3;
-
-/// Runs the program after its first argument, says its process id, and ends it when our end of the pipe closes:
-/// so that it never outlives us, however we end.
-const KEEPER: &str =
-    r#"log=$1; shift; "$@" >"$log" 2>&1 </dev/null & echo $!; read _; kill -KILL $!; wait $!"#;
+/// Slots of three shards of which one has nearly all.
+const ONE_OF_THREE: [&str; 3] = ["0-16381", "16382", "16383"];
 
 /// A running server; dropped, it is ended and its folder removed.
 pub struct Server {
-    keeper: Child,
-    process: u32,
-    directory: PathBuf,
+    // In this order they end.
+    program: Kept,
+    shards: Vec<Shard>,
+    /// Whom it passes requests on to.
+    behind: Option<Box<Self>>,
+    directory: Directory,
+    /// Only to be removed at the end.
+    _shards_directory: Option<Directory>,
     redis: Option<SocketAddr>,
     memcached: Option<SocketAddr>,
     admin: Option<SocketAddr>,
@@ -45,24 +51,44 @@ struct Plan {
 
 impl Server {
     /// Tidegate with both protocols and the admin port, and further flags.
-    pub fn tidegate(flags: &[String]) -> Result<Self, String> {
-        Self::tidegate_at(&tidegate_program()?, flags)
+    pub fn tidegate(form: Form, flags: &[String]) -> Result<Self, String> {
+        Self::tidegate_at(&tidegate_program()?, form, flags)
     }
 
     /// The same, of this program.
-    pub fn tidegate_at(program: &str, flags: &[String]) -> Result<Self, String> {
-        Self::start(|| {
-            let [redis, memcached, admin] = [free_port(), free_port(), free_port()];
-            let ports = [("--redis-port", redis), ("--memcached-port", memcached), ("--admin-port", admin)];
-            let mut command = vec![program.to_owned(), "--bind".to_owned(), "127.0.0.1".to_owned()];
-            command.extend(ports.iter().flat_map(|(flag, port)| [(*flag).to_owned(), port.to_string()]));
-            command.extend_from_slice(flags);
-            Plan { command, redis: Some(redis), memcached: Some(memcached), admin: Some(admin) }
-        })
+    pub fn tidegate_at(program: &str, form: Form, flags: &[String]) -> Result<Self, String> {
+        let command = [&[program.to_owned()][..], &form.flags(), flags].concat();
+        Self::start(|| tidegate_plan(command.clone()))
     }
 
-    /// Tidegate in memcached's place, with memcached's own flags.
-    pub fn tidegate_as_memcached(flags: &[String]) -> Result<Self, String> {
+    /// A gateway with both protocols and the admin port in front of shard processes of its own, `shard-1` and so on.
+    pub fn gateway(shards: &[ShardPlan], flags: &[String]) -> Result<Self, String> {
+        Self::gateway_at(&tidegate_program()?, shards, flags)
+    }
+
+    /// The same, of this program.
+    pub fn gateway_at(program: &str, shards: &[ShardPlan], flags: &[String]) -> Result<Self, String> {
+        let directory = Directory::fresh()?;
+        let shards = shards
+            .iter()
+            .zip(1..)
+            .map(|(plan, number)| Shard::start(program, &format!("shard-{number}"), plan, &directory.0))
+            .collect::<Result<Vec<_>, _>>()?;
+        let topology: String = shards.iter().map(Shard::in_topology).collect();
+        let file = directory.0.join("topology.toml");
+        fs::write(&file, format!("epoch = 1\n\n{topology}")).map_err(|error| error.to_string())?;
+        let command = [program, "gateway", "--topology", &file.to_string_lossy()].map(str::to_owned);
+        let command = [&command[..], flags].concat();
+        let server = Self::start(|| tidegate_plan(command.clone()))?;
+        Ok(Self { shards, _shards_directory: Some(directory), ..server })
+    }
+
+    /// Tidegate in memcached's place, with memcached's own flags. In front of shard processes it is not there for
+    /// memcached's flags, and gets settings that mean the same.
+    pub fn tidegate_as_memcached(form: Form, flags: &[String]) -> Result<Self, String> {
+        if form != Form::InProcess {
+            return Self::tidegate(form, &memcached_settings(flags)?);
+        }
         let program = tidegate_program()?;
         Self::start(|| memcached_plan(vec![program.clone(), "memcached".to_owned()], flags))
     }
@@ -118,6 +144,27 @@ impl Server {
         })
     }
 
+    /// A redis-server, of this program, behind twemproxy, of that; a Unix socket is between them.
+    pub fn twemproxy_at(program: &str, redis: &str, flags: &[String]) -> Result<Self, String> {
+        let directory = Directory::fresh()?;
+        let socket = directory.0.join("redis.sock").display().to_string();
+        let behind = Self::redis_at(redis, &[&["--unixsocket".to_owned(), socket.clone()], flags].concat())?;
+        let file = directory.0.join("twemproxy.yml").display().to_string();
+        let server = Self::start(|| {
+            let [port, statistics] = [free_port(), free_port()];
+            // A file that cannot be written is missed by the program.
+            let _ = fs::write(&file, twemproxy_file(port, &socket));
+            let fixed =
+                ["--stats-addr", "127.0.0.1", "--pid-file", "pid", "--output", "output", "--verbose", "4"];
+            let own =
+                ["--conf-file".to_owned(), file.clone(), "--stats-port".to_owned(), statistics.to_string()];
+            let mut command = vec![program.to_owned()];
+            command.extend(fixed.map(str::to_owned).into_iter().chain(own));
+            Plan { command, redis: Some(port), memcached: None, admin: None }
+        })?;
+        Ok(Self { behind: Some(Box::new(behind)), _shards_directory: Some(directory), ..server })
+    }
+
     /// The installed memcached.
     pub fn real_memcached(flags: &[String]) -> Result<Self, String> {
         Self::memcached_at("memcached", flags)
@@ -140,20 +187,39 @@ impl Server {
                     Self::real_redis(&flags)
                 }
             }
-            (Family::Redis, Subject::Tidegate) => Self::tidegate(&settings(flags, |name, value| {
-                vec!["--set".to_owned(), format!("{name}={value}")]
-            })?),
+            (Family::Redis, Subject::Tidegate(form)) => {
+                let set = |name: &str, value: &str| vec!["--set".to_owned(), format!("{name}={value}")];
+                Self::tidegate_for(script, form, &settings(flags, set)?)
+            }
             (Family::Memcached, Subject::Real) => {
                 // Its maintainer thread holds items that were just read for a moment, in which `incr` and `decr`
                 // do not write in place: without it replies do not depend on the moment.
                 let calm = ["-o", "no_lru_maintainer"].map(str::to_owned);
                 Self::real_memcached(&[&calm[..], flags].concat())
             }
-            (Family::Memcached, Subject::Tidegate) if script.server.is_some() => {
-                Self::tidegate_as_memcached(flags)
+            (Family::Memcached, Subject::Tidegate(form)) if script.server.is_some() => {
+                Self::tidegate_as_memcached(form, flags)
             }
-            (Family::Memcached, Subject::Tidegate) => Self::tidegate(&[]),
+            (Family::Memcached, Subject::Tidegate(form)) => Self::tidegate_for(script, form, &[]),
         }
+    }
+
+    /// Tidegate in this form; for a script whose keys have to be in one shard, they are.
+    fn tidegate_for(script: &Script, form: Form, flags: &[String]) -> Result<Self, String> {
+        if script.same_shard && form == Form::ThreeShards {
+            Self::tidegate_with_keys_in_one_of_three_shards(flags)
+        } else {
+            Self::tidegate(form, flags)
+        }
+    }
+
+    /// Tidegate in front of three shards, of which one has nearly all slots: for tests with a few keys that have to
+    /// be in the same, where everything that asks every shard still has to be merged.
+    pub fn tidegate_with_keys_in_one_of_three_shards(flags: &[String]) -> Result<Self, String> {
+        Self::gateway(
+            &ONE_OF_THREE.map(|slots| ShardPlan { slots: slots.into(), flags: flags.into() }),
+            flags,
+        )
     }
 
     /// Where Redis clients connect.
@@ -171,22 +237,43 @@ impl Server {
         self.admin.expect("this server has an admin port")
     }
 
-    /// The server's process id.
-    pub fn process(&self) -> u32 {
-        self.process
+    /// The process clients reach.
+    pub fn process(&self) -> Process {
+        self.program.process()
     }
 
-    /// Bytes of the server's memory that are in RAM now.
+    /// Its shard processes, if they are the test's own.
+    pub fn shards(&self) -> &[Shard] {
+        &self.shards
+    }
+
+    /// The same, to start them again.
+    pub fn shards_mut(&mut self) -> &mut [Shard] {
+        &mut self.shards
+    }
+
+    /// All processes it consists of: the one clients reach, those it has started, shards of the test's own,
+    /// and whom it passes requests on to.
+    pub fn processes(&self) -> Vec<Process> {
+        let own = self.process();
+        let shards = self.shards.iter().map(Shard::process);
+        let behind = self.behind.iter().flat_map(|server| server.processes());
+        std::iter::once(own).chain(own.children()).chain(shards).chain(behind).collect()
+    }
+
+    /// Bytes of the memory of all its processes that are in RAM now.
+    ///
+    /// # Panics
+    /// If one of them is gone.
     pub fn resident_bytes(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process)).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kibibytes = line.and_then(|line| line.split_ascii_whitespace().next()?.parse::<u64>().ok());
-        kibibytes.expect("/proc tells the resident set") * 1024
+        let bytes = |process: &Process| process.resident_bytes().expect("/proc tells the resident set");
+        self.processes().iter().map(bytes).sum()
     }
 
-    /// What the server has printed.
+    /// What the server has printed, and its shards.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.directory.join("log")).unwrap_or_default()
+        let own = fs::read_to_string(self.directory.0.join("log")).unwrap_or_default();
+        std::iter::once(own).chain(self.shards.iter().map(Shard::log)).collect()
     }
 
     fn start(plan: impl Fn() -> Plan) -> Result<Self, String> {
@@ -201,26 +288,15 @@ impl Server {
     }
 
     fn attempt(plan: &Plan) -> Result<Self, String> {
-        let directory = fresh_directory().map_err(|error| format!("a folder for the server: {error}"))?;
-        let name = plan.command[0].clone();
-        let mut keeper = Command::new("sh")
-            .args(["-c", KEEPER, "keeper", "log"])
-            .args(&plan.command)
-            .current_dir(&directory)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| format!("{name}: {error}"))?;
-        let mut line = String::new();
-        let output = keeper.stdout.take().expect("piped");
-        BufReader::new(output).read_line(&mut line).map_err(|error| format!("{name}: {error}"))?;
-        let process = line.trim().parse().map_err(|_| format!("{name}: no process id"))?;
+        let directory = Directory::fresh()?;
+        let program = Kept::start(&plan.command, &directory.0, &directory.0.join("log"))?;
         let at = |port: Option<u16>| port.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         let server = Self {
-            keeper,
-            process,
+            program,
+            shards: Vec::new(),
+            behind: None,
             directory,
+            _shards_directory: None,
             redis: at(plan.redis),
             memcached: at(plan.memcached),
             admin: at(plan.admin),
@@ -235,7 +311,7 @@ impl Server {
         let start = Instant::now();
         for address in [self.redis, self.memcached, self.admin].into_iter().flatten() {
             while TcpStream::connect(address).is_err() {
-                if self.has_ended() {
+                if self.program.has_ended() {
                     return Err("it ended at once".to_owned());
                 }
                 if start.elapsed() > START_WAIT {
@@ -245,27 +321,26 @@ impl Server {
             }
         }
         // Somebody answers; that it is our server, and not one that took the port before it, shows in its living.
-        if self.has_ended() { Err("it ended at once".to_owned()) } else { Ok(()) }
-    }
-
-    /// Whether the process is gone or waits to be collected.
-    fn has_ended(&self) -> bool {
-        if !Path::new("/proc/self/stat").exists() {
-            return false;
-        }
-        let state = fs::read_to_string(format!("/proc/{}/stat", self.process));
-        state.map_or(true, |stat| stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z')))
+        if self.program.has_ended() { Err("it ended at once".to_owned()) } else { Ok(()) }
     }
 }
 
-impl Drop for Server {
+/// A folder for what a server writes; dropped, it is removed.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn fresh() -> Result<Self, String> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = env::temp_dir().join(format!("tidegate-test-{}-{number}", std::process::id()));
+        fs::create_dir_all(&path).map_err(|error| format!("a folder for the server: {error}"))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Directory {
     fn drop(&mut self) {
-        if let Some(mut pipe) = self.keeper.stdin.take() {
-            // The line, and the end of the pipe, are the sign to end the server.
-            let _ = pipe.write_all(b"\n");
-        }
-        let _ = self.keeper.wait();
-        let _ = fs::remove_dir_all(&self.directory);
+        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -278,6 +353,38 @@ fn settings(words: &[String], flag: impl Fn(&str, &str) -> Vec<String>) -> Resul
         flags.extend(flag(name, value));
     }
     Ok(flags)
+}
+
+/// The settings that mean what these flags of memcached mean.
+fn memcached_settings(flags: &[String]) -> Result<Vec<String>, String> {
+    let mut settings = Vec::new();
+    for flag in flags {
+        let setting = match flag.as_str() {
+            "-F" => "memcached-flush-all=no",
+            "-X" => "memcached-dump=no",
+            // What Tidegate never does.
+            "-W" | "-o" | "no_slab_reassign,no_lru_crawler" => continue,
+            _ => return Err(format!("what `{flag}` means as a setting is not known here")),
+        };
+        settings.extend(["--set", setting].map(str::to_owned));
+    }
+    Ok(settings)
+}
+
+/// Tidegate's own ports.
+fn tidegate_plan(mut command: Vec<String>) -> Plan {
+    let [redis, memcached, admin] = [free_port(), free_port(), free_port()];
+    let ports = [("--redis-port", redis), ("--memcached-port", memcached), ("--admin-port", admin)];
+    command.extend(["--bind", "127.0.0.1"].map(str::to_owned));
+    command.extend(ports.iter().flat_map(|(flag, port)| [(*flag).to_owned(), port.to_string()]));
+    Plan { command, redis: Some(redis), memcached: Some(memcached), admin: Some(admin) }
+}
+
+/// What twemproxy is told: one pool of one Redis.
+fn twemproxy_file(port: u16, socket: &str) -> String {
+    format!(
+        "peers:\n  listen: 127.0.0.1:{port}\n  redis: true\n  hash: fnv1a_64\n  distribution: ketama\n  servers:\n   - {socket}:1\n"
+    )
 }
 
 fn memcached_plan(mut command: Vec<String>, flags: &[String]) -> Plan {
@@ -295,15 +402,6 @@ fn memcached_plan(mut command: Vec<String>, flags: &[String]) -> Plan {
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
     listener.local_addr().expect("bound").port()
-}
-
-fn fresh_directory() -> std::io::Result<PathBuf> {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let directory = env::temp_dir().join(format!("tidegate-test-{}-{number}", std::process::id()));
-    fs::create_dir_all(&directory)?;
-    File::create(directory.join("log"))?;
-    Ok(directory)
 }
 
 /// The path of the `tidegate` binary, built once per test run in the profile of the tests; `TIDEGATE_BIN` names

@@ -1,8 +1,9 @@
-//! Unmodified client libraries and tools, each against Tidegate and against the server it was made for.
+//! Unmodified client libraries and tools, each against the server it was made for and against Tidegate in each form.
 #![allow(clippy::unwrap_used)]
 
 use std::process::Command;
 
+use tidegate_compat_tests::form::Form;
 use tidegate_compat_tests::install::{clients, needed, node, program, python};
 use tidegate_compat_tests::server::Server;
 
@@ -135,37 +136,56 @@ fn node_works(script: &str, peer: Peer) {
     });
 }
 
-/// Runs a client against the real server first, so that a failure tells whose it is, and then against Tidegate.
+/// Runs a client against the real server first, so that a failure tells whose it is, and then against Tidegate in
+/// each of its forms.
 fn against_each(name: &str, peer: Peer, client: impl Fn(&str, &str) -> Command) {
     let package = match peer {
         Peer::Redis | Peer::Cluster => "redis-server",
         Peer::Memcached => "memcached",
     };
     let Some(_) = needed(name, program(package, package)) else { return };
-    let flags = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-    // On its own a node does not know by what address it is reached, and some clients do not guess.
-    let (real, ours) = match peer {
-        Peer::Redis => (Server::real_redis(&[]), Server::tidegate(&[])),
-        Peer::Cluster => (
-            Server::real_cluster(&flags(&["--cluster-announce-ip", "127.0.0.1"])),
-            Server::tidegate(&flags(&["--cluster-enabled", "yes"])),
-        ),
-        Peer::Memcached => (Server::real_memcached(&[]), Server::tidegate(&[])),
-    };
-    for (server_name, server) in [("the real server", real), ("Tidegate", ours)] {
-        let server = server.unwrap();
-        let address = match peer {
-            Peer::Redis | Peer::Cluster => server.redis(),
-            Peer::Memcached => server.memcached(),
-        };
-        let output = client(&address.ip().to_string(), &address.port().to_string()).output().unwrap();
-        assert!(
-            output.status.success(),
-            "{name} against {server_name}: {}\n{}{}\nserver's log:\n{}",
-            output.status,
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr),
-            server.log(),
-        );
+    works_with(name, "the real server", peer, &peer.real().unwrap(), &client);
+    for form in Form::ALL {
+        works_with(name, &format!("Tidegate, {form:?}"), peer, &peer.ours(form).unwrap(), &client);
     }
+}
+
+impl Peer {
+    fn real(self) -> Result<Server, String> {
+        match self {
+            Self::Redis => Server::real_redis(&[]),
+            // On its own a node does not know by what address it is reached, and some clients do not guess.
+            Self::Cluster => Server::real_cluster(&["--cluster-announce-ip", "127.0.0.1"].map(str::to_owned)),
+            Self::Memcached => Server::real_memcached(&[]),
+        }
+    }
+
+    fn ours(self, form: Form) -> Result<Server, String> {
+        match self {
+            Self::Redis | Self::Memcached => Server::tidegate(form, &[]),
+            Self::Cluster => Server::tidegate(form, &["--cluster-enabled", "yes"].map(str::to_owned)),
+        }
+    }
+}
+
+fn works_with(
+    name: &str,
+    server_name: &str,
+    peer: Peer,
+    server: &Server,
+    client: &impl Fn(&str, &str) -> Command,
+) {
+    let address = match peer {
+        Peer::Redis | Peer::Cluster => server.redis(),
+        Peer::Memcached => server.memcached(),
+    };
+    let output = client(&address.ip().to_string(), &address.port().to_string()).output().unwrap();
+    assert!(
+        output.status.success(),
+        "{name} against {server_name}: {}\n{}{}\nserver's log:\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+        server.log(),
+    );
 }

@@ -1,6 +1,8 @@
 //! One keyspace: what a client of one protocol stores, a client of the other reads.
 #![allow(clippy::unwrap_used)]
 
+use tidegate_compat_tests::form::Form;
+use tidegate_compat_tests::in_each_form;
 use tidegate_compat_tests::server::Server;
 use tidegate_compat_tests::wire::Wire;
 
@@ -12,8 +14,8 @@ struct Clients {
 }
 
 impl Clients {
-    fn new() -> Self {
-        let server = Server::tidegate(&[]).unwrap();
+    fn new(form: Form) -> Self {
+        let server = Server::tidegate(form, &[]).unwrap();
         let redis = Wire::connect(server.redis()).unwrap();
         let memcached = Wire::connect(server.memcached()).unwrap();
         Self { redis, memcached, _server: server }
@@ -28,9 +30,17 @@ impl Clients {
     }
 }
 
-#[test]
-fn an_item_is_a_string() {
-    let mut clients = Clients::new();
+in_each_form!(
+    an_item_is_a_string,
+    a_string_is_an_item_without_flags,
+    both_count_with_the_same_number,
+    both_see_the_same_time_to_live,
+    a_change_through_redis_changes_the_cas_value,
+    either_empties_the_database_of_the_other,
+);
+
+fn an_item_is_a_string(form: Form) {
+    let mut clients = Clients::new(form);
     clients.memcached("set k 7 0 5\r\nhello", "STORED\r\n");
     clients.redis("GET k", "$5\r\nhello\r\n");
     clients.redis("TYPE k", "+string\r\n");
@@ -41,9 +51,8 @@ fn an_item_is_a_string() {
     clients.redis("EXISTS k", ":0\r\n");
 }
 
-#[test]
-fn a_string_is_an_item_without_flags() {
-    let mut clients = Clients::new();
+fn a_string_is_an_item_without_flags(form: Form) {
+    let mut clients = Clients::new(form);
     clients.redis("SET k hello", "+OK\r\n");
     clients.memcached("get k", "VALUE k 0 5\r\nhello\r\nEND\r\n");
     clients.memcached("append k 0 0 1\r\n!", "STORED\r\n");
@@ -52,9 +61,8 @@ fn a_string_is_an_item_without_flags() {
     clients.memcached("get k", "END\r\n");
 }
 
-#[test]
-fn both_count_with_the_same_number() {
-    let mut clients = Clients::new();
+fn both_count_with_the_same_number(form: Form) {
+    let mut clients = Clients::new(form);
     clients.redis("SET n 10", "+OK\r\n");
     clients.memcached("incr n 5", "15\r\n");
     clients.redis("INCRBY n 27", ":42\r\n");
@@ -64,9 +72,8 @@ fn both_count_with_the_same_number() {
     clients.redis("INCR m", ":42\r\n");
 }
 
-#[test]
-fn both_see_the_same_time_to_live() {
-    let mut clients = Clients::new();
+fn both_see_the_same_time_to_live(form: Form) {
+    let mut clients = Clients::new(form);
     clients.memcached("set k 0 100 1\r\nv", "STORED\r\n");
     clients.redis("EXPIRE k 1000 LT", ":0\r\n");
     clients.redis("EXPIRE k 5000", ":1\r\n");
@@ -77,9 +84,8 @@ fn both_see_the_same_time_to_live() {
     clients.memcached("get k", "END\r\n");
 }
 
-#[test]
-fn a_change_through_redis_changes_the_cas_value() {
-    let mut clients = Clients::new();
+fn a_change_through_redis_changes_the_cas_value(form: Form) {
+    let mut clients = Clients::new(form);
     clients.memcached("set k 0 0 1\r\n1", "STORED\r\n");
     clients.memcached.send(b"gets k\r\n");
     let header = String::from_utf8(clients.memcached.line().unwrap()).unwrap();
@@ -90,9 +96,8 @@ fn a_change_through_redis_changes_the_cas_value() {
     clients.redis("GET k", "$1\r\n2\r\n");
 }
 
-#[test]
-fn either_empties_the_database_of_the_other() {
-    let mut clients = Clients::new();
+fn either_empties_the_database_of_the_other(form: Form) {
+    let mut clients = Clients::new(form);
     clients.redis("SET k v", "+OK\r\n");
     clients.memcached("flush_all", "OK\r\n");
     clients.redis("DBSIZE", ":0\r\n");

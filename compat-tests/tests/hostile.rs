@@ -6,6 +6,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
+use tidegate_compat_tests::form::Form;
+use tidegate_compat_tests::in_each_form;
 use tidegate_compat_tests::install::{Missing, needed};
 use tidegate_compat_tests::server::Server;
 use tidegate_compat_tests::wire::Wire;
@@ -15,9 +17,22 @@ const MEBIBYTE: usize = 1024 * KIBIBYTE;
 /// What the server may grow by while somebody tries to exhaust it.
 const GROWTH_MAX: u64 = 64 * MEBIBYTE as u64;
 
-fn tidegate(flags: &[&str]) -> Server {
+in_each_form!(
+    wrong_lengths_are_refused_and_the_client_is_dropped,
+    keys_and_items_over_memcached_limits_are_refused_and_the_client_goes_on,
+    an_endless_line_is_cut_off,
+    an_endless_announcement_costs_nothing_until_it_is_kept,
+    a_flood_of_nothing_is_waded_through,
+    garbage_ends_only_the_connection_it_came_by,
+    a_client_that_never_reads_is_held_back,
+    half_open_clients_hold_nobody_up,
+    a_client_over_the_limit_is_told_so,
+    ten_thousand_idle_connections_cost_two_kibibytes_each,
+);
+
+fn tidegate(form: Form, flags: &[&str]) -> Server {
     let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
-    Server::tidegate(&flags).unwrap()
+    Server::tidegate(form, &flags).unwrap()
 }
 
 fn connect(address: SocketAddr) -> Wire {
@@ -48,9 +63,8 @@ fn costs_little(server: &Server, attack: impl FnOnce()) {
     others_are_served(server);
 }
 
-#[test]
-fn wrong_lengths_are_refused_and_the_client_is_dropped() {
-    let server = tidegate(&[]);
+fn wrong_lengths_are_refused_and_the_client_is_dropped(form: Form) {
+    let server = tidegate(form, &[]);
     for (request, error) in [
         ("*1\r\n$-5\r\n", "invalid bulk length"),
         ("*1\r\n$536870913\r\n", "invalid bulk length"),
@@ -67,9 +81,8 @@ fn wrong_lengths_are_refused_and_the_client_is_dropped() {
     others_are_served(&server);
 }
 
-#[test]
-fn keys_and_items_over_memcached_limits_are_refused_and_the_client_goes_on() {
-    let server = tidegate(&[]);
+fn keys_and_items_over_memcached_limits_are_refused_and_the_client_goes_on(form: Form) {
+    let server = tidegate(form, &[]);
     let mut wire = connect(server.memcached());
     let key = "k".repeat(251);
     wire.ask(format!("get {key}\r\n").as_bytes(), b"CLIENT_ERROR bad command line format\r\n");
@@ -83,9 +96,8 @@ fn keys_and_items_over_memcached_limits_are_refused_and_the_client_goes_on() {
     others_are_served(&server);
 }
 
-#[test]
-fn an_endless_line_is_cut_off() {
-    let server = tidegate(&[]);
+fn an_endless_line_is_cut_off(form: Form) {
+    let server = tidegate(form, &[]);
     for address in [server.redis(), server.memcached()] {
         costs_little(&server, || {
             let mut wire = connect(address);
@@ -98,9 +110,8 @@ fn an_endless_line_is_cut_off() {
     }
 }
 
-#[test]
-fn an_endless_announcement_costs_nothing_until_it_is_kept() {
-    let server = tidegate(&[]);
+fn an_endless_announcement_costs_nothing_until_it_is_kept(form: Form) {
+    let server = tidegate(form, &[]);
     costs_little(&server, || {
         let mut clients = Vec::new();
         for _ in 0..100 {
@@ -118,9 +129,8 @@ fn an_endless_announcement_costs_nothing_until_it_is_kept() {
     });
 }
 
-#[test]
-fn a_flood_of_nothing_is_waded_through() {
-    let server = tidegate(&[]);
+fn a_flood_of_nothing_is_waded_through(form: Form) {
+    let server = tidegate(form, &[]);
     costs_little(&server, || {
         for nothing in [&b"\r\n"[..], b"*0\r\n", b"*-1\r\n"] {
             let mut wire = connect(server.redis());
@@ -136,9 +146,8 @@ fn a_flood_of_nothing_is_waded_through() {
     });
 }
 
-#[test]
-fn garbage_ends_only_the_connection_it_came_by() {
-    let server = tidegate(&[]);
+fn garbage_ends_only_the_connection_it_came_by(form: Form) {
+    let server = tidegate(form, &[]);
     // A linear congruential generator: garbage that is the same every time.
     let mut state = 1_u32;
     let mut garbage = || {
@@ -159,9 +168,8 @@ fn garbage_ends_only_the_connection_it_came_by() {
     });
 }
 
-#[test]
-fn a_client_that_never_reads_is_held_back() {
-    let server = tidegate(&[]);
+fn a_client_that_never_reads_is_held_back(form: Form) {
+    let server = tidegate(form, &[]);
     let mut writer = connect(server.redis());
     let value = vec![b'v'; MEBIBYTE];
     writer.ask(&[b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1048576\r\n", &value[..], b"\r\n"].concat(), b"+OK\r\n");
@@ -187,9 +195,8 @@ fn a_client_that_never_reads_is_held_back() {
     });
 }
 
-#[test]
-fn half_open_clients_hold_nobody_up() {
-    let server = tidegate(&[]);
+fn half_open_clients_hold_nobody_up(form: Form) {
+    let server = tidegate(form, &[]);
     let mut half = Vec::new();
     for beginning in ["*2\r\n$3\r\nGET\r\n$1", "SET k", "*", "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\nab"] {
         let mut wire = connect(server.redis());
@@ -214,9 +221,8 @@ fn half_open_clients_hold_nobody_up() {
     others_are_served(&server);
 }
 
-#[test]
-fn a_client_over_the_limit_is_told_so() {
-    let server = tidegate(&["--maxclients", "5"]);
+fn a_client_over_the_limit_is_told_so(form: Form) {
+    let server = tidegate(form, &["--maxclients", "5"]);
     // Those who asked whether the server is up may still be counted: who is refused tries again.
     let mut clients: Vec<Wire> = (0..1000).filter_map(|_| welcome(server.redis())).take(5).collect();
     assert_eq!(clients.len(), 5);
@@ -229,8 +235,7 @@ fn a_client_over_the_limit_is_told_so() {
     assert!(place_taken);
 }
 
-#[test]
-fn ten_thousand_idle_connections_cost_two_kibibytes_each() {
+fn ten_thousand_idle_connections_cost_two_kibibytes_each(form: Form) {
     const CONNECTIONS: usize = 10_000;
     const CONNECTION_BYTES_MAX: u64 = 2 * KIBIBYTE as u64;
     // The server inherits the limit.
@@ -242,7 +247,7 @@ fn ten_thousand_idle_connections_cost_two_kibibytes_each() {
         if files > CONNECTIONS as u64 + 500 { Ok(()) } else { Err(Missing::until("ulimit -Hn 20000")) };
     let Some(()) = needed("ten thousand idle connections", enough) else { return };
 
-    let server = tidegate(&["--maxclients", "11000"]);
+    let server = tidegate(form, &["--maxclients", "11000"]);
     let mut warm: Vec<Wire> = (0..200).map(|_| connect(server.redis())).collect();
     for wire in &mut warm {
         wire.ask(b"PING\r\n", b"+PONG\r\n");

@@ -4,15 +4,24 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use tidegate_compat_tests::form::Form;
+use tidegate_compat_tests::in_each_form;
 use tidegate_compat_tests::install::{needed, program};
 use tidegate_compat_tests::server::Server;
 use tidegate_compat_tests::wire::Wire;
 
 const PASSWORD: &str = "secret";
 
-fn tidegate() -> Server {
-    Server::tidegate(&["--requirepass".to_owned(), PASSWORD.to_owned()]).unwrap()
+fn tidegate(form: Form) -> Server {
+    Server::tidegate(form, &["--requirepass".to_owned(), PASSWORD.to_owned()]).unwrap()
 }
+
+in_each_form!(
+    text_clients_authenticate_as_with_memcached,
+    what_a_text_client_sends_after_its_login_is_answered_as_its,
+    binary_clients_authenticate_by_sasl,
+    a_binary_client_that_does_not_authenticate_is_sent_away,
+);
 
 /// A binary request without extras: opcode, key and value.
 fn binary(opcode: u8, key: &[u8], value: &[u8]) -> Vec<u8> {
@@ -44,9 +53,8 @@ fn text_clients_authenticate_with_their_first_set(address: SocketAddr) {
     wire.ask(b"get a\r\n", b"VALUE a 0 1\r\nx\r\nEND\r\n");
 }
 
-#[test]
-fn text_clients_authenticate_as_with_memcached() {
-    text_clients_authenticate_with_their_first_set(tidegate().memcached());
+fn text_clients_authenticate_as_with_memcached(form: Form) {
+    text_clients_authenticate_with_their_first_set(tidegate(form).memcached());
     let users = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("memcached-users");
     std::fs::write(&users, format!("default:{PASSWORD}\n")).unwrap();
     let name = "text_clients_authenticate_as_with_memcached";
@@ -54,7 +62,7 @@ fn text_clients_authenticate_as_with_memcached() {
     let real = Server::real_memcached(&["-Y".to_owned(), users.display().to_string()]).unwrap();
     text_clients_authenticate_with_their_first_set(real.memcached());
     who_has_not_said_who_it_is_cannot_go_on_for_ever(real.memcached());
-    who_has_not_said_who_it_is_cannot_go_on_for_ever(tidegate().memcached());
+    who_has_not_said_who_it_is_cannot_go_on_for_ever(tidegate(form).memcached());
 }
 
 /// A line without an end is cut off early, also one that would be a long list of keys.
@@ -65,16 +73,14 @@ fn who_has_not_said_who_it_is_cannot_go_on_for_ever(address: SocketAddr) {
     wire.expect_close();
 }
 
-#[test]
-fn what_a_text_client_sends_after_its_login_is_answered_as_its() {
-    let server = tidegate();
+fn what_a_text_client_sends_after_its_login_is_answered_as_its(form: Form) {
+    let server = tidegate(form);
     let mut wire = Wire::connect(server.memcached()).unwrap();
     wire.ask(b"set a 0 0 14\r\ndefault secret\r\nset a 0 0 1\r\nx\r\nmn\r\n", b"STORED\r\nSTORED\r\nMN\r\n");
 }
 
-#[test]
-fn binary_clients_authenticate_by_sasl() {
-    let server = tidegate();
+fn binary_clients_authenticate_by_sasl(form: Form) {
+    let server = tidegate(form);
     let mut wire = Wire::connect(server.memcached()).unwrap();
     wire.ask(&binary(0x20, b"", b""), &answer(0x20, 0, b"PLAIN"));
     wire.ask(&binary(0x0b, b"", b""), &answer(0x0b, 0, b"1.6.18"));
@@ -86,9 +92,8 @@ fn binary_clients_authenticate_by_sasl() {
     wire.ask(&binary(0x00, b"a", b""), &answer(0x00, 1, b"Not found"));
 }
 
-#[test]
-fn a_binary_client_that_does_not_authenticate_is_sent_away() {
-    let server = tidegate();
+fn a_binary_client_that_does_not_authenticate_is_sent_away(form: Form) {
+    let server = tidegate(form);
     let mut wire = Wire::connect(server.memcached()).unwrap();
     wire.ask(&binary(0x00, b"a", b""), &answer(0x00, 0x20, b"Auth failure."));
     wire.expect_close();

@@ -1,6 +1,7 @@
 //! Memory is full: who is evicted, and who is told.
 #![allow(clippy::unwrap_used)]
 
+use tidegate_compat_tests::form::Form;
 use tidegate_compat_tests::install::{needed, program};
 use tidegate_compat_tests::server::Server;
 use tidegate_compat_tests::wire::Wire;
@@ -58,7 +59,7 @@ fn number(lines: &[String], name: &str) -> u64 {
 #[test]
 fn memcached_clients_who_want_an_error_get_it_and_nothing_is_evicted() {
     let flags = ["-M", "-m", "8"].map(str::to_owned);
-    let tidegate = Server::tidegate_as_memcached(&flags).unwrap();
+    let tidegate = Server::tidegate_as_memcached(Form::InProcess, &flags).unwrap();
     for server in servers("memcached", tidegate, || Server::real_memcached(&flags)) {
         let mut client = Wire::connect(server.memcached()).unwrap();
         let value = "v".repeat(10_000);
@@ -79,7 +80,9 @@ fn memcached_clients_who_want_an_error_get_it_and_nothing_is_evicted() {
 #[test]
 fn volatile_policies_evict_only_what_expires_and_refuse_when_that_is_gone() {
     for policy in ["volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl"] {
-        let tidegate = Server::tidegate(&["--set".to_owned(), format!("maxmemory-policy={policy}")]).unwrap();
+        let tidegate =
+            Server::tidegate(Form::InProcess, &["--set".to_owned(), format!("maxmemory-policy={policy}")])
+                .unwrap();
         let real = || Server::real_redis(&["--maxmemory-policy".to_owned(), policy.to_owned()]);
         for server in servers("redis-server", tidegate, real) {
             let mut client = Wire::connect(server.redis()).unwrap();

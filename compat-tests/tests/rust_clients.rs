@@ -1,4 +1,4 @@
-//! The Rust crates `redis` and `memcache`, each against Tidegate and against the server it was made for.
+//! The Rust crates `redis` and `memcache`, each against the server it was made for and against Tidegate in each form.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::HashMap;
@@ -6,15 +6,22 @@ use std::net::SocketAddr;
 
 use memcache::MemcacheError;
 use redis::{Commands, RedisResult, Value};
+use tidegate_compat_tests::form::Form;
 use tidegate_compat_tests::install::{needed, program};
 use tidegate_compat_tests::server::Server;
 
 const MEBIBYTE: usize = 1024 * 1024;
 
+/// The real server first, so that a failure tells whose it is, then Tidegate in each of its forms.
+fn with_each_form(real: Server) -> impl Iterator<Item = Server> {
+    let ours = Form::ALL.into_iter().map(|form| Server::tidegate(form, &[]).unwrap());
+    std::iter::once(real).chain(ours)
+}
+
 #[test]
 fn the_redis_crate_works() {
     let Some(_) = needed("the redis crate", program("redis-server", "redis-server")) else { return };
-    for server in [Server::real_redis(&[]).unwrap(), Server::tidegate(&[]).unwrap()] {
+    for server in with_each_form(Server::real_redis(&[]).unwrap()) {
         for protocol in ["resp2", "resp3"] {
             let url = format!("redis://{}/?protocol={protocol}", server.redis());
             use_redis(&mut redis::Client::open(url).unwrap().get_connection().unwrap()).unwrap();
@@ -53,7 +60,7 @@ fn use_redis(redis: &mut redis::Connection) -> RedisResult<()> {
 #[test]
 fn the_memcache_crate_works() {
     let Some(_) = needed("the memcache crate", program("memcached", "memcached")) else { return };
-    for server in [Server::real_memcached(&[]).unwrap(), Server::tidegate(&[]).unwrap()] {
+    for server in with_each_form(Server::real_memcached(&[]).unwrap()) {
         use_memcached(server.memcached(), "ascii").unwrap();
         use_memcached(server.memcached(), "binary").unwrap();
     }

@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use tidegate_compat_tests::form::Form;
 use tidegate_compat_tests::install::{needed, program};
 use tidegate_compat_tests::server::Server;
 use tidegate_compat_tests::transcript::replay::replay;
@@ -22,7 +23,13 @@ fn random_requests_on_strings_are_answered_as_redis_answers_them() {
     let mut dice = Dice(number("SEED", 1));
     let name = "random_requests_on_strings_are_answered_as_redis_answers_them";
     let Some(_) = needed(name, program("redis-server", "redis-server")) else { return };
-    let (real, ours) = (Server::real_redis(&[]).unwrap(), Server::tidegate(&[]).unwrap());
+    let real = Server::real_redis(&[]).unwrap();
+    let ours = [
+        (Form::InProcess, Server::tidegate(Form::InProcess, &[])),
+        (Form::OneShard, Server::tidegate(Form::OneShard, &[])),
+        (Form::ThreeShards, Server::tidegate_with_keys_in_one_of_three_shards(&[])),
+    ];
+    let ours = ours.map(|(form, server)| (form, server.unwrap()));
     for round in 0..number("ROUNDS", 5) {
         let mut text = String::from("> FLUSHALL\n");
         for _ in 0..REQUESTS {
@@ -31,12 +38,14 @@ fn random_requests_on_strings_are_answered_as_redis_answers_them() {
         let path = Path::new("by chance");
         let requests = Script::parse(path, Family::Redis, &text).unwrap();
         let expected = answers(&requests, Subject::Real, &real);
-        let got = answers(&requests, Subject::Tidegate, &ours);
         assert_eq!(expected.len(), REQUESTS as usize + 1, "round {round}: every request is answered");
-        for (expected, got) in expected.iter().zip(&got) {
-            assert_eq!(expected, got, "round {round}");
+        for (form, server) in &ours {
+            let got = answers(&requests, Subject::Tidegate(*form), server);
+            for (expected, got) in expected.iter().zip(&got) {
+                assert_eq!(expected, got, "round {round}, {form:?}");
+            }
+            assert_eq!(expected.len(), got.len(), "round {round}, {form:?}: every request is answered");
         }
-        assert_eq!(expected.len(), got.len(), "round {round}: every request is answered");
     }
 }
 

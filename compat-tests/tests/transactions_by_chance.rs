@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use tidegate_compat_tests::form::Form;
 use tidegate_compat_tests::server::Server;
 use tidegate_compat_tests::transcript::replay::replay;
 use tidegate_compat_tests::transcript::script::Script;
@@ -20,7 +21,14 @@ fn random_transactions_of_three_clients_are_answered_as_redis_answers_them() {
     let number = |name: &str, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
     let mut dice = fastrand::Rng::with_seed(number("SEED", 1));
     let real = Server::real_redis(&[]).unwrap();
-    let ours = [1, 4].map(|threads| Server::tidegate(&["--threads".into(), threads.to_string()]).unwrap());
+    let threads = [1, 4].map(|threads| ["--threads".into(), format!("{threads}")]);
+    let ours = [
+        (Form::InProcess, Server::tidegate(Form::InProcess, &threads[0])),
+        (Form::InProcess, Server::tidegate(Form::InProcess, &threads[1])),
+        (Form::OneShard, Server::tidegate(Form::OneShard, &threads[1])),
+        (Form::ThreeShards, Server::tidegate_with_keys_in_one_of_three_shards(&threads[1])),
+    ];
+    let ours = ours.map(|(form, server)| (form, server.unwrap()));
     for round in 0..number("ROUNDS", 4) {
         let mut text = String::from("> FLUSHALL\n");
         for _ in 0..REQUESTS {
@@ -30,12 +38,12 @@ fn random_transactions_of_three_clients_are_answered_as_redis_answers_them() {
         let requests = Script::parse(Path::new("by chance"), Family::Redis, &text).unwrap();
         let expected = answers(&requests, Subject::Real, &real);
         assert_eq!(expected.len(), REQUESTS as usize + 1, "round {round}: every request is answered");
-        for ours in &ours {
-            let got = answers(&requests, Subject::Tidegate, ours);
+        for (form, server) in &ours {
+            let got = answers(&requests, Subject::Tidegate(*form), server);
             for (expected, got) in expected.iter().zip(&got) {
-                assert_eq!(expected, got, "round {round}");
+                assert_eq!(expected, got, "round {round}, {form:?}");
             }
-            assert_eq!(expected.len(), got.len(), "round {round}: every request is answered");
+            assert_eq!(expected.len(), got.len(), "round {round}, {form:?}: every request is answered");
         }
     }
 }

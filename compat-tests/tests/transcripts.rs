@@ -1,6 +1,6 @@
-//! Replays every script against Tidegate and against the real servers.
+//! Replays every script against Tidegate, in each of its forms, and against the real servers.
 //!
-//! `SCRIPT=redis/strings cargo test -p tidegate-compat-tests --test transcripts tidegate` plays only scripts whose
+//! `SCRIPT=redis/strings cargo test -p tidegate-compat-tests --test transcripts three_shards` plays only scripts whose
 //! path contains the text.
 
 #![allow(clippy::unwrap_used)]
@@ -8,15 +8,18 @@
 use std::fmt::Write;
 use std::net::SocketAddr;
 
+use tidegate_compat_tests::form::Form;
+use tidegate_compat_tests::in_each_form;
 use tidegate_compat_tests::install::{needed, program};
 use tidegate_compat_tests::server::Server;
 use tidegate_compat_tests::transcript::replay::{Mismatch, replay};
 use tidegate_compat_tests::transcript::script::Script;
 use tidegate_compat_tests::transcript::{Family, Subject, scripts};
 
-#[test]
-fn redis_scripts_agree_with_tidegate() {
-    replay_all(Family::Redis, Subject::Tidegate);
+in_each_form!(redis_scripts_agree_with_tidegate, memcached_scripts_agree_with_tidegate);
+
+fn redis_scripts_agree_with_tidegate(form: Form) {
+    replay_all(Family::Redis, Subject::Tidegate(form));
 }
 
 #[test]
@@ -24,9 +27,8 @@ fn redis_scripts_agree_with_redis_server() {
     replay_all(Family::Redis, Subject::Real);
 }
 
-#[test]
-fn memcached_scripts_agree_with_tidegate() {
-    replay_all(Family::Memcached, Subject::Tidegate);
+fn memcached_scripts_agree_with_tidegate(form: Form) {
+    replay_all(Family::Memcached, Subject::Tidegate(form));
 }
 
 #[test]

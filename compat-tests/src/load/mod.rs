@@ -2,7 +2,7 @@
 //!
 //! Each connection sends `pipeline` requests, awaits all their replies and sends the next, so a server is
 //! never asked more than it answers. What is reported is what the generator saw (throughput and latency)
-//! and what the server spent (processor time of all its threads). It judges replies only by their kind;
+//! and what the server spent (processor time of all threads of all its processes). It judges replies only by their kind;
 //! whether they are right is what the transcripts are for.
 
 pub mod dialect;
@@ -83,13 +83,13 @@ impl Figures {
     }
 }
 
-/// Runs `load` against the server that is `process`.
+/// Runs `load` against the server that consists of `processes`.
 ///
 /// # Errors
 /// A connection that fails or closes, a server that stays silent for 30 s or all the time that is counted,
 /// or any reply that is an error.
-pub fn run(load: &Load, process: Process) -> io::Result<Figures> {
-    Generator::connect(load)?.run(process)
+pub fn run(load: &Load, processes: &[Process]) -> io::Result<Figures> {
+    Generator::connect(load)?.run(processes)
 }
 
 struct Generator<'a> {
@@ -139,7 +139,7 @@ impl<'a> Generator<'a> {
         })
     }
 
-    fn run(mut self, process: Process) -> io::Result<Figures> {
+    fn run(mut self, processes: &[Process]) -> io::Result<Figures> {
         let (warm, counted) = match self.load.extent {
             Extent::EachKeyOnce => (Duration::ZERO, Duration::MAX),
             Extent::Random { warm, counted } => (warm, counted),
@@ -150,9 +150,10 @@ impl<'a> Generator<'a> {
         self.until(self.began.checked_add(warm))?;
         (self.operations, self.misses, self.latency) = (0, 0, Histogram::default());
         let started = Instant::now();
-        let cpu_before = process.cpu()?;
+        let cpu = || processes.iter().map(Process::cpu).sum::<io::Result<Duration>>();
+        let cpu_before = cpu()?;
         self.until(started.checked_add(counted))?;
-        let spent = process.cpu()?.saturating_sub(cpu_before);
+        let spent = cpu()?.saturating_sub(cpu_before);
         if self.operations == 0 {
             return Err(io::Error::new(ErrorKind::TimedOut, "no reply in the time that was to be measured"));
         }

@@ -28,6 +28,20 @@ impl Process {
         Ok(Duration::from_nanos(nanos))
     }
 
+    /// The processes it has started that are still there.
+    pub fn children(&self) -> Vec<Self> {
+        let parent = |pid: u32| -> Option<u32> {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            // After the name, which may be anything: the state and the parent.
+            stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
+        };
+        let Ok(all) = fs::read_dir("/proc") else { return Vec::new() };
+        all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .filter(|&pid| parent(pid) == Some(self.pid))
+            .map(|pid| Self { pid })
+            .collect()
+    }
+
     /// Bytes of physical memory it holds.
     ///
     /// # Errors

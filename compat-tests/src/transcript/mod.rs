@@ -58,8 +58,10 @@
 //! # a comment: a hash and a blank
 //! @resp3                      from here on connections speak RESP3 (HELLO is sent unseen); @resp2 goes back
 //! @tidegate <reason>          after a reply: Tidegate answers as follows instead, on purpose
-//! @only real <reason>         up to @end: only against the real server (or: @only tidegate <reason>)
+//! @three-shards <reason>      after a reply: in front of three shard processes it answers so (or: @shards, also of one)
+//! @only real <reason>         up to @end: only against the real server (or: tidegate, in-process, shards, three-shards)
 //! @end
+//! @same-shard <reason>        at the top: all keys are in one of the three shards, because requests are on several keys
 //! @server maxmemory=1mb       at the top: a server of its own; for Redis settings, for Memcached flags (-I 1k -M)
 //! ```
 
@@ -75,6 +77,7 @@ mod text;
 use std::fs;
 use std::path::PathBuf;
 
+use crate::form::Form;
 use crate::server::workspace;
 
 /// Which server a script talks to, by the folder it lies in.
@@ -91,8 +94,8 @@ pub enum Family {
 pub enum Subject {
     /// redis-server or memcached, as installed.
     Real,
-    /// Ours.
-    Tidegate,
+    /// Ours, in one of its forms.
+    Tidegate(Form),
 }
 
 /// The scripts of a family, sorted by path.

@@ -13,7 +13,7 @@ pub fn record(script: &Script, address: SocketAddr) -> Result<String, String> {
     let mut player = Player::new(script, address);
     let mut text = Vec::new();
     let mut written = 0;
-    for step in script.steps.iter().filter(|step| step.only != Some(Subject::Tidegate)) {
+    for step in script.steps.iter().filter(|step| step.only.is_none_or(|only| only.holds(Subject::Real))) {
         let expected = script.expected(step, Subject::Real);
         let answer =
             player.record(step, expected).map_err(|error| format!("{}: {error}", script.place(step.line)))?;

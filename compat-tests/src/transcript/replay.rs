@@ -45,7 +45,7 @@ impl fmt::Display for Mismatch {
 pub fn replay(script: &Script, subject: Subject, address: SocketAddr) -> Vec<Mismatch> {
     let mut player = Player::new(script, address);
     let mut mismatches = Vec::new();
-    for step in script.steps.iter().filter(|step| step.only.is_none_or(|only| only == subject)) {
+    for step in script.steps.iter().filter(|step| step.only.is_none_or(|only| only.holds(subject))) {
         let expected = script.expected(step, subject);
         let got = player.play(step, expected).unwrap_or_else(|error| vec![format!("({error})")]);
         if !matches(expected, &got, &mut player.names).unwrap_or(false) {

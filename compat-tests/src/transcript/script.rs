@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::{Family, Subject};
+use crate::form::Form;
 
 /// A parsed script.
 pub struct Script {
@@ -13,6 +14,8 @@ pub struct Script {
     pub family: Family,
     /// Arguments of `@server`: this script wants a server of its own.
     pub server: Option<Vec<String>>,
+    /// Whether all its keys have to be in one shard (`@same-shard`).
+    pub same_shard: bool,
     /// In order.
     pub steps: Vec<Step>,
     /// The text, line by line.
@@ -60,11 +63,51 @@ pub struct Step {
     /// RESP version of the connection.
     pub(crate) resp: u8,
     /// Set inside `@only`.
-    pub(crate) only: Option<Subject>,
+    pub(crate) only: Option<Scope>,
     /// Where the reply stands.
     pub(crate) expected: Range<usize>,
-    /// Where Tidegate's own reply stands.
-    pub(crate) instead: Option<Range<usize>>,
+    /// Where the replies of those who answer otherwise stand; the last that holds counts.
+    pub(crate) instead: Vec<(Scope, Range<usize>)>,
+}
+
+/// Whom a step or a reply concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// The real server.
+    Real,
+    /// Tidegate in all its forms.
+    Tidegate,
+    /// Tidegate in one process.
+    InProcess,
+    /// Tidegate in front of shard processes, one or several.
+    Shards,
+    /// Tidegate in front of several shard processes.
+    ThreeShards,
+}
+
+impl Scope {
+    /// By its name in scripts.
+    fn named(word: &str) -> Option<Self> {
+        match word {
+            "real" => Some(Self::Real),
+            "tidegate" => Some(Self::Tidegate),
+            "in-process" => Some(Self::InProcess),
+            "shards" => Some(Self::Shards),
+            "three-shards" => Some(Self::ThreeShards),
+            _ => None,
+        }
+    }
+
+    /// Whether it concerns `subject`.
+    pub(crate) fn holds(self, subject: Subject) -> bool {
+        match (self, subject) {
+            (Self::Real, Subject::Real) | (Self::Tidegate, Subject::Tidegate(_)) => true,
+            (_, Subject::Real) | (Self::Real, _) => false,
+            (Self::InProcess, Subject::Tidegate(form)) => form == Form::InProcess,
+            (Self::Shards, Subject::Tidegate(form)) => form != Form::InProcess,
+            (Self::ThreeShards, Subject::Tidegate(form)) => form == Form::ThreeShards,
+        }
+    }
 }
 
 /// What one line of a script is.
@@ -89,7 +132,8 @@ impl Script {
     /// Takes `text` apart; errors name the file and line.
     pub fn parse(path: &Path, family: Family, text: &str) -> Result<Self, String> {
         let lines = text.lines().map(str::to_owned).collect();
-        let mut script = Self { path: path.to_owned(), family, server: None, steps: Vec::new(), lines };
+        let mut script =
+            Self { path: path.to_owned(), family, server: None, same_shard: false, steps: Vec::new(), lines };
         let mut parser = Parser { resp: 2, only: None, block: Block::None };
         for at in 0..script.lines.len() {
             let line = script.lines[at].clone();
@@ -106,17 +150,17 @@ impl Script {
 
     /// The lines `subject` is expected to answer with.
     pub(crate) fn expected(&self, step: &Step, subject: Subject) -> &[String] {
-        match (&step.instead, subject) {
-            (Some(instead), Subject::Tidegate) => &self.lines[instead.clone()],
-            _ => &self.lines[step.expected.clone()],
-        }
+        let otherwise = step.instead.iter().rev().find(|(scope, _)| scope.holds(subject));
+        &self.lines[otherwise.map_or(&step.expected, |(_, range)| range).clone()]
     }
 
     /// Empty lines at the end of a reply are layout.
     fn trim(&mut self) {
         let lines = &self.lines;
         for step in &mut self.steps {
-            for range in std::iter::once(&mut step.expected).chain(step.instead.as_mut()) {
+            for range in
+                std::iter::once(&mut step.expected).chain(step.instead.iter_mut().map(|(_, range)| range))
+            {
                 while range.end > range.start && lines[range.end - 1].is_empty() {
                     range.end -= 1;
                 }
@@ -135,7 +179,7 @@ enum Block {
 
 struct Parser {
     resp: u8,
-    only: Option<Subject>,
+    only: Option<Scope>,
     block: Block,
 }
 
@@ -152,7 +196,7 @@ impl Parser {
                     resp: self.resp,
                     only: self.only,
                     expected: at + 1..at + 1,
-                    instead: None,
+                    instead: Vec::new(),
                 });
                 self.block = Block::Request;
             }
@@ -175,7 +219,7 @@ impl Parser {
                 self.block = Block::Expected;
             }
             (Block::Instead, Some(step)) => {
-                step.instead.as_mut().expect("set with the block").end = at + 1;
+                step.instead.last_mut().expect("set with the block").1.end = at + 1;
             }
             _ if line.is_empty() => {}
             _ => return Err(format!("`{line}` belongs to no request")),
@@ -185,29 +229,29 @@ impl Parser {
 
     fn directive(&mut self, script: &mut Script, at: usize, directive: &str) -> Result<(), String> {
         let (name, rest) = directive.split_once(' ').unwrap_or((directive, ""));
-        if name != "tidegate" {
+        let otherwise = Scope::named(name).filter(|&scope| scope != Scope::Real);
+        if otherwise.is_none() {
             self.block = Block::None;
         }
         match (name, rest) {
             ("resp2", "") => self.resp = 2,
             ("resp3", "") => self.resp = 3,
-            ("tidegate", "") => return Err("`@tidegate` wants a reason".to_owned()),
-            ("tidegate", _) => {
-                let step = script.steps.last_mut().ok_or("`@tidegate` without a request")?;
-                step.instead = Some(at + 1..at + 1);
+            (_, "") if otherwise.is_some() => return Err(format!("`@{name}` wants a reason")),
+            (_, _) if let Some(scope) = otherwise => {
+                let step = script.steps.last_mut().ok_or_else(|| format!("`@{name}` without a request"))?;
+                step.instead.push((scope, at + 1..at + 1));
                 self.block = Block::Instead;
             }
             ("only", _) => {
-                let (subject, reason) = rest.split_once(' ').unwrap_or((rest, ""));
-                self.only = Some(match subject {
-                    "real" => Subject::Real,
-                    "tidegate" => Subject::Tidegate,
-                    _ => return Err("`@only real` or `@only tidegate`".to_owned()),
-                });
+                let (scope, reason) = rest.split_once(' ').unwrap_or((rest, ""));
+                let scope = Scope::named(scope);
+                self.only = Some(scope.ok_or("`@only` real, tidegate, in-process, shards or three-shards")?);
                 if reason.is_empty() {
                     return Err("`@only` wants a reason".to_owned());
                 }
             }
+            ("same-shard", "") => return Err("`@same-shard` wants a reason".to_owned()),
+            ("same-shard", _) if script.steps.is_empty() => script.same_shard = true,
             ("end", "") => self.only = None,
             ("server", _) if script.steps.is_empty() => {
                 script.server = Some(rest.split_ascii_whitespace().map(str::to_owned).collect());
@@ -305,12 +349,32 @@ mod tests {
         );
         assert_eq!((&raw.head.connection[..], raw.head.mode, raw.head.replies), ("b", Mode::Raw, 0));
         assert_eq!(script.expected(get, Subject::Real), ["$0"]);
-        assert_eq!(script.expected(get, Subject::Tidegate), ["$-1"]);
+        assert_eq!(script.expected(get, Subject::Tidegate(Form::InProcess)), ["$-1"]);
+    }
+
+    #[test]
+    fn replies_and_steps_may_be_for_some_forms_only() {
+        let text = "@same-shard why\n> a\n+1\n@tidegate why\n+2\n@three-shards why\n+3\n@only shards why\n> b\n@end\n";
+        let script = Script::parse(Path::new("x"), Family::Redis, text).unwrap();
+        let [a, b] = &script.steps[..] else { panic!("two steps") };
+        let subjects = Form::ALL.map(Subject::Tidegate);
+        assert_eq!(script.expected(a, Subject::Real), ["+1"]);
+        assert_eq!(subjects.map(|subject| &script.expected(a, subject)[0]), ["+2", "+2", "+3"]);
+        assert!(script.same_shard && !b.only.unwrap().holds(Subject::Real));
+        assert_eq!(subjects.map(|subject| b.only.unwrap().holds(subject)), [false, true, true]);
     }
 
     #[test]
     fn what_belongs_nowhere_is_refused() {
-        for text in ["+OK\n", "| x\n", "@unknown\n", "> x\n@tidegate\n", "@only real\n", "> x\n@server a\n"] {
+        for text in [
+            "+OK\n",
+            "| x\n",
+            "@unknown\n",
+            "> x\n@tidegate\n",
+            "@only real\n",
+            "> x\n@server a\n",
+            "@same-shard\n",
+        ] {
             assert!(Script::parse(Path::new("x"), Family::Redis, text).is_err(), "{text}");
         }
     }

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use tidegate_compat_tests::form::Form;
 use tidegate_compat_tests::install::{needed, program};
 use tidegate_compat_tests::server::{Server, tidegate_program};
 use tidegate_compat_tests::wire::Wire;
@@ -15,7 +16,7 @@ use tidegate_compat_tests::wire::Wire;
 /// How long to wait for what has to come.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What the system calls a timer that sends probes. Source: Linux, proc_net_tcp.txt.
+/// What the system calls a timer that sends probes. Source: Linux, `proc_net_tcp.txt`.
 const KEEPALIVE_TIMER: &str = "02";
 
 #[test]
@@ -40,7 +41,7 @@ fn a_client_that_is_gone_without_a_word_is_closed_by_keepalive_and_by_timeout() 
 
 #[test]
 fn the_system_is_about_to_probe_clients_that_say_nothing() {
-    let server = Server::tidegate(&[]).expect("the server starts");
+    let server = Server::tidegate(Form::InProcess, &[]).expect("the server starts");
     for address in [server.redis(), server.memcached()] {
         let mut wire = Wire::connect(address).expect("the server listens");
         wire.send(b"nothing that is answered");
@@ -55,7 +56,7 @@ fn the_system_is_about_to_probe_clients_that_say_nothing() {
 #[test]
 fn a_client_that_says_nothing_for_the_timeout_is_closed() {
     let flags = ["--timeout", "1"].map(str::to_owned);
-    let server = Server::tidegate(&flags).expect("the server starts");
+    let server = Server::tidegate(Form::InProcess, &flags).expect("the server starts");
     let mut wire = Wire::connect(server.redis()).expect("the server listens");
     wire.ask(b"PING\r\n", b"+PONG\r\n");
     wire.expect_close();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tidegate_compat_tests::load::dialect::{Dialect, Operation};
 use tidegate_compat_tests::load::histogram::Histogram;
-use tidegate_compat_tests::load::process::{self, Process};
+use tidegate_compat_tests::load::process;
 use tidegate_compat_tests::load::{self, Extent, Figures, Load};
 
 use crate::Options;
@@ -19,6 +19,9 @@ const OPERATIONS: [Operation; 2] = [Operation::Get, Operation::Set];
 /// The dialects by the family whose items they share.
 const FAMILIES: [(Maker, &[Dialect]); 2] =
     [(Maker::Redis, &[Dialect::Resp]), (Maker::Memcached, &[Dialect::Text, Dialect::Meta, Dialect::Binary])];
+
+/// Bytes of a value in the table of the hop.
+const HOP_VALUE_BYTES: usize = 64;
 
 /// Bytes of a value in the memory table.
 const FOOTPRINT_VALUE_BYTES: usize = 32;
@@ -37,7 +40,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     process::on(&generator, || -> Result<(), String> {
         for (family, dialects) in FAMILIES {
             let entrants: Vec<_> = ours.iter().filter(|one| one.speaks(family)).collect();
-            if !options.wants_only_memory() {
+            if options.wants_cells() {
                 for value_bytes in VALUE_BYTES {
                     measure_family(options, &entrants, dialects, value_bytes, &mut report)?;
                 }
@@ -46,23 +49,58 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
                 measure_memory(options, &entrants, dialects[0], &mut report)?;
             }
         }
+        if options.wants_hop() {
+            let entrants = hop(options, &processors)?;
+            report.hop();
+            let entrants: Vec<_> = entrants.iter().collect();
+            measure_family(options, &entrants, &[Dialect::Resp], HOP_VALUE_BYTES, &mut report)?;
+        }
         Ok(())
     })
     .map_err(|error| error.to_string())?
 }
 
+/// Tidegate's binary.
+fn tidegate(options: &Options) -> Result<String, String> {
+    options.tidegate.clone().map_or_else(tidegate_program, Ok)
+}
+
+/// The processors of a server of so many threads.
+fn home(threads: u16, processors: &[usize]) -> Vec<usize> {
+    processors[..usize::from(threads).min(processors.len())].to_vec()
+}
+
+/// Who is compared for what it costs that requests are passed on to another process: ours first.
+fn hop(options: &Options, processors: &[usize]) -> Result<Vec<Contender>, String> {
+    let entrant = |name: &str, maker, program: &str| Contender {
+        name: name.to_owned(),
+        maker,
+        program: program.to_owned(),
+        redis_server: options.redis_server.clone(),
+        threads: options.threads,
+        processors: home(options.threads, processors),
+    };
+    let tidegate = tidegate(options)?;
+    let mut all = vec![
+        entrant("gateway + shard", Maker::Gateway, &tidegate),
+        entrant("all in one", Maker::Tidegate, &tidegate),
+    ];
+    if options.twemproxy != "none" && options.redis_server != "none" {
+        all.push(entrant("twemproxy+redis", Maker::Twemproxy, &options.twemproxy));
+    }
+    Ok(all)
+}
+
 /// Tidegate first, then those it is compared with.
 fn contenders(options: &Options, processors: &[usize]) -> Result<Vec<Contender>, String> {
-    let tidegate = match &options.tidegate {
-        Some(program) => program.clone(),
-        None => tidegate_program()?,
-    };
+    let tidegate = tidegate(options)?;
     let entrant = |maker, program: &str, threads: u16| Contender {
         name: name(program, threads, options),
         maker,
         program: program.to_owned(),
+        redis_server: String::new(),
         threads,
-        processors: processors[..usize::from(threads).min(processors.len())].to_vec(),
+        processors: home(threads, processors),
     };
     let mut all = vec![entrant(Maker::Tidegate, &tidegate, options.threads)];
     if options.threads > 1 {
@@ -180,16 +218,12 @@ fn address(server: &Server, dialect: Dialect) -> SocketAddr {
     if dialect == Dialect::Resp { server.redis() } else { server.memcached() }
 }
 
-fn process_of(server: &Server) -> Process {
-    Process { pid: server.process() }
-}
-
 fn run_load(load: &Load, server: &Server) -> Result<Figures, String> {
-    load::run(load, process_of(server)).map_err(|error| format!("{error}\n{}", server.log()))
+    load::run(load, &server.processes()).map_err(|error| format!("{error}\n{}", server.log()))
 }
 
 fn resident_bytes(server: &Server) -> Result<u64, String> {
-    process_of(server).resident_bytes().map_err(|error| format!("{error}\n{}", server.log()))
+    server.process().resident_bytes().map_err(|error| format!("{error}\n{}", server.log()))
 }
 
 /// The run with the median processor time, with the latencies of all.

@@ -22,7 +22,7 @@ struct Options {
     /// One short repetition of each measurement, 64 B values, memory with 1 M items; other options win over it
     #[arg(long)]
     quick: bool,
-    /// Only cells with these words, one of each kind: resp text meta binary, get set, p1 p16 p64, 64 1024, memory
+    /// Only cells with these words, one of each kind: resp text meta binary, get set, p1 p16 p64, 64 1024, memory, hop
     #[arg(long, value_name = "WORD,…", value_delimiter = ',')]
     only: Vec<String>,
     /// Server threads; above 1 Tidegate also runs with one, and nobody is pinned apart from that one
@@ -52,6 +52,9 @@ struct Options {
     /// The Redis to compare with; `none` leaves it out
     #[arg(long, default_value = "redis-server", value_name = "PATH")]
     redis_server: String,
+    /// The proxy before that Redis, for the hop; `none` leaves it out
+    #[arg(long, default_value = "nutcracker", value_name = "PATH")]
+    twemproxy: String,
     /// The Memcached to compare with; `none` leaves it out
     #[arg(long, default_value = "memcached", value_name = "PATH")]
     memcached: String,
@@ -64,10 +67,12 @@ Examples:
   peers --only resp,get,p16,64        one cell
   peers --only text,binary --quick    two dialects
   peers --only memory                 resident bytes per item
+  peers --only hop                    what it costs to pass requests on to another process
   peers --threads 2                   two server threads on two processors, beside one
   peers --redis-server valkey-server  another peer
 
-Needs redis-server and memcached on the PATH (Debian: apt-get install redis-server memcached).";
+Needs redis-server, memcached and nutcracker, which is twemproxy, on the PATH
+(Debian: apt-get install redis-server memcached nutcracker).";
 
 fn main() -> ExitCode {
     let options = Options::parse();
@@ -100,13 +105,23 @@ impl Options {
         })
     }
 
-    /// Whether only the memory table was asked for, or it was not.
+    /// Whether the memory table was asked for, or nothing in particular.
     fn wants_memory(&self) -> bool {
-        self.only.is_empty() || self.only.iter().any(|only| only == "memory")
+        self.only.is_empty() || self.names("memory")
     }
 
-    fn wants_only_memory(&self) -> bool {
-        self.only.len() == 1 && self.wants_memory()
+    /// Whether the table of the hop was asked for, or nothing in particular.
+    fn wants_hop(&self) -> bool {
+        self.only.is_empty() || self.names("hop")
+    }
+
+    /// Whether the tables of the dialects were: what else is named beside `hop` is about that.
+    fn wants_cells(&self) -> bool {
+        self.only.is_empty() || !self.names("hop") && self.only.iter().any(|only| only != "memory")
+    }
+
+    fn names(&self, word: &str) -> bool {
+        self.only.iter().any(|only| only == word)
     }
 
     fn seconds(&self) -> f64 {

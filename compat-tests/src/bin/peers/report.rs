@@ -76,6 +76,20 @@ impl Report {
         println!("CPU µs/op is the server's, over all its threads; ×CPU is Tidegate's over the peer's.");
     }
 
+    /// What follows is about the hop.
+    pub(crate) fn hop(&mut self) {
+        self.table = None;
+        if !self.csv {
+            println!(
+                "\nThe hop: a gateway and a shard process beside one process that does both, and twemproxy"
+            );
+            println!(
+                "in front of redis-server; a Unix socket between the two. CPU is that of both processes,"
+            );
+            println!("×CPU that of gateway and shard over the other's.");
+        }
+    }
+
     /// One cell: Tidegate's figures first.
     pub(crate) fn cell(&mut self, cell: Cell, names: &[&str], figures: &[Figures]) {
         if !self.csv && self.table.replace(cell.table()) != Some(cell.table()) {
