@@ -1,0 +1,206 @@
+//! Clients that ask for much, through a gateway of two workers in front of shard processes: memory stays bounded, and
+//! other clients hardly notice.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tidegate_compat_tests::install::{Missing, needed};
+use tidegate_compat_tests::load::dialect::{Dialect, Operation};
+use tidegate_compat_tests::load::{self, Extent, Load};
+use tidegate_compat_tests::server::Server;
+use tidegate_compat_tests::shard::ShardPlan;
+use tidegate_compat_tests::wire::Wire;
+
+const KIBIBYTE: u64 = 1024;
+const MEBIBYTE: u64 = 1024 * KIBIBYTE;
+/// Bytes of the longest value there can be.
+const LONGEST: u64 = 512 * MEBIBYTE;
+/// What a process may grow by beyond what has to wait in it.
+const GROWTH_MAX: u64 = 64 * MEBIBYTE;
+/// Bytes of the gateway that a connection may cost that has asked a shard for something.
+const CONNECTION_BYTES_MAX: u64 = 3 * KIBIBYTE;
+const CONNECTIONS: usize = 10_000;
+/// How many times longer the slowest hundredth of other clients' requests may take.
+const SLOWER_MAX: f64 = 2.0;
+/// What does not count as slower: less than a time slice of a machine that is shared.
+const NOISE_US: f64 = 2000.0;
+/// Measurements of which the median counts.
+const SAMPLES: usize = 5;
+/// Comparisons of which one has to be good: neighbours may have been at work during another.
+const ATTEMPTS: usize = 3;
+const SAMPLE: Duration = Duration::from_millis(400);
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Keys of the clients that only want to be served.
+const KEYS: u64 = 10_000;
+
+/// One after the other: they measure times and memory.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Two workers in front of two shards.
+fn start(flags: &[&str]) -> Server {
+    let shard = |slots: &str| ShardPlan {
+        slots: slots.to_owned(),
+        flags: ["--threads", "1"].map(str::to_owned).into(),
+    };
+    let flags: Vec<_> = ["--threads", "2"].iter().chain(flags).map(|flag| (*flag).to_owned()).collect();
+    let server = Server::gateway(&[shard("0-8191"), shard("8192-16383")], &flags).unwrap();
+    let fill = Load { extent: Extent::EachKeyOnce, operation: Operation::Set, pipeline: 16, ..load(&server) };
+    load::run(&fill, &[server.process()]).unwrap();
+    server
+}
+
+/// Clients that only want to be served.
+fn load(server: &Server) -> Load {
+    Load {
+        address: server.redis(),
+        dialect: Dialect::Resp,
+        operation: Operation::Get,
+        connections: 10,
+        pipeline: 1,
+        keys: KEYS,
+        value_bytes: 64,
+        extent: Extent::Random { warm: SAMPLE / 4, counted: SAMPLE },
+    }
+}
+
+/// The 99th percentile of their waits, in µs: the median of several measurements.
+fn p99(server: &Server) -> f64 {
+    let mut samples: Vec<_> = (0..SAMPLES)
+        .map(|_| load::run(&load(server), &[server.process()]).unwrap().latency.quantile_us(0.99))
+        .collect();
+    samples.sort_by(f64::total_cmp);
+    samples[SAMPLES / 2]
+}
+
+/// Whether others are as well served `with` as `without`.
+fn is_hardly_noticed(without: f64, with: f64) -> bool {
+    println!("p99 of others: {without:.0} µs without, {with:.0} µs with");
+    with <= (without * SLOWER_MAX).max(without + NOISE_US)
+}
+
+fn gateway_bytes(server: &Server) -> u64 {
+    server.process().resident_bytes().unwrap()
+}
+
+/// Waits until `happened`.
+fn until(what: &str, happened: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !happened() {
+        assert!(Instant::now() < deadline, "in {PATIENCE:?} not: {what}");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_slow_reader_of_the_longest_value_costs_that_value_and_nobody_else_anything() {
+    let _alone = alone();
+    let server = start(&[]);
+    let mut writer = Wire::connect(server.redis()).unwrap();
+    // All zeros, made where it is.
+    writer.send(format!("SETRANGE long {} x\r\n", LONGEST - 1).as_bytes());
+    writer.wait_at_most(PATIENCE);
+    assert_eq!(writer.line().unwrap(), format!(":{LONGEST}").into_bytes());
+    let before = (gateway_bytes(&server), server.resident_bytes());
+    let without = p99(&server);
+    let mut slow = Wire::connect(server.redis()).unwrap();
+    slow.send(b"GET long\r\n");
+    slow.wait_at_most(PATIENCE);
+    assert_eq!(slow.line().unwrap(), format!("${LONGEST}").into_bytes());
+    // Whatever the gateway takes of it is there when a request that came after it is answered.
+    writer.send(b"STRLEN long\r\n");
+    writer.wait_at_most(PATIENCE);
+    assert_eq!(writer.line().unwrap(), format!(":{LONGEST}").into_bytes());
+    let mut good = false;
+    for _ in 0..ATTEMPTS {
+        // It is slow, not dead.
+        slow.wait_at_most(PATIENCE);
+        slow.bytes(KIBIBYTE as usize).unwrap();
+        good = good || is_hardly_noticed(without, p99(&server));
+    }
+    assert!(good, "others are served more slowly while a long answer is pending");
+    let grown = (gateway_bytes(&server) - before.0, server.resident_bytes() - before.1);
+    println!("grown: the gateway by {} MiB, all by {} MiB", grown.0 / MEBIBYTE, grown.1 / MEBIBYTE);
+    assert!(grown.0 <= LONGEST + GROWTH_MAX, "the gateway holds {} bytes more", grown.0);
+    assert!(grown.1 <= 2 * LONGEST + GROWTH_MAX, "all processes hold {} bytes more", grown.1);
+    // The rest comes, and then nobody holds anything of it.
+    let mut left = LONGEST - ATTEMPTS as u64 * KIBIBYTE;
+    while left > 0 {
+        slow.wait_at_most(PATIENCE);
+        let bytes = slow.bytes(left.min(MEBIBYTE) as usize).unwrap();
+        let is_end = left == bytes.len() as u64;
+        let zeros = bytes.len() - usize::from(is_end);
+        assert!(bytes[..zeros].iter().all(|byte| *byte == 0), "{left} bytes before the end");
+        left -= bytes.len() as u64;
+    }
+    slow.expect(b"\r\n");
+    until("memory is given back", || {
+        gateway_bytes(&server) <= before.0 + GROWTH_MAX && server.resident_bytes() <= before.1 + GROWTH_MAX
+    });
+}
+
+#[test]
+fn a_hot_key_slows_nobody_down_who_asks_for_others() {
+    let _alone = alone();
+    let server = start(&[]);
+    // As many clients on all keys, and on one.
+    let among = |keys| {
+        let is_over = AtomicBool::new(false);
+        let crowd = Load { connections: 50, operation: Operation::Set, keys, ..load(&server) };
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(SeqCst) {
+                    load::run(&crowd, &[server.process()]).unwrap();
+                }
+            });
+            let measured = p99(&server);
+            is_over.store(true, SeqCst);
+            measured
+        })
+    };
+    let before = gateway_bytes(&server);
+    let good = (0..ATTEMPTS).any(|_| is_hardly_noticed(among(KEYS), among(1)));
+    assert!(good, "others are served more slowly while many ask for one key");
+    let grown = gateway_bytes(&server).saturating_sub(before);
+    assert!(grown <= GROWTH_MAX, "the gateway has grown by {grown} bytes");
+}
+
+#[test]
+fn ten_thousand_clients_over_two_workers_cost_little_and_leave_room_for_others() {
+    let _alone = alone();
+    // The server inherits the limit.
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
+    let enough = if limit.maximum.unwrap_or(u64::MAX) > CONNECTIONS as u64 + 500 {
+        Ok(())
+    } else {
+        Err(Missing::until("ulimit -Hn 20000"))
+    };
+    let Some(()) = needed("ten thousand clients", enough) else { return };
+
+    let server = start(&["--maxclients", "11000"]);
+    let without = p99(&server);
+    let before = gateway_bytes(&server);
+    let mut clients: Vec<Wire> = (0..CONNECTIONS).map(|_| Wire::connect(server.redis()).unwrap()).collect();
+    // All ask at the same time, for keys of both shards, and then again.
+    for round in 0..3 {
+        for (number, client) in clients.iter_mut().enumerate() {
+            client.send(format!("SET client:{number} {round}\r\nGET client:{number}\r\n").as_bytes());
+        }
+        for client in &mut clients {
+            client.expect(format!("+OK\r\n$1\r\n{round}\r\n").as_bytes());
+        }
+    }
+    let each = gateway_bytes(&server).saturating_sub(before) / CONNECTIONS as u64;
+    println!("a connection costs {each} bytes of the gateway");
+    assert!(each <= CONNECTION_BYTES_MAX, "a connection costs {each} bytes of the gateway");
+    let good = (0..ATTEMPTS).any(|_| is_hardly_noticed(without, p99(&server)));
+    assert!(good, "others are served more slowly while there are ten thousand clients");
+}
