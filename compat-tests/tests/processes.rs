@@ -236,7 +236,9 @@ fn a_clean_end_leaves_no_process_and_no_directory() {
     let line = fs::read_to_string(format!("/proc/{}/cmdline", shards[0].0)).unwrap();
     assert!(line.contains(&format!("maxmemory={}", 100 << 20)), "{line}");
     // As systemd does, to everybody.
-    shards.iter().for_each(|(shard, _)| signal(*shard, Signal::TERM));
+    for (shard, _) in &shards {
+        signal(*shard, Signal::TERM);
+    }
     signal(process.child.id(), Signal::TERM);
     let (code, log) = process.ended();
     assert!(!log.contains("died"), "{log}");
@@ -263,10 +265,10 @@ fn shards_end_with_who_started_them_however_that_ends() {
 #[test]
 fn what_keeps_shards_from_starting_keeps_the_whole_from_starting() {
     let ports = ["--redis-port", "0", "--admin-port", "0", "--shard-processes", "2"];
-    let long = "d".repeat(100);
-    for (directory, part) in [(long.as_str(), "too long"), ("missing", "No such file")] {
+    let deep = "d".repeat(100);
+    for (directory, part) in [(deep.as_str(), "too long"), ("missing", "No such file")] {
         let base = env::temp_dir().join(format!("tg-test-refused-{}", process::id()));
-        fs::create_dir_all(base.join(&long)).unwrap();
+        fs::create_dir_all(base.join(&deep)).unwrap();
         let mut command = Command::new(tidegate_program().unwrap());
         command.args(ports).args(["--memcached-port", &free_port().to_string()]);
         let command = command.env("TMPDIR", base.join(directory)).env_remove("XDG_RUNTIME_DIR");

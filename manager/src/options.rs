@@ -160,10 +160,10 @@ The topology file is TOML:
   ip = \"10.0.0.1\"                      # where clients reach it; optional, as are port and hostname
   port = 6379
   [[shards]]                           # as many as there are
-  name = \"shard-1\"                    # the shard's --id
-  slots = \"0-16383\"                   # the shard's --slots
+  name = \"shard-1\"                     # the shard's --id
+  slots = \"0-16383\"                    # the shard's --slots
   link = \"unix:/run/tidegate/shard-1.sock\"
-  gateway = \"gateway-1\"               # the one beside it; the first unless it says so
+  gateway = \"gateway-1\"                # the one beside it; the first unless it says so
 
 SIGHUP reads it again. A file with a mistake in it, or whose epoch has not grown, changes nothing and is logged.
 
@@ -314,6 +314,7 @@ fn shard_command() -> Command {
     ];
     let supervised = Arg::new("supervised").long("supervised").action(ArgAction::SetTrue).hide(true);
     Command::new("shard")
+        .bin_name("tidegate shard")
         .about("Hold some of the hash slots and serve gateways over links (one shard process)")
         .after_help(
             "A link asks for no password: a socket belongs to its owner, and protected mode keeps other machines out.",
@@ -335,19 +336,24 @@ fn gateway_command() -> Command {
         name.help("Its name in the topology [default: the first gateway there]"),
     ];
     Command::new("gateway")
+        .bin_name("tidegate gateway")
         .about("Serve clients of both families in front of shards, as a topology file says (no data here)")
         .after_help(
             "Settings of the store (--memory and its like) are given to the shards. See --help for the topology file.",
         )
         .after_long_help(GATEWAY_EXAMPLES)
         .args(own.into_iter().enumerate().map(|(place, arg)| arg.display_order(place)))
-        .args(settings_flags_but(OF_SHARDS))
+        // Hidden, they are refused with the reason.
+        .args(settings_flags_but(&[]).map(|arg| if is_one_of(&arg, OF_SHARDS) { arg.hide(true) } else { arg }))
 }
 
 /// The flags of all settings but some, for a subcommand.
 fn settings_flags_but(some: &'static [Key]) -> impl Iterator<Item = Arg> {
-    let others = settings_flags().filter(|arg| !some.iter().any(|&key| name(key) == arg.get_id().as_str()));
-    others.map(|arg| arg.help_heading("Settings"))
+    settings_flags().filter(|arg| !is_one_of(arg, some)).map(|arg| arg.help_heading("Settings"))
+}
+
+fn is_one_of(flag: &Arg, keys: &[Key]) -> bool {
+    keys.iter().any(|&key| name(key) == flag.get_id().as_str())
 }
 
 /// The name of a shard or a gateway.
@@ -516,8 +522,10 @@ mod tests {
                 ["tidegate", "gateway"].into_iter().chain(wrong.split(' ').filter(|word| !word.is_empty()));
             assert!(Start::parse(words.map(OsString::from)).is_err(), "{wrong}");
         }
-        let error = parse("tidegate gateway --topology t --set maxmemory=1gb").unwrap_err().to_string();
-        assert!(error.contains("memory concerns the data: give it to the shards"), "{error}");
+        for flag in ["--memory 1gb", "--set maxmemory=1gb"] {
+            let error = parse(&format!("tidegate gateway --topology t {flag}")).unwrap_err().to_string();
+            assert!(error.contains("memory concerns the data: give it to the shards"), "{error}");
+        }
     }
 
     #[test]
