@@ -131,6 +131,12 @@ impl Connection {
         }
     }
 
+    /// Closes the connection once the reply with this number, and all before it, are on their way.
+    pub(crate) fn end_after(&self, number: u32) {
+        self.pipeline.borrow_mut().end_after(number);
+        self.session.put(Attention::Closing, true);
+    }
+
     /// Requests need not wait for answers any more.
     pub(crate) fn clear(&self) {
         if self.session.has(Attention::Waits) {

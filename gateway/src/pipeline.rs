@@ -16,6 +16,8 @@ pub(crate) struct Pipeline {
     waiting: usize,
     /// Bytes of the longest reply since none was waiting.
     longest: usize,
+    /// Whether the first reply has been sent in part.
+    has_begun: bool,
     /// What can be sent.
     ready: Vec<u8>,
 }
@@ -76,8 +78,9 @@ impl Pipeline {
     /// A part of the reply with this number, and not the last.
     pub(crate) fn part(&mut self, number: u32, bytes: &[u8]) {
         let place = self.place(number);
-        if let Slot::Coming(coming) = &mut self.slots[place] {
+        if let Some(Slot::Coming(coming)) = self.slots.get_mut(place) {
             self.longest = self.longest.max(coming.len() + bytes.len());
+            self.has_begun |= place == 0;
             let to = if place == 0 { &mut self.ready } else { coming };
             to.extend_from_slice(bytes);
         }
@@ -86,19 +89,24 @@ impl Pipeline {
     /// The rest of the reply with this number.
     #[inline]
     pub(crate) fn done(&mut self, number: u32, bytes: &[u8]) {
+        let place = self.place(number);
+        if place >= self.slots.len() {
+            return;
+        }
         self.waiting -= 1;
         self.longest = self.longest.max(bytes.len());
-        let place = self.place(number);
         if place > 0 {
             return self.early(place, bytes);
         }
         self.ready.extend_from_slice(bytes);
+        self.has_begun = false;
         self.pop();
         while let Some(Slot::Whole(whole)) = self.slots.front_mut() {
             self.ready.append(whole);
             self.pop();
         }
         if let Some(Slot::Coming(coming)) = self.slots.front_mut() {
+            self.has_begun = !coming.is_empty();
             self.ready.append(coming);
         }
         if self.waiting == 0 {
@@ -111,6 +119,26 @@ impl Pipeline {
         if let Slot::Coming(coming) = slot {
             coming.extend_from_slice(bytes);
             *slot = Slot::Whole(std::mem::take(coming));
+        }
+    }
+
+    /// What has come of the reply with this number will not go on. Returns whether something else can be said in its
+    /// place: not if the client has been sent the beginning.
+    pub(crate) fn forget(&mut self, number: u32) -> bool {
+        let place = self.place(number);
+        match self.slots.get_mut(place) {
+            Some(Slot::Coming(coming)) => coming.clear(),
+            Some(Slot::Whole(_)) | None => {}
+        }
+        place > 0 || !self.has_begun
+    }
+
+    /// Nothing is delivered any more after the reply with this number.
+    pub(crate) fn end_after(&mut self, number: u32) {
+        let place = self.place(number);
+        if place < self.slots.len() {
+            self.slots.truncate(place + 1);
+            self.waiting = self.slots.iter().filter(|slot| matches!(slot, Slot::Coming(_))).count();
         }
     }
 
@@ -163,6 +191,26 @@ mod tests {
         pipeline.done(e, b"e2");
         assert_eq!(ready(&mut pipeline), "e2");
         assert!(pipeline.is_empty());
+    }
+
+    #[test]
+    fn a_reply_can_be_another_until_its_beginning_has_been_sent() {
+        let mut pipeline = Pipeline::default();
+        let [a, b, c] = [pipeline.wait(), pipeline.wait(), pipeline.wait()];
+        pipeline.part(a, b"a");
+        pipeline.part(b, b"b");
+        assert!(!pipeline.forget(a));
+        assert!(pipeline.forget(b));
+        pipeline.end_after(b);
+        pipeline.done(b, b"error");
+        pipeline.done(c, b"c");
+        pipeline.done(a, b"A");
+        assert_eq!(ready(&mut pipeline), "aAerror");
+        assert!(pipeline.is_empty());
+        let [d, e] = [pipeline.wait(), pipeline.wait()];
+        pipeline.part(e, b"e");
+        pipeline.done(d, b"d");
+        assert!(!pipeline.forget(e), "its beginning went with what was before it");
     }
 
     #[test]

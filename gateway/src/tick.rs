@@ -16,11 +16,13 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tidegate_protocols::data::{Outcome, Prepared, Worker};
+use tidegate_protocols::memcached::Options;
 use tidegate_protocols::settings::Key;
 use tidegate_protocols::table::connection::Connection as Connections;
+use tidegate_protocols::table::memcached::Memcached;
 use tidegate_protocols::table::transactions::Transactions;
 use tidegate_protocols::table::{Flags, Route, Unresolved};
-use tidegate_protocols::{Error, Reply, Row, Verb};
+use tidegate_protocols::{Dialect, Error, Reply, Request, Row, Verb};
 
 use self::later::{Later, Special};
 use self::transactions::Executor;
@@ -299,6 +301,9 @@ impl<W: Worker> Tick<W> {
             Outcome::Failed => {
                 counters.command(row.verb).failed.add(1);
                 counters.error(&self.output[mark..]);
+                if W::ANSWERS_LATER && is_within_line(&request) {
+                    session.put(Attention::Closing, true);
+                }
             }
             Outcome::Done => {}
         }
@@ -521,4 +526,11 @@ impl<W: Worker> Tick<W> {
         self.intake.work.wake();
         tokio::task::yield_now().await;
     }
+}
+
+/// Whether a request is one key, and not the last, of a line of keys that a Memcached client asks for.
+fn is_within_line(request: &Request<'_>) -> bool {
+    matches!(request.row.verb, Verb::Memcached(Memcached::Get | Memcached::Gat))
+        && request.dialect == Dialect::MemcachedText
+        && !request.item.has(Options::LAST)
 }

@@ -142,6 +142,8 @@ pub enum Piece<'a> {
     Done(&'a [u8]),
     /// This is the rest of it, and it is an error.
     Failed(&'a [u8]),
+    /// There will be no answer, whatever has come of it: this is an error instead.
+    Broken(&'a [u8]),
     /// What was [`Outcome::Full`] may be tried again.
     Clear,
 }

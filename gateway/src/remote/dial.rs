@@ -82,7 +82,7 @@ async fn connect(place: &LinkPlace) -> io::Result<TcpStream> {
 }
 
 /// Reads what comes, and writes what the tick could not, until there is no link any more. Returns why.
-async fn read_all(link: &Link, stream: &TcpStream, wake: &dyn Fn()) -> String {
+async fn read_all(link: &Link, stream: &Rc<TcpStream>, wake: &dyn Fn()) -> String {
     loop {
         let interest =
             if link.has_unwritten() { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
@@ -100,6 +100,9 @@ async fn read_all(link: &Link, stream: &TcpStream, wake: &dyn Fn()) -> String {
             Ok(ready) => ready,
             Err(error) => return error.to_string(),
         };
+        if !link.is_over(stream) {
+            return "it was cut".into();
+        }
         if ready.is_writable() {
             link.flush();
         }

@@ -44,6 +44,11 @@ impl Gathering {
         self.answers[part as usize].extend_from_slice(bytes);
     }
 
+    /// There is no answer, whatever has come of it, but this error.
+    pub(super) fn say_instead(&mut self, part: u32, bytes: &[u8]) {
+        bytes.clone_into(&mut self.answers[part as usize]);
+    }
+
     /// An answer is whole. Returns whether all are.
     pub(super) fn end(&mut self, has_failed: bool) -> bool {
         self.missing -= 1;

@@ -160,6 +160,16 @@ impl Link {
         state.stream.is_none().then(|| now.saturating_duration_since(state.down_since))
     }
 
+    /// Whether there was a link, and is none.
+    pub(super) fn is_lost(&self) -> bool {
+        self.page.connects.get() > 0 && self.state.borrow().stream.is_none()
+    }
+
+    /// Whether `stream` is the one of the link: one that was cut may still have something to read.
+    pub(super) fn is_over(&self, stream: &Rc<TcpStream>) -> bool {
+        self.state.borrow().stream.as_ref().is_some_and(|own| Rc::ptr_eq(own, stream))
+    }
+
     /// How many requests are not answered.
     pub(super) fn waiting(&self) -> usize {
         let state = self.state.borrow();

@@ -112,11 +112,16 @@ impl Tickets {
         common: &Common,
         answers: &mut Answers<'_>,
     ) {
-        let (Piece::Part(bytes) | Piece::Done(bytes) | Piece::Failed(bytes)) = piece else { return };
         let Some(gathering) = self.gathering(owner) else { return };
-        gathering.add(owner.part, bytes);
+        match piece {
+            Piece::Part(bytes) | Piece::Done(bytes) | Piece::Failed(bytes) => {
+                gathering.add(owner.part, bytes)
+            }
+            Piece::Broken(bytes) => gathering.say_instead(owner.part, bytes),
+            Piece::Clear => return,
+        }
         let is_part = matches!(piece, Piece::Part(_));
-        if is_part || !gathering.end(matches!(piece, Piece::Failed(_))) {
+        if is_part || !gathering.end(matches!(piece, Piece::Failed(_) | Piece::Broken(_))) {
             return;
         }
         let Some(Asked::Several(gathering)) = self.end(ticket) else { return };

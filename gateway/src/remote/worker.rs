@@ -337,9 +337,9 @@ impl RemoteWorker {
         0..self.links.len()
     }
 
-    /// The places of those that are linked. Who is not there hears of changes later, and has no figures.
+    /// The places of all but those whose links are lost: they hear of changes later, and have no figures.
     fn present(&self) -> Vec<usize> {
-        self.everyone().filter(|&place| self.links[place].down_for(self.now).is_none()).collect()
+        self.everyone().filter(|&place| !self.links[place].is_lost()).collect()
     }
 
     /// Asks all shards for something that no client has asked for in so many words.
@@ -585,7 +585,7 @@ impl RemoteWorker {
     /// Answers a request with an error.
     fn fail(&mut self, owner: Owner, frame: &[u8], error: &Error, answers: &mut Answers<'_>) {
         let bytes = lost::refusal(frame, error);
-        let piece = Piece::Failed(&bytes);
+        let piece = Piece::Broken(&bytes);
         let answered = Answered { ticket: Ticket(owner.ticket), piece, frame, nanos: 0 };
         self.tickets.answered(owner, answered, &self.common, answers);
     }

@@ -77,19 +77,21 @@ impl Later {
     #[inline]
     fn take(&mut self, intake: &Intake, watch: &Stopwatch, now_ms: u64, came: Answered<'_>) {
         let Answered { ticket, piece, frame, nanos } = came;
-        let Some(slot) = self.pending.get_mut(ticket.0 as usize) else { return };
+        let place = ticket.0 as usize;
         let (bytes, has_failed) = match piece {
             Piece::Done(bytes) => (bytes, false),
             Piece::Failed(bytes) => (bytes, true),
+            Piece::Broken(bytes) if self.can_say_instead(ticket) => (bytes, true),
+            Piece::Broken(_) => return,
             Piece::Part(bytes) => return self.take_part(ticket, bytes),
             Piece::Clear => {
-                if let Some(pending) = slot.take() {
+                if let Some(pending) = self.pending.get_mut(place).and_then(Option::take) {
                     pending.connection.clear();
                 }
                 return;
             }
         };
-        let Some(mut pending) = slot.take() else { return };
+        let Some(mut pending) = self.pending.get_mut(place).and_then(Option::take) else { return };
         let scope = Scope { session: &pending.connection.session, shared: &intake.shared, now_ms };
         let counters = intake.counters();
         if let Some(special) = pending.special.take() {
@@ -103,7 +105,28 @@ impl Later {
                 counters.error(bytes);
             }
         }
+        if has_failed && is_within_line(frame) {
+            pending.connection.end_after(pending.number);
+        }
         watch.record_later(nanos, pending.row, frame, &scope, counters);
+    }
+
+    /// An answer will not come. Returns whether an error can be said in its place. If a part of it has been sent, the
+    /// client is closed: whatever followed would be taken for the rest.
+    #[cold]
+    fn can_say_instead(&mut self, Ticket(number): Ticket) -> bool {
+        let Some(Some(pending)) = self.pending.get_mut(number as usize) else { return false };
+        if let Some(Special::Transaction { kept, .. }) = pending.special.as_deref_mut() {
+            kept.clear();
+        }
+        let connection = Rc::clone(&pending.connection);
+        let can = connection.pipeline.borrow_mut().forget(pending.number);
+        if !can {
+            tracing::warn!(client = connection.session.client.id, "closed: the rest of a reply is lost");
+            self.pending[number as usize] = None;
+            connection.end();
+        }
+        can
     }
 
     #[cold]
@@ -188,9 +211,17 @@ impl Special {
             Self::Transaction { queue, mut kept, is_skipped } => {
                 kept.extend_from_slice(bytes);
                 let session = scope.session;
+                // As things stood when it was sent. What follows a transaction that may change them waits for it.
+                let was_silent = session.has(Attention::Silent);
+                if !queue.has_own {
+                    session.put(Attention::Silent, pending.is_silent);
+                }
                 session.put(Attention::Skip, is_skipped);
                 let reply = transactions::complete(&queue, kept, scope, counters, nanos);
                 session.put(Attention::Skip, false);
+                if !queue.has_own {
+                    session.put(Attention::Silent, was_silent);
+                }
                 pending.connection.clear();
                 reply
             }
@@ -249,4 +280,12 @@ impl<W: Worker> Tick<W> {
             self.output.truncate(begin);
         }
     }
+}
+
+/// Whether a request is one key, and not the last, of a line of keys: an error ends the whole reply, so what comes for
+/// the other keys must not be taken for the next.
+#[cold]
+fn is_within_line(frame: &[u8]) -> bool {
+    let mut requests = Requests::new(frame);
+    requests.next_request().is_some_and(|request| super::is_within_line(&request))
 }

@@ -153,6 +153,10 @@ fn by_keys(row: &Row, args: &Args<'_>, owners: &Owners) -> Plan {
             None => parts.push(Part { shard, keys: vec![key.index] }),
         }
     }
+    if is_incomplete(row, args, &parts) {
+        // Whoever is asked says so.
+        return Plan::One(parts[0].shard);
+    }
     match parts.as_slice() {
         // What has no keys after all may be answered by anyone (`… numkeys 0` is an error everywhere).
         [] => Plan::One(0),
@@ -160,6 +164,12 @@ fn by_keys(row: &Row, args: &Args<'_>, owners: &Owners) -> Plan {
         _ if row.route == Route::Split => Plan::Split(parts),
         _ => Plan::CrossSlot,
     }
+}
+
+/// Whether an argument is missing that belongs to a key (`MSET key` without a value).
+fn is_incomplete(row: &Row, args: &Args<'_>, parts: &[Part]) -> bool {
+    let last = parts.iter().filter_map(|part| part.keys.last()).max();
+    row.route == Route::Split && last.is_some_and(|last| last + step(row) > args.len())
 }
 
 /// Arguments from one key to the next.
