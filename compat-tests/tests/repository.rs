@@ -16,7 +16,8 @@ fn every_command_has_a_transcript() {
     let redis = requests(Family::Redis);
     let memcached = requests(Family::Memcached);
     let missing: Vec<&str> = table::rows()
-        .filter(|row| !row.container)
+        // What gateways ask of shards no client can ask.
+        .filter(|row| !row.container && row.family() != "link")
         .filter(|row| {
             if row.is_redis() { !redis_asks(&redis, row.name) } else { !memcached_asks(&memcached, row.name) }
         })

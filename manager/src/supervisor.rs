@@ -150,7 +150,7 @@ struct Keeper {
 impl Keeper {
     /// Starts it again whenever it has died, until all is to end.
     async fn keep(&self, child: Child, end: &mut watch::Receiver<bool>) {
-        let (mut child, mut backoff) = (child, BACKOFF_FIRST);
+        let (mut child, mut backoff) = (child, Backoff::default());
         loop {
             tokio::select! {
                 how = child.ended() => self.died(&child, &how, &mut backoff),
@@ -168,25 +168,23 @@ impl Keeper {
         }
     }
 
-    fn died(&self, child: &Child, how: &str, backoff: &mut Duration) {
-        if child.age() >= LIVED {
-            *backoff = BACKOFF_FIRST;
-        }
+    fn died(&self, child: &Child, how: &str, backoff: &mut Backoff) {
+        backoff.died_after(child.age());
         let unix_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let lost = Some(Lost { unix_s, text: log::time() });
         self.ward().change(|state| *state = State { process: None, lost, ..state.clone() });
         let Plan { name, slots, .. } = &self.plan;
         tracing::error!(
             "{name} has died ({how}): what it held of the slots {slots} is lost; it is started again in {} ms",
-            backoff.as_millis()
+            backoff.wait.as_millis()
         );
     }
 
     /// Starts it until it runs.
-    async fn start_again(&self, backoff: &mut Duration) -> Child {
+    async fn start_again(&self, backoff: &mut Backoff) -> Child {
         loop {
-            sleep(*backoff).await;
-            *backoff = (*backoff * 2).min(BACKOFF_MAX);
+            sleep(backoff.wait).await;
+            backoff.tried();
             match Child::start(&self.plan, &self.settings).await {
                 Ok(child) => {
                     self.ward().change(|state| state.restarts += 1);
@@ -198,7 +196,7 @@ impl Keeper {
                 Err(reason) => tracing::error!(
                     "{} cannot start: {reason}; tried again in {} ms",
                     self.plan.name,
-                    backoff.as_millis()
+                    backoff.wait.as_millis()
                 ),
             }
         }
@@ -210,6 +208,31 @@ impl Keeper {
 
     fn ward(&self) -> &Ward {
         &self.wards[self.place]
+    }
+}
+
+/// How long to wait before a shard is started again.
+struct Backoff {
+    wait: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { wait: BACKOFF_FIRST }
+    }
+}
+
+impl Backoff {
+    /// It has been tried, with whatever success.
+    fn tried(&mut self) {
+        self.wait = (self.wait * 2).min(BACKOFF_MAX);
+    }
+
+    /// What was started has died at this age.
+    fn died_after(&mut self, age: Duration) {
+        if age >= LIVED {
+            *self = Self::default();
+        }
     }
 }
 
@@ -257,6 +280,20 @@ fn topology(plans: &[Plan]) -> Result<Topology, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn waits_double_up_to_a_limit_and_begin_anew_after_a_long_life() {
+        let mut backoff = Backoff::default();
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            waits.push(backoff.wait.as_millis());
+            backoff.tried();
+            backoff.died_after(LIVED - Duration::from_millis(1));
+        }
+        assert_eq!(waits, [100, 200, 400, 800, 1600, 3200, 5000, 5000]);
+        backoff.died_after(LIVED);
+        assert_eq!(backoff.wait, BACKOFF_FIRST);
+    }
 
     #[test]
     fn slots_are_divided_as_redis_cli_divides_them() {
