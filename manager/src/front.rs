@@ -2,16 +2,24 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidegate_gateway::{Remote, Seat, ShardReport};
 use tidegate_protocols::Slots;
 use tidegate_protocols::settings::Key;
 use tidegate_protocols::topology::Topology;
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
 
 use crate::options::{GatewayPlace, Start};
 use crate::supervisor::{Supervisor, Wards};
 use crate::topology_file;
+
+/// How long the start waits for links to the shards it has started. Whoever comes earlier is held until there are some.
+const REACHED_MAX: Duration = Duration::from_secs(2);
+
+/// How often it looks.
+const REACHED_LOOK: Duration = Duration::from_millis(2);
 
 /// What a gateway in front of shards has besides the gateway itself.
 pub(crate) struct Front {
@@ -144,6 +152,17 @@ impl Shards {
     /// How the processes fare that are ours.
     pub(crate) fn wards(&self) -> &[crate::supervisor::Ward] {
         self.wards.as_deref().unwrap_or_default()
+    }
+
+    /// Waits until the shards that are ours are reached, which takes but a moment; not for ever if it does not come.
+    pub(crate) async fn reached(&self) {
+        if self.wards.is_none() {
+            return;
+        }
+        let deadline = Instant::now() + REACHED_MAX;
+        while Instant::now() < deadline && !self.unanswered(&self.reports()).is_empty() {
+            sleep(REACHED_LOOK).await;
+        }
     }
 
     /// The slots that nobody answers for: no shard has them, or one that is not reached.

@@ -86,6 +86,9 @@ async fn serve(start: &Start, lifeline: Option<Lifeline>) -> Result<(), String> 
     if let Some(path) = &start.config_file {
         remember(&running, path);
     }
+    if let Some(shards) = &shards {
+        shards.reached().await;
+    }
     let addresses = Addresses {
         redis: running.redis().to_vec(),
         memcached: running.memcached().to_vec(),
