@@ -225,6 +225,10 @@ impl Link {
     /// Writes what the socket takes.
     pub(super) fn flush(&self) {
         let state = &mut *self.state.borrow_mut();
+        if state.unwritten == state.chunks.len() {
+            return;
+        }
+        self.publish(state);
         let Some(stream) = &state.stream else { return };
         while let Some(chunk) = state.chunks.get_mut(state.unwritten) {
             chunk.sealed = true;

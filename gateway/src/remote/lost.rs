@@ -2,7 +2,7 @@
 
 use tidegate_protocols::memcached::Answer;
 use tidegate_protocols::transaction::Requests;
-use tidegate_protocols::{Dialect, Error, Reply, Request};
+use tidegate_protocols::{Dialect, Error, Reply, Request, Row};
 
 /// The request may have been executed. A code of its own: who knows that a second time does no harm may try again.
 pub(super) fn in_doubt(shard: &str) -> Error {
@@ -29,6 +29,16 @@ pub(super) fn unanswered(shard: &str) -> Error {
     composed(format!("CLUSTERDOWN shard {shard} does not answer"))
 }
 
+/// A request without an argument that belongs to a key.
+pub(super) fn incomplete(row: &Row) -> Error {
+    composed(format!("ERR wrong number of arguments for '{}' command", row.name.to_ascii_lowercase()))
+}
+
+/// A request about the whole keyspace in a transaction.
+pub(super) fn about_all(row: &Row) -> Error {
+    composed(format!("CROSSSLOT {} asks every shard, and a transaction takes place in one", row.name))
+}
+
 /// Nobody has the slot of a key. Source: Redis `cluster.c`, `clusterRedirectClient`.
 pub(super) const UNSERVED: Error = Error::Text("CLUSTERDOWN Hash slot not served");
 
@@ -49,11 +59,14 @@ pub(super) fn refuse(request: &Request<'_>, error: &Error, reply: &mut Reply<'_>
     }
 }
 
+/// The same, by itself.
+pub(super) fn refusal_to(request: &Request<'_>, error: &Error) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    refuse(request, error, &mut Reply::new(&mut bytes, request.dialect));
+    bytes
+}
+
 /// The same for the request in `frame`.
 pub(super) fn refusal(frame: &[u8], error: &Error) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    if let Some(request) = Requests::new(frame).next_request() {
-        refuse(&request, error, &mut Reply::new(&mut bytes, request.dialect));
-    }
-    bytes
+    Requests::new(frame).next_request().map_or(Vec::new(), |request| refusal_to(&request, error))
 }

@@ -9,7 +9,7 @@ use tidegate_protocols::link::{self as frames, Ask};
 use tidegate_protocols::memcached::Item;
 use tidegate_protocols::number::integer;
 use tidegate_protocols::route::Shard;
-use tidegate_protocols::slot::slot_of;
+use tidegate_protocols::slot::{SLOTS, slot_of};
 use tidegate_protocols::table::Route;
 use tidegate_protocols::table::connection::Connection;
 use tidegate_protocols::table::link::Link as Verbs;
@@ -28,6 +28,18 @@ pub(super) fn first_key(request: &Request<'_>) -> Option<Vec<u8>> {
             let first = requests.next_request()?;
             let key = first.row.keys_of(&first.args).next()?;
             Some(first.args.at(key.index).to_vec())
+        }
+        _ => None,
+    }
+}
+
+/// The slot that a request names by its number.
+fn slot_in(request: &Request<'_>) -> Option<u16> {
+    use tidegate_protocols::table::keyspace::Keyspace::{ClusterCountkeysinslot, ClusterGetkeysinslot};
+    match request.row.verb {
+        Verb::Keyspace(ClusterCountkeysinslot | ClusterGetkeysinslot) => {
+            let slot = integer(request.args.at(2)).and_then(|slot| u16::try_from(slot).ok());
+            slot.filter(|slot| *slot < SLOTS)
         }
         _ => None,
     }
@@ -109,12 +121,15 @@ impl RemoteWorker {
         while let Some(request) = requests.next_request() {
             match request.row.route {
                 Route::Gateway => foresight.follow(&request),
-                Route::Every => {
-                    home = match *self.owners(request.row).asked() {
-                        [shard] => home.with(Some(shard)),
-                        _ => Home::Apart,
-                    };
-                }
+                Route::Every => match (self.owners(request.row).asked(), slot_in(&request)) {
+                    (&[shard], _) => home = home.with(Some(shard)),
+                    (_, Some(slot)) => home = home.with(self.topology.owners().of(slot)),
+                    _ => {
+                        let refusal = lost::refusal_to(&request, &lost::about_all(request.row));
+                        self.send_unwatch(context.client_id, watches);
+                        return Entered::Refused(refusal);
+                    }
+                },
                 Route::Keys | Route::Split => {
                     let keys = request.row.keys_of(&request.args).map(|key| request.args.at(key.index));
                     home = match self.home_of(home, keys) {
@@ -167,7 +182,8 @@ impl Foresight {
         let word = request.args.get(1).unwrap_or_default();
         match request.row.verb {
             Verb::Connection(Connection::Select) => {
-                let index = integer(word).filter(|index| (0..limits::DATABASES as i64).contains(index));
+                let databases = if self.context.in_cluster { 1 } else { limits::DATABASES as i64 };
+                let index = integer(word).filter(|index| (0..databases).contains(index));
                 self.context.database = index.map_or(self.context.database, |index| index as u8);
             }
             Verb::Connection(Connection::Hello) => match integer(word) {

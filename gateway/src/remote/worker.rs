@@ -146,7 +146,7 @@ impl RemoteWorker {
             Plan::One(shard) => Some(usize::from(shard)),
             // All are asked, and this one as the one it is.
             Plan::Every(_) | Plan::Scan(_) => self.links.iter().position(|link| link.name == shard),
-            Plan::Split(_) | Plan::CrossSlot | Plan::Unserved(_) | Plan::Here => None,
+            Plan::Split(_) | Plan::CrossSlot | Plan::Incomplete | Plan::Unserved(_) | Plan::Here => None,
         };
         match place {
             Some(place) => {
@@ -326,6 +326,7 @@ impl RemoteWorker {
                 let places: Vec<_> = asked.map(|&shard| usize::from(shard)).collect();
                 self.ask_several(request, context, reply, How::Every(gather), &places)
             }
+            Plan::Incomplete => refused(request, &lost::incomplete(request.row), reply),
             Plan::CrossSlot => refused(request, &Error::CrossSlot, reply),
             Plan::Unserved(_) => refused(request, &lost::UNSERVED, reply),
             Plan::Here => unreachable!("{} is answered by the gateway itself", request.row.name),

@@ -98,6 +98,8 @@ pub enum Plan {
     Every(Gather),
     /// To one shard, as it is; what it answers is for [`Leg::answer`].
     Scan(Leg),
+    /// Nowhere: an argument is missing that belongs to a key (`MSET key`).
+    Incomplete,
     /// Nowhere: its keys belong to several shards and must not be separated.
     CrossSlot,
     /// Nowhere: nobody has this slot.
@@ -154,8 +156,7 @@ fn by_keys(row: &Row, args: &Args<'_>, owners: &Owners) -> Plan {
         }
     }
     if is_incomplete(row, args, &parts) {
-        // Whoever is asked says so.
-        return Plan::One(parts[0].shard);
+        return Plan::Incomplete;
     }
     match parts.as_slice() {
         // What has no keys after all may be answered by anyone (`… numkeys 0` is an error everywhere).
