@@ -62,7 +62,8 @@ impl Items {
                     let mut shards: Vec<_> = self.keys.iter().map(|key| key.shard).collect();
                     shards.sort_unstable();
                     shards.dedup();
-                    return Ok(talk.fate(&line, &shards).map(drop)?);
+                    talk.fate(&line, &shards)?;
+                    return talk.still_in_step();
                 }
             }
         }

@@ -162,6 +162,20 @@ impl<'w> Talk<'w> {
         self.wires[0].bytes(count).map_err(|silence| self.silent(0, silence))
     }
 
+    /// After an error that ends a reply the gateway closes the connection, or goes on with the next request.
+    pub(crate) fn still_in_step(&mut self) -> Result<(), Wrong> {
+        self.send(0, b"mn\r\n");
+        match self.line() {
+            Ok(line) if line == "MN" => Ok(()),
+            Err(Wrong::Closed) => {
+                self.wires[0] = Wire::connect(self.address)?;
+                Ok(())
+            }
+            Ok(line) => Err(format!("{line:?} after the error that ends a reply").into()),
+            Err(wrong) => Err(wrong),
+        }
+    }
+
     fn silent(&self, wire: usize, silence: Silence) -> Wrong {
         if silence == Silence::Closed {
             return Wrong::Closed;

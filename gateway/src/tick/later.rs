@@ -94,6 +94,10 @@ impl Later {
         let Some(mut pending) = self.pending.get_mut(place).and_then(Option::take) else { return };
         let scope = Scope { session: &pending.connection.session, shared: &intake.shared, now_ms };
         let counters = intake.counters();
+        // Before it is delivered: what has come for those behind it would leave with it.
+        if has_failed && is_within_line(frame) {
+            pending.connection.end_after(pending.number);
+        }
         if let Some(special) = pending.special.take() {
             let reply = special.reply(&pending, bytes, has_failed, nanos, &scope, counters);
             self.deliver(&pending.connection, pending.number, &reply);
@@ -104,9 +108,6 @@ impl Later {
                 counters.command(pending.row.verb).failed.add(1);
                 counters.error(bytes);
             }
-        }
-        if has_failed && is_within_line(frame) {
-            pending.connection.end_after(pending.number);
         }
         watch.record_later(nanos, pending.row, frame, &scope, counters);
     }
