@@ -120,7 +120,7 @@ impl Connection {
             tokio::task::spawn_local(relieve(Rc::clone(self)));
         } else if self.session.has(Attention::Closing)
             && self.backlog.borrow().is_none()
-            && self.pipeline.borrow().is_empty()
+            && !self.has_replies_before()
         {
             self.end();
         }

@@ -120,14 +120,17 @@ impl Connection {
         self.ended.wake();
     }
 
-    /// Says what follows replies that are still to come, or sends it if there are none.
+    /// Whether replies are still to come or to be sent: what is said has to go behind them.
+    pub(crate) fn has_replies_before(&self) -> bool {
+        self.is_touched.get() || !self.pipeline.borrow().is_empty()
+    }
+
+    /// Says what follows replies that are still to come or to be sent, or sends it if there are none.
     pub(crate) fn say(self: &Rc<Self>, bytes: &[u8]) {
-        let mut pipeline = self.pipeline.borrow_mut();
-        if pipeline.is_empty() {
-            drop(pipeline);
-            self.send(bytes);
+        if self.has_replies_before() {
+            self.pipeline.borrow_mut().say(bytes);
         } else {
-            pipeline.say(bytes);
+            self.send(bytes);
         }
     }
 

@@ -59,11 +59,12 @@ impl Pipeline {
         }
     }
 
-    /// A reply that is there already, behind those that are to come. There has to be one.
+    /// A reply that is there already, behind those that are to come or to be sent.
     pub(crate) fn say(&mut self, bytes: &[u8]) {
         match self.slots.back_mut() {
             Some(Slot::Whole(whole)) => whole.extend_from_slice(bytes),
-            _ => self.slots.push_back(Slot::Whole(bytes.to_vec())),
+            Some(Slot::Coming(_)) => self.slots.push_back(Slot::Whole(bytes.to_vec())),
+            None => self.ready.extend_from_slice(bytes),
         }
     }
 
@@ -211,6 +212,15 @@ mod tests {
         pipeline.part(e, b"e");
         pipeline.done(d, b"d");
         assert!(!pipeline.forget(e), "its beginning went with what was before it");
+    }
+
+    #[test]
+    fn what_is_said_at_once_leaves_behind_what_has_not_been_sent_yet() {
+        let mut pipeline = Pipeline::default();
+        let a = pipeline.wait();
+        pipeline.done(a, b"A");
+        pipeline.say(b"B");
+        assert_eq!(ready(&mut pipeline), "AB");
     }
 
     #[test]

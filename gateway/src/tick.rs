@@ -468,7 +468,7 @@ impl<W: Worker> Tick<W> {
     fn end_part(&mut self) {
         if W::ANSWERS_LATER {
             let connection = Rc::clone(self.connection());
-            if !connection.pipeline.borrow().is_empty() {
+            if connection.has_replies_before() {
                 self.say_before(&connection);
             }
         }
