@@ -8,11 +8,17 @@ use std::collections::VecDeque;
 
 use tidegate_protocols::link::LongAnswer;
 
+/// Bytes to which pieces of output are put together. In one piece, what waits would move, and take twice its memory,
+/// each time it doubles.
+const PIECE_BYTES: usize = 1024 * 1024;
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    /// What follows `sending`.
-    output: Vec<u8>,
+    /// What follows `sending`, in pieces that are let go one by one; each ends where an answer or a frame does.
+    output: VecDeque<Vec<u8>>,
+    /// Bytes of those.
+    output_bytes: usize,
     /// Output that is being written.
     sending: Vec<u8>,
     /// Long answers; of the first, a frame is written next or now.
@@ -50,7 +56,7 @@ impl Outbox {
     /// Bytes of output that wait, without long answers.
     pub(crate) fn output_bytes(&self) -> usize {
         let sending = if self.now == Now::Short { self.sending.len() - self.written } else { 0 };
-        self.output.len() + sending
+        self.output_bytes + sending
     }
 
     /// Bytes of memory of long answers that are not written to their end.
@@ -60,7 +66,11 @@ impl Outbox {
 
     /// Has output wait.
     pub(crate) fn add(&mut self, output: &[u8]) {
-        self.output.extend_from_slice(output);
+        self.output_bytes += output.len();
+        match self.output.back_mut() {
+            Some(piece) if piece.len() + output.len() <= PIECE_BYTES => piece.extend_from_slice(output),
+            _ => self.output.push_back(output.to_vec()),
+        }
     }
 
     /// Has a long answer wait.
@@ -83,9 +93,10 @@ impl Outbox {
     }
 
     fn begin(&mut self) {
-        if !self.output.is_empty() {
+        if let Some(piece) = self.output.pop_front() {
             self.now = Now::Short;
-            self.sending = std::mem::take(&mut self.output);
+            self.output_bytes -= piece.len();
+            self.sending = piece;
         } else if !self.long.is_empty() {
             self.now = Now::Long;
         }
