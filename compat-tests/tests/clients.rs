@@ -11,6 +11,8 @@ use tidegate_compat_tests::server::Server;
 #[derive(Clone, Copy)]
 enum Peer {
     Redis,
+    /// With keys that have to be in one shard, because it has commands on several.
+    RedisTogether,
     /// As the one node of a cluster.
     Cluster,
     Memcached,
@@ -18,7 +20,7 @@ enum Peer {
 
 #[test]
 fn redis_py_works() {
-    python_works("redis_py.py", Peer::Redis);
+    python_works("redis_py.py", Peer::RedisTogether);
 }
 
 #[test]
@@ -43,7 +45,7 @@ fn pylibmc_works() {
 
 #[test]
 fn ioredis_works() {
-    node_works("ioredis.mjs", Peer::Redis);
+    node_works("ioredis.mjs", Peer::RedisTogether);
 }
 
 #[test]
@@ -140,7 +142,7 @@ fn node_works(script: &str, peer: Peer) {
 /// each of its forms.
 fn against_each(name: &str, peer: Peer, client: impl Fn(&str, &str) -> Command) {
     let package = match peer {
-        Peer::Redis | Peer::Cluster => "redis-server",
+        Peer::Redis | Peer::RedisTogether | Peer::Cluster => "redis-server",
         Peer::Memcached => "memcached",
     };
     let Some(_) = needed(name, program(package, package)) else { return };
@@ -153,7 +155,7 @@ fn against_each(name: &str, peer: Peer, client: impl Fn(&str, &str) -> Command) 
 impl Peer {
     fn real(self) -> Result<Server, String> {
         match self {
-            Self::Redis => Server::real_redis(&[]),
+            Self::Redis | Self::RedisTogether => Server::real_redis(&[]),
             // On its own a node does not know by what address it is reached, and some clients do not guess.
             Self::Cluster => Server::real_cluster(&["--cluster-announce-ip", "127.0.0.1"].map(str::to_owned)),
             Self::Memcached => Server::real_memcached(&[]),
@@ -162,7 +164,10 @@ impl Peer {
 
     fn ours(self, form: Form) -> Result<Server, String> {
         match self {
-            Self::Redis | Self::Memcached => Server::tidegate(form, &[]),
+            Self::RedisTogether if form == Form::ThreeShards => {
+                Server::tidegate_with_keys_in_one_of_three_shards(&[])
+            }
+            Self::Redis | Self::RedisTogether | Self::Memcached => Server::tidegate(form, &[]),
             Self::Cluster => Server::tidegate(form, &["--cluster-enabled", "yes"].map(str::to_owned)),
         }
     }
@@ -176,7 +181,7 @@ fn works_with(
     client: &impl Fn(&str, &str) -> Command,
 ) {
     let address = match peer {
-        Peer::Redis | Peer::Cluster => server.redis(),
+        Peer::Redis | Peer::RedisTogether | Peer::Cluster => server.redis(),
         Peer::Memcached => server.memcached(),
     };
     let output = client(&address.ip().to_string(), &address.port().to_string()).output().unwrap();
