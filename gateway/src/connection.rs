@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use crate::backlog::Backlog;
 use crate::counters::Protocol;
 use crate::decoder::Family;
+use crate::greeting::welcome;
 use crate::inbox::{Inbox, Reading};
 use crate::intake::Intake;
 use crate::limits::READ_BYTES;
@@ -38,6 +39,8 @@ pub(crate) struct Connection {
     pub(crate) pipeline: RefCell<Pipeline>,
     /// Whether the tick has something to send from the pipeline.
     pub(crate) is_touched: Cell<bool>,
+    /// The process of the gateway that has made this link, once it has said so.
+    pub(crate) is_of_process: Cell<Option<u64>>,
     /// Whether requests wait because the pipeline was full.
     pub(crate) waits_for_room: Cell<bool>,
     /// Tells the task that works the backlog off that requests need not wait for answers any more.
@@ -59,6 +62,7 @@ impl Connection {
             backlog: RefCell::new(None),
             pipeline: RefCell::default(),
             is_touched: Cell::new(false),
+            is_of_process: Cell::new(None),
             waits_for_room: Cell::new(false),
             cleared: Wake::default(),
             waiting: Cell::new(None),
@@ -217,12 +221,21 @@ impl Drop for Connection {
             self.intake.abandon(client, watches);
         }
         self.intake.bury(self.session.client.id, self.session.watches.take());
+        if let Some(process) = self.is_of_process.get() {
+            self.intake.shared.generations.leave(process, self.session.client.id);
+        }
     }
 }
 
 /// Reads and decodes until the client or the gateway ends it.
 pub(crate) async fn serve(connection: Rc<Connection>, mut reader: OwnedReadHalf) {
     let intake = Rc::clone(&connection.intake);
+    if let (Family::Link, Some(membership)) = (connection.family, &intake.shared.membership)
+        && let Err(reason) = welcome(&connection, &mut reader, membership).await
+    {
+        tracing::warn!("closed a link: {reason}");
+        return;
+    }
     let mut inbox = Inbox::new(connection.family);
     loop {
         connection.without_backlog().await;

@@ -37,10 +37,8 @@ impl Family {
 pub(crate) enum Decoder {
     Redis(resp::Decoder),
     Memcached(Box<memcached::Decoder>),
-    Link {
-        /// Whether the gateway has said who it is.
-        greeted: bool,
-    },
+    /// Of a gateway that has greeted.
+    Link,
 }
 
 /// What bounds requests, as it stands now.
@@ -127,7 +125,7 @@ impl Decoder {
         match family {
             Family::Redis => Self::Redis(resp::Decoder::default()),
             Family::Memcached => Self::Memcached(Box::default()),
-            Family::Link => Self::Link { greeted: false },
+            Family::Link => Self::Link,
         }
     }
 
@@ -147,7 +145,7 @@ impl Decoder {
                 request_bytes_max: settings.number(Key::ClientQueryBufferLimit) as usize,
                 authenticated: !anonymous || settings.text(Key::RequirePass).is_empty(),
             }),
-            Self::Link { .. } => {
+            Self::Link => {
                 let request_bytes_max = settings.number(Key::ClientQueryBufferLimit) as usize;
                 Rules::Link(link::frame_bytes_max(request_bytes_max))
             }
@@ -184,27 +182,10 @@ impl Decoder {
                     memcached::Decoded::Close => Found::End(Ask::Close),
                 }
             }
-            (Self::Link { greeted: greeted @ false }, Rules::Link(_)) => match greeting(input) {
-                Ok(None) => Found::More(1),
-                Ok(Some(bytes)) => {
-                    *greeted = true;
-                    Found::Empty(bytes)
-                }
-                Err(reason) => distrusted(&reason),
-            },
-            (Self::Link { .. }, &Rules::Link(frame_bytes_max)) => frame(input, frame_bytes_max, spans),
+            (Self::Link, &Rules::Link(frame_bytes_max)) => frame(input, frame_bytes_max, spans),
             _ => unreachable!("the rules are made for the decoder"),
         }
     }
-}
-
-/// The bytes of a gateway's greeting, if all of it is there.
-fn greeting(input: &[u8]) -> Result<Option<usize>, String> {
-    let greeting = link::Greeting::decode(input).map_err(|malformed| malformed.to_string())?;
-    let Some((greeting, bytes)) = greeting else { return Ok(None) };
-    greeting.check()?;
-    tracing::info!(gateway = greeting.name, "a gateway has connected");
-    Ok(Some(bytes))
 }
 
 /// The next request a gateway has passed on.

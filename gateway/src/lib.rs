@@ -12,6 +12,8 @@ pub mod counters;
 mod decoder;
 mod directions;
 mod gateway;
+mod generations;
+mod greeting;
 mod inbox;
 mod intake;
 pub mod latency;

@@ -65,8 +65,16 @@ pub(crate) const LINK_CREDIT_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes received on one link that wait for the tick, from which nothing more is read.
 pub(crate) const LINK_INBOX_BYTES: usize = 1024 * 1024;
 
-/// How long a shard may take to accept a link and to greet.
+/// How long a shard may take to accept a link and to greet, and a gateway to greet once it is accepted.
 pub(crate) const LINK_GREETING_TIME: Duration = Duration::from_secs(5);
+
+/// How long a link waits for older ones of the same process to end, at a shard. Below `LINK_GREETING_TIME`, so that the
+/// gateway is told rather than left waiting; it tries again.
+pub(crate) const LINK_ENDS_TIME: Duration = Duration::from_secs(3);
+
+/// Processes whose generation of links a shard remembers though they have none. Those that have are as many as there
+/// may be connections.
+pub(crate) const LINK_PROCESSES_MAX: usize = 1024;
 
 /// How long to rest before the next try to make a link: first, and at the most.
 pub(crate) const LINK_REST: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(1)];

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, watch};
 use crate::counters::Counters;
 use crate::decoder::Family;
 use crate::gateway::Config;
+use crate::generations::Generations;
 use crate::latency::LatencyMonitor;
 use crate::membership::{Membership, Seat};
 use crate::nodes::NodeName;
@@ -61,6 +62,8 @@ pub struct Shared {
     pub links: Vec<SocketAddr>,
     /// What this process is as a shard.
     pub membership: Option<Membership>,
+    /// The links of gateways, if it is one.
+    pub(crate) generations: Generations,
     /// What this process is as a gateway in front of shards.
     pub(crate) seat: Option<Seat>,
     /// Connections of each worker, counted from when they are handed to it.
@@ -148,6 +151,7 @@ impl Shared {
             memcached_socket: config.memcached_socket.clone(),
             links,
             membership: config.membership.clone(),
+            generations: Generations::default(),
             seat: config.seat.clone(),
             load: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
             cut_off: AtomicUsize::new(0),

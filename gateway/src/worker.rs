@@ -97,11 +97,6 @@ fn try_admit(intake: &Rc<Intake>, id: u64, stream: StdStream, family: Family) ->
     let in_cluster = family == Family::Redis && shared.is_cluster();
     let session = Session::new(client, family.dialect(), anonymous, in_cluster);
     let connection = Rc::new(Connection::new(session, Rc::clone(intake), family, writer));
-    if let (Family::Link, Some(membership)) = (family, &shared.membership) {
-        // Nothing is known of a new socket yet, not even that it takes output: it goes by way of the backlog.
-        connection.send(&membership.greeting());
-        connection.settle();
-    }
     intake.add(&connection);
     spawn_local(serve(connection, reader));
     Ok(())

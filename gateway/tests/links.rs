@@ -7,7 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fake::{Client, Server};
 use tidegate_gateway::{Config, LinkPlace, Membership};
@@ -34,9 +34,15 @@ fn on_loopback(slots: &str) -> Server {
 
 /// A gateway that has greeted and been greeted.
 fn gateway(server: &Server) -> Client {
-    let mut client = Client::connect(server.running.links()[0]);
-    client.send(&greeting(&Greeting::new("gateway-1", 0)));
+    let mut client = greets(server, 0, 0);
     client.expect(&greeting(&Greeting::new("shard-1", EPOCH)));
+    client
+}
+
+/// A gateway's process that has greeted on a link of some generation.
+fn greets(server: &Server, process: u64, generation: u32) -> Client {
+    let mut client = Client::connect(server.running.links()[0]);
+    client.send(&greeting(&Greeting::new("gateway-1", 0).of(process, generation)));
     client
 }
 
@@ -95,13 +101,13 @@ fn frames_cut_anywhere_are_answered_the_same() {
     let wire = [greeted, frame(1, &[b"SET", b"k", b"v"]), frame(2, &[b"GET", b"k"])].concat();
     for cut in 0..=wire.len() {
         let mut client = Client::connect(server.running.links()[0]);
-        client.expect(&greeting(&Greeting::new("shard-1", EPOCH)));
         client.send(&wire[..cut]);
         // A round trip of another gateway: the first piece has been read by then.
         let mut other = gateway(&server);
         other.send(&frame(7, &[b"GET", b"k"]));
         assert_eq!(next(&mut other).0, 7);
         client.send(&wire[cut..]);
+        client.expect(&greeting(&Greeting::new("shard-1", EPOCH)));
         assert_eq!(next(&mut client), (1, Tail::Done, b"+OK\r\n".to_vec()), "cut at {cut}");
         assert_eq!(next(&mut client), (2, Tail::Done, b"$1\r\nv\r\n".to_vec()), "cut at {cut}");
     }
@@ -255,20 +261,22 @@ fn a_link_that_cannot_be_believed_is_closed_and_others_stay() {
     let half_a_request = &frame(1, &[b"GET", b"k"])[..20];
     let half_a_request = errand(EPOCH, Link::Transact, &[ANN, &[0; 4], half_a_request]);
     let not_for_transactions = after_greeting(&transact(EPOCH, ANN, 0, &[GET, &[b"MULTI"]]));
-    for bad in [
-        b"PING\r\n".to_vec(),
-        of_other_version,
-        of_other_table,
-        too_long,
-        too_short,
-        not_for_shards,
-        half_a_number,
-        after_greeting(&half_a_request),
-        not_for_transactions,
+    for (is_greeted, bad) in [
+        (false, b"PING\r\n".to_vec()),
+        (false, of_other_version),
+        (false, of_other_table),
+        (true, too_long),
+        (true, too_short),
+        (true, not_for_shards),
+        (true, half_a_number),
+        (true, after_greeting(&half_a_request)),
+        (true, not_for_transactions),
     ] {
         let mut client = Client::connect(server.running.links()[0]);
         client.send(&bad);
-        client.expect(&greeting(&Greeting::new("shard-1", EPOCH)));
+        if is_greeted {
+            client.expect(&greeting(&Greeting::new("shard-1", EPOCH)));
+        }
         let mut rest = Vec::new();
         // The system may say that it was cut off, if not all was read there.
         let _ = client.0.read_to_end(&mut rest);
@@ -451,4 +459,71 @@ fn a_shard_is_reached_by_a_socket_of_its_owner_that_goes_with_it() {
     assert_eq!(server.running.shutdown(Duration::from_secs(10)), 0);
     assert!(!path.exists());
     std::fs::remove_dir(&directory).unwrap();
+}
+
+/// A shard with several workers, and a link to it of generation 5 whose write is stuck there.
+fn with_a_stuck_write() -> (Server, Client) {
+    let (name, slots) = ("shard-1".to_owned(), "0-16383".parse().unwrap());
+    let links = vec!["127.0.0.1:0".parse().unwrap()];
+    let membership = Some(Membership { name, epoch: EPOCH, slots, links });
+    let server = Server::start_as(&Config { membership, workers: 4, ..Config::default() }, &[]);
+    server.fake.stuck.store(true, SeqCst);
+    let mut old = greets(&server, 1, 5);
+    old.expect(&greeting(&Greeting::new("shard-1", EPOCH)));
+    old.send(&frame(1, &[b"SET", b"k", b"stuck"]));
+    until("the write is stuck", || server.fake.found_stuck.load(SeqCst) > 0);
+    (server, old)
+}
+
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "waited for this in vain: {what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn what_older_links_of_a_process_have_sent_is_thrown_away_before_a_newer_one_is_served() {
+    let (server, mut old) = with_a_stuck_write();
+    let mut of_another = greets(&server, 2, 0);
+    of_another.expect(&greeting(&Greeting::new("shard-1", EPOCH)));
+    let mut new = greets(&server, 1, 6);
+    new.expect(&greeting(&Greeting::new("shard-1", EPOCH)));
+    old.expect_end();
+    assert_eq!(ask(&mut new, &frame(1, SET)), done(OK));
+    server.fake.stuck.store(false, SeqCst);
+    assert_eq!(ask(&mut of_another, &frame(1, GET)), done("$1\r\nv\r\n"));
+    assert_eq!(server.running.shared().registry.len(), 2);
+}
+
+#[test]
+fn links_of_one_generation_stay_side_by_side_and_older_ones_come_too_late() {
+    let (server, mut old) = with_a_stuck_write();
+    let mut beside = greets(&server, 1, 5);
+    beside.expect(&greeting(&Greeting::new("shard-1", EPOCH)));
+    greets(&server, 1, 4).expect_end();
+    assert_eq!(ask(&mut beside, &frame(1, GET)), done("$-1\r\n"));
+    server.fake.stuck.store(false, SeqCst);
+    assert_eq!(next(&mut old), (1, Tail::Done, OK.into()));
+    drop((old, beside));
+    until("they are gone", || server.running.shared().registry.is_empty());
+    greets(&server, 1, 4).expect_end();
+}
+
+#[test]
+fn a_link_is_not_served_before_older_ones_that_cannot_end() {
+    let (server, mut old) = with_a_stuck_write();
+    let held = server.fake.hold();
+    server.fake.stuck.store(false, SeqCst);
+    until("it is being executed, whatever becomes of its link", || server.fake.begun.load(SeqCst) > 0);
+    let mut new = greets(&server, 1, 6);
+    new.send(&frame(1, SET));
+    new.expect_end();
+    drop(held);
+    assert_eq!(next(&mut old), (1, Tail::Done, OK.into()));
+    old.expect_end();
+    let mut new = greets(&server, 1, 6);
+    new.expect(&greeting(&Greeting::new("shard-1", EPOCH)));
+    assert_eq!(ask(&mut new, &frame(1, GET)), done("$5\r\nstuck\r\n"));
 }

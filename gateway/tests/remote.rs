@@ -31,7 +31,7 @@ fn shard(name: &str, slots: &str, epoch: u32) -> Server {
 fn shard_at(name: &str, slots: &str, epoch: u32, address: SocketAddr) -> Server {
     let links = vec![LinkPlace::Tcp(address)];
     let membership = Some(Membership { name: name.to_owned(), epoch, slots: slots.parse().unwrap(), links });
-    Server::start_as(&Config { membership, ..Config::default() }, &[])
+    Server::start_as(&Config { membership, workers: 4, ..Config::default() }, &[])
 }
 
 fn topology(epoch: u32, shards: &[(&str, SocketAddr)]) -> Arc<Topology> {
@@ -120,6 +120,36 @@ fn a_shard_that_does_not_answer_holds_up_its_own_keys_alone_and_the_write_is_in_
     stuck.expect(b"$5\r\nafter\r\n");
     behind.shards[1].fake.busy.store(0, SeqCst);
     stuck.ask(b"SET busy 2\r\nGET busy\r\n", b"+OK\r\n$1\r\n2\r\n");
+}
+
+/// Waits until the shard has no more links than the two of the gateway's workers.
+fn links_settle(shard: &Server) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while shard.running.shared().registry.len() != 2 {
+        assert!(Instant::now() < deadline, "{} links", shard.running.shared().registry.len());
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_write_in_doubt_is_never_executed_after_a_later_one_whoever_sends_that() {
+    for later in [0, 1] {
+        let behind = on_two();
+        let shard = &behind.shards[1];
+        // Clients are handed out evenly to the two workers.
+        let mut clients = [behind.client(), behind.client()];
+        for client in &mut clients {
+            client.ask(format!("SET {} 0\r\n", KEYS[1]).as_bytes(), b"+OK\r\n");
+        }
+        shard.fake.stuck.store(true, SeqCst);
+        clients[0].send(format!("SET {} stuck\r\n", KEYS[1]).as_bytes());
+        let line = clients[0].line();
+        assert!(line.starts_with("-INDOUBT shard shard-1 "), "{line}");
+        clients[later].ask(format!("SET {} 2\r\n", KEYS[1]).as_bytes(), b"+OK\r\n");
+        shard.fake.stuck.store(false, SeqCst);
+        links_settle(shard);
+        clients[later].ask(format!("GET {}\r\n", KEYS[1]).as_bytes(), b"$1\r\n2\r\n");
+    }
 }
 
 #[test]

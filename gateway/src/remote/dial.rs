@@ -7,23 +7,32 @@ use std::time::Instant;
 use socket2::SockRef;
 use tidegate_protocols::link::Greeting;
 use tidegate_protocols::topology::LinkPlace;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
+use tokio::io::{AsyncWriteExt as _, Interest};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{sleep, timeout};
 
 use super::link::Link;
+use crate::greeting::hear;
 use crate::limits::{LINK_GREETING_TIME, LINK_INBOX_BYTES, LINK_REST};
 use crate::unix;
 
-/// Keeps a link up until it is retired. `first` adds what is to be sent before anything else; `wake` asks for a tick.
-pub(super) async fn keep_up(link: Rc<Link>, greeting: Vec<u8>, first: impl Fn(&Link), wake: Rc<dyn Fn()>) {
+/// Keeps a link up until it is retired. `greet` makes a greeting for a generation; `first` adds what is to be sent before anything else; `wake` asks for a tick.
+pub(super) async fn keep_up(
+    link: Rc<Link>,
+    greet: impl Fn(u32) -> Greeting,
+    first: impl Fn(&Link),
+    wake: Rc<dyn Fn()>,
+) {
     let [mut rest, rest_max] = LINK_REST;
     while !link.is_retired() {
-        match timeout(LINK_GREETING_TIME, dial(&link, &greeting)).await {
+        let generation = link.generation.now();
+        match timeout(LINK_GREETING_TIME, dial(&link, &greet(generation))).await {
+            // Another worker has given up its link meanwhile, and the shard need not know it yet.
+            Ok(Ok(_)) if link.generation.now() != generation => continue,
             Ok(Ok(stream)) => {
                 let (stream, since) = (Rc::new(stream), Instant::now());
                 tracing::debug!(shard = link.name, place = %link.place, "linked");
-                link.up(Rc::clone(&stream), &first);
+                link.up(Rc::clone(&stream), generation, &first);
                 let reason = read_all(&link, &stream, &*wake).await;
                 // One that was cut has ended before.
                 if link.down_for(Instant::now()).is_none() && !link.is_retired() {
@@ -44,23 +53,12 @@ pub(super) async fn keep_up(link: Rc<Link>, greeting: Vec<u8>, first: impl Fn(&L
 }
 
 /// Connects, and exchanges greetings.
-async fn dial(link: &Link, greeting: &[u8]) -> Result<TcpStream, String> {
+async fn dial(link: &Link, greeting: &Greeting) -> Result<TcpStream, String> {
     let mut stream = connect(&link.place).await.map_err(|error| error.to_string())?;
-    stream.write_all(greeting).await.map_err(|error| error.to_string())?;
-    let mut heard = vec![0; Greeting::HEAD_BYTES];
-    stream.read_exact(&mut heard).await.map_err(|error| error.to_string())?;
-    let (greeting, _) = loop {
-        match Greeting::decode(&heard).map_err(|malformed| malformed.to_string())? {
-            Some(greeting) => break greeting,
-            None => {
-                let name_bytes = usize::from(heard[Greeting::HEAD_BYTES - 1]);
-                heard.resize(Greeting::HEAD_BYTES + name_bytes, 0);
-                let name = &mut heard[Greeting::HEAD_BYTES..];
-                stream.read_exact(name).await.map_err(|error| error.to_string())?;
-            }
-        }
-    };
-    greeting.check()?;
+    let mut bytes = Vec::new();
+    greeting.encode(&mut bytes);
+    stream.write_all(&bytes).await.map_err(|error| error.to_string())?;
+    let greeting = hear(&mut stream).await?;
     if greeting.name != link.name {
         return Err(format!("{} answers there, not {}", greeting.name, link.name));
     }

@@ -15,6 +15,7 @@ use tidegate_protocols::topology::LinkPlace;
 use tokio::net::TcpStream;
 
 use super::dial;
+use super::generation::Generation;
 use super::ledger::Page;
 use crate::limits::{KEPT_BYTES, LINK_CREDIT_BYTES, READ_BYTES};
 use crate::wake::Wake;
@@ -96,6 +97,10 @@ pub(super) struct Link {
     pub(super) name: String,
     pub(super) place: LinkPlace,
     pub(super) page: Arc<Page>,
+    /// The present one of all links to the shard.
+    pub(super) generation: Arc<Generation>,
+    /// That of this link, or of the last one.
+    own_generation: Cell<u32>,
     /// Tells the task of the link that there is something to write, or that it is to end.
     pub(super) kick: Wake,
     /// Tells it that what was received has been taken.
@@ -124,11 +129,17 @@ struct State {
 }
 
 impl Link {
-    pub(super) fn new(name: String, place: LinkPlace, page: Arc<Page>) -> Self {
+    pub(super) fn new(
+        name: String,
+        place: LinkPlace,
+        (page, generation): (Arc<Page>, Arc<Generation>),
+    ) -> Self {
         Self {
             name,
             place,
             page,
+            own_generation: Cell::new(generation.now()),
+            generation,
             kick: Wake::default(),
             taken: Wake::default(),
             retired: Cell::new(false),
@@ -163,6 +174,12 @@ impl Link {
     /// Whether there was a link, and is none.
     pub(super) fn is_lost(&self) -> bool {
         self.page.connects.get() > 0 && self.state.borrow().stream.is_none()
+    }
+
+    /// Whether another worker has given up a link as old as this one.
+    #[inline]
+    pub(super) fn is_behind(&self) -> bool {
+        self.own_generation.get() < self.generation.now() && self.state.borrow().stream.is_some()
     }
 
     /// Whether `stream` is the one of the link: one that was cut may still have something to read.
@@ -325,8 +342,9 @@ impl Link {
         std::mem::take(&mut self.state.borrow_mut().lost)
     }
 
-    /// There is a link now: sends what waits, after `first`, whose answer nobody waits for.
-    pub(super) fn up(&self, stream: Rc<TcpStream>, first: impl FnOnce(&Self)) {
+    /// There is a link of this generation now: sends what waits, after `first`, whose answer nobody waits for.
+    pub(super) fn up(&self, stream: Rc<TcpStream>, generation: u32, first: impl FnOnce(&Self)) {
+        self.own_generation.set(generation);
         {
             let state = &mut *self.state.borrow_mut();
             state.stream = Some(stream);
@@ -349,7 +367,10 @@ impl Link {
         }
         reason.clone_into(&mut self.page.reason.lock());
         state.inbox = Vec::new();
-        state.resolve(&self.page);
+        if state.resolve(&self.page) {
+            // Before anybody hears that it is in doubt.
+            self.generation.end(self.own_generation.get());
+        }
         self.publish(state);
     }
 
@@ -495,12 +516,15 @@ impl State {
         }
     }
 
-    /// The link is lost: decides what becomes of each request, and keeps what is sent over the next.
-    fn resolve(&mut self, page: &Page) {
+    /// The link is lost: decides what becomes of each request, and keeps what is sent over the next. Returns whether the
+    /// shard may still execute something that matters.
+    fn resolve(&mut self, page: &Page) -> bool {
+        let mut is_dangerous = false;
         for id in 0..self.waiting.len() {
             let Some(mut waiting) = self.waiting[id] else { continue };
             let is_sent = self.chunk(&waiting).written >= waiting.end as usize;
             let is_wanted = waiting.owner != Owner::NOBODY;
+            is_dangerous |= is_sent && !waiting.is_read;
             if is_wanted && !is_sent {
                 page.held.add(1);
             } else if is_wanted && waiting.is_read && !waiting.is_again && !waiting.has_begun {
@@ -518,6 +542,7 @@ impl State {
             }
         }
         self.compact();
+        is_dangerous
     }
 
     /// Puts what is left of each chunk together again, in its order, to be sent.

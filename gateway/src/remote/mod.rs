@@ -6,6 +6,7 @@
 
 mod dial;
 mod gather;
+mod generation;
 mod ledger;
 mod link;
 mod lost;
@@ -15,6 +16,7 @@ mod transact;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -25,6 +27,7 @@ use tidegate_protocols::settings::{Key, Settings};
 use tidegate_protocols::topology::LinkPlace;
 use tokio::sync::watch;
 
+use self::generation::Generation;
 use self::ledger::Page;
 pub use self::report::ShardReport;
 use self::worker::RemoteWorker;
@@ -38,6 +41,8 @@ pub struct Remote {
 /// What all workers share.
 struct Common {
     seat: Seat,
+    /// A number that no other process has.
+    process: u64,
     settings: Arc<Settings>,
     shards: Mutex<BTreeMap<String, Known>>,
     /// Settings of the stores that have been changed here; every new link begins with them.
@@ -47,6 +52,8 @@ struct Common {
 /// What is known of a shard.
 struct Known {
     place: LinkPlace,
+    /// Of the links to it.
+    generation: Arc<Generation>,
     /// What it last said of itself.
     figures: Figures,
     /// What each worker counts, in no order.
@@ -57,7 +64,8 @@ impl Remote {
     /// The data behind a gateway that has this seat.
     pub fn new(seat: &Seat, settings: Arc<Settings>) -> Self {
         let (shards, changed) = (Mutex::default(), Mutex::default());
-        Self { common: Arc::new(Common { seat: seat.clone(), settings, shards, changed }) }
+        let process = RandomState::new().hash_one(&seat.gateway);
+        Self { common: Arc::new(Common { seat: seat.clone(), process, settings, shards, changed }) }
     }
 
     /// What can be told of each shard of the topology.
@@ -93,18 +101,19 @@ impl Common {
         self.settings.is_on(Key::ClusterEnabled).then(|| topology.owners_beside(here))
     }
 
-    /// A page for the link of a worker to a shard.
-    fn page(&self, name: &str, place: &LinkPlace) -> Arc<Page> {
+    /// A page for the link of a worker to a shard, and what all workers know of their links to it.
+    fn page(&self, name: &str, place: &LinkPlace) -> (Arc<Page>, Arc<Generation>) {
         let page = Arc::new(Page::default());
         let mut shards = self.shards.lock();
         let known = shards.entry(name.to_owned()).or_insert_with(|| Known {
             place: place.clone(),
+            generation: Arc::default(),
             figures: Figures::default(),
             pages: Vec::new(),
         });
         known.place = place.clone();
         known.pages.push(Arc::clone(&page));
-        page
+        (page, Arc::clone(&known.generation))
     }
 
     /// A link is gone for good, and what it counted with it.

@@ -12,7 +12,7 @@ use tidegate_protocols::settings::Key;
 use tidegate_protocols::slot::slot_of;
 use tidegate_protocols::table::link::Link as Verbs;
 use tidegate_protocols::table::{Flags, Gather, Row};
-use tidegate_protocols::topology::Topology;
+use tidegate_protocols::topology::{ShardNode, Topology};
 use tidegate_protocols::transaction::{Entered, Requests, Transaction, Watches};
 use tidegate_protocols::{Dialect, Error, Reply, Request, Span, Words};
 use tokio::sync::watch;
@@ -100,21 +100,25 @@ impl RemoteWorker {
             let same = |link: &Rc<Link>| link.name == shard.name && link.place == shard.link;
             let link = match old.iter().position(same) {
                 Some(place) => old.swap_remove(place),
-                None => {
-                    let page = self.common.page(&shard.name, &shard.link);
-                    let link = Rc::new(Link::new(shard.name.clone(), shard.link.clone(), page));
-                    let mut greeting = Vec::new();
-                    Greeting::new(&self.common.seat.gateway, self.topology.epoch).encode(&mut greeting);
-                    let (common, shards) = (Arc::clone(&self.common), self.topology.shards().len());
-                    let first = move |link: &Link| send_changed_settings(link, &common, shards);
-                    spawn_local(keep_up(Rc::clone(&link), greeting, first, Rc::clone(&wake)));
-                    link
-                }
+                None => self.new_link(shard, &wake),
             };
             self.links.push(link);
         }
         old.iter().for_each(|link| link.retire());
         self.retired.append(&mut old);
+    }
+
+    /// Makes a link to a shard.
+    fn new_link(&self, shard: &ShardNode, wake: &Rc<dyn Fn()>) -> Rc<Link> {
+        let known = self.common.page(&shard.name, &shard.link);
+        let link = Rc::new(Link::new(shard.name.clone(), shard.link.clone(), known));
+        let greeting = Greeting::new(&self.common.seat.gateway, self.topology.epoch);
+        let process = self.common.process;
+        let greet = move |generation| greeting.clone().of(process, generation);
+        let (common, shards) = (Arc::clone(&self.common), self.topology.shards().len());
+        let first = move |link: &Link| send_changed_settings(link, &common, shards);
+        spawn_local(keep_up(Rc::clone(&link), greet, first, Rc::clone(wake)));
+        link
     }
 
     /// Takes over a new topology, if there is one.
@@ -354,6 +358,14 @@ impl RemoteWorker {
         self.ask_them(&request, &Context::default(), how, &places)
     }
 
+    /// Gives up links of generations that are over, before anything is sent that has to come after all that was.
+    #[inline]
+    fn keep_generation(&self) {
+        for link in self.links.iter().chain(&self.retired).filter(|link| link.is_behind()) {
+            link.cut("another worker has given up a link to this shard", self.now);
+        }
+    }
+
     /// Links that do not answer, and requests whose time is over.
     fn look_after_links(&mut self) {
         const EVERY: Duration = Duration::from_millis(50);
@@ -433,6 +445,7 @@ impl Worker for RemoteWorker {
     fn begin(&mut self, _now_ms: u64) {
         self.now = Instant::now();
         self.follow_topology();
+        self.keep_generation();
         self.look_after_links();
     }
 

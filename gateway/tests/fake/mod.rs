@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tidegate_gateway::{Config, Gateway, Running, Users};
@@ -29,6 +29,12 @@ pub struct Fake {
     pub full: AtomicBool,
     /// How many times requests for the key `busy`, and transactions that watch it, find another worker holding it.
     pub busy: AtomicUsize,
+    /// While true, requests to store the value `stuck` find another worker holding their key.
+    pub stuck: AtomicBool,
+    /// How many times they have found that.
+    pub found_stuck: AtomicUsize,
+    /// Requests that nothing kept from being executed, but perhaps [`Fake::hold`].
+    pub begun: AtomicUsize,
     /// Keys that are watched, each as often as by clients.
     pub watched: AtomicUsize,
 }
@@ -36,6 +42,19 @@ pub struct Fake {
 impl Fake {
     fn is_busy(&self) -> bool {
         self.busy.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok()
+    }
+
+    /// Whether this request waits for [`Fake::stuck`] to become false.
+    fn is_stuck(&self, request: &Request<'_>) -> bool {
+        let is_stuck =
+            self.stuck.load(SeqCst) && request.args.iter().nth(2).is_some_and(|arg| arg == b"stuck");
+        self.found_stuck.fetch_add(usize::from(is_stuck), SeqCst);
+        is_stuck
+    }
+
+    /// Has every worker that executes something wait until this is dropped.
+    pub fn hold(&self) -> MutexGuard<'_, impl Sized> {
+        self.values.lock().unwrap()
     }
 
     fn version(&self, WatchedKey { database, key }: &WatchedKey) -> u64 {
@@ -86,9 +105,10 @@ impl Worker for FakeWorker {
     ) -> Outcome {
         assert_eq!(prepared.hash, request.args.len() as u64, "prepared for another request");
         let key = in_database(context.database, request.args.at(1));
-        if request.args.at(1) == b"busy" && self.0.is_busy() {
+        if request.args.at(1) == b"busy" && self.0.is_busy() || self.0.is_stuck(request) {
             return Outcome::Busy;
         }
+        self.0.begun.fetch_add(1, SeqCst);
         let mut values = self.0.values.lock().unwrap();
         match request.row.verb {
             Verb::Strings(Strings::Get) => match values.get(&key) {

@@ -24,11 +24,14 @@ pub use request::{Ask, Decoded, Outline, decode, encode, frame_bytes_max};
 use thiserror::Error;
 
 /// Version of the frames; both sides must have the same.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Why a peer on a link is not believed any more. The link is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Malformed {
+    /// It speaks another version of the link.
+    #[error("version {0} of the link, where this is version {VERSION}")]
+    Version(u16),
     /// A frame says of itself that it is longer than any may be.
     #[error("a frame of {0} bytes, where {1} are the most")]
     TooLong(u64, u64),
