@@ -229,4 +229,86 @@ pub const DIFFERENCES: &[Difference] = &[
             on one port, whether `requirepass` is set, for the user `default`, or users are named by `-Y` or `-S`.",
         reason: "Protocol is chosen by the first byte.",
     },
+    Difference {
+        command: "In front of several shards: commands on several keys",
+        difference: "MGET, MSET, DEL, UNLINK, EXISTS and TOUCH are atomic within each shard, not across them. All others \
+            (BITOP, COPY, LCS, MSETNX, RENAME, RENAMENX …) are refused with CROSSSLOT unless all their keys are \
+            in one shard, as `{tags}` see to.",
+        reason: "No lock is held across shards.",
+    },
+    Difference {
+        command: "In front of several shards: DBSIZE, FLUSHALL, FLUSHDB, KEYS, RANDOMKEY",
+        difference: "Every shard does its part in its own moment. RANDOMKEY picks a shard first, and then one of its \
+            keys.",
+        reason: "No lock is held across shards.",
+    },
+    Difference {
+        command: "In front of several shards: SCAN",
+        difference: "A step is answered by one shard; the last of each shard may have no keys and a cursor that is not 0, \
+            and no step has keys of two shards. A full scan finds what it finds in one process.",
+        reason: "A scan goes from shard to shard.",
+    },
+    Difference {
+        command: "In front of several shards: EXEC, WATCH",
+        difference: "All keys of a transaction, watched ones included, have to be in one shard, or it is refused with \
+            CROSSSLOT. So is one with a command about the whole keyspace (DBSIZE, FLUSHALL, FLUSHDB, KEYS, \
+            RANDOMKEY, SCAN), whose error says so.",
+        reason: "A transaction takes place in one shard, under its locks.",
+    },
+    Difference {
+        command: "In front of shards: EXEC, MULTI, WATCH",
+        difference: "While memory is full MULTI, WATCH and requests that are queued are answered as if it were not; EXEC \
+            is refused with EXECABORT if it would need more.",
+        reason: "Whether a shard's memory is full is known there, and a transaction is sent there as a whole.",
+    },
+    Difference {
+        command: "In front of shards: WATCH, EXEC",
+        difference: "A transaction whose watched keys were lost with a link (the shard was started again, or did not \
+            answer for too long) is answered as if one of them had changed.",
+        reason: "Who knows whether one has.",
+    },
+    Difference {
+        command: "In front of shards: SLOWLOG, LATENCY, INFO commandstats",
+        difference: "Times are those of the way to the shard and back, with all others that went with it. What a \
+            transaction consists of is not timed one by one: each has its share of the whole, and only the whole \
+            can be slow.",
+        reason: "It is what the client waits for. A shard executes a transaction as one.",
+    },
+    Difference {
+        command: "In front of shards: CONFIG SET maxmemory, cache_memlimit",
+        difference: "Each shard has an equal share of it, and one that is full refuses writes or evicts even if others \
+            have room.",
+        reason: "Each process counts its own memory.",
+    },
+    Difference {
+        command: "In front of shards: INFO, MEMORY STATS, stats",
+        difference: "Figures of the store are sums over shards, the peak of memory too; a shard that does not answer is \
+            in them as it last was. `tidegate shard` has figures of its own on its admin port.",
+        reason: "There is one store for the client.",
+    },
+    Difference {
+        command: "In front of several shards: gets, gats, ms, mg … CAS values",
+        difference: "Each shard counts CAS values of its own: those of two keys may be equal, and do not tell which was \
+            written later.",
+        reason: "They only have to differ for one key.",
+    },
+    Difference {
+        command: "In front of shards: any request",
+        difference: "Where a shard does not answer within `link-timeout-ms`: `CLUSTERDOWN … nothing was executed`, \
+            `CLUSTERDOWN …` for a read, or `INDOUBT …` for a write of which it is not known whether it was \
+            executed (Memcached: `SERVER_ERROR` and the same). If the beginning of the reply has been sent \
+            already, the client is closed.",
+        reason: "A client that knows what is known can do the right thing.",
+    },
+    Difference {
+        command: "In front of shards: get, gets, gat, gats of several keys",
+        difference: "If a shard fails to answer for one of the keys, the items before it are followed by one SERVER_ERROR \
+            line, and the client is closed.",
+        reason: "An error ends the reply; what followed would be taken for the reply to the next line.",
+    },
+    Difference {
+        command: "In front of shards: CLUSTER INFO, CLUSTER NODES, CLUSTER SHARDS",
+        difference: "Epochs are that of the topology, and of a server without shards 0.",
+        reason: "The topology is given to the server.",
+    },
 ];
