@@ -143,7 +143,7 @@ impl Pipeline {
         }
     }
 
-    /// What can be sent now. The buffer is used again for what follows: see [`Pipeline::give_back`].
+    /// What can be sent now.
     pub(crate) fn take_ready(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.ready)
     }
@@ -208,10 +208,10 @@ mod tests {
         pipeline.done(a, b"A");
         assert_eq!(ready(&mut pipeline), "aAerror");
         assert!(pipeline.is_empty());
-        let [d, e] = [pipeline.wait(), pipeline.wait()];
-        pipeline.part(e, b"e");
-        pipeline.done(d, b"d");
-        assert!(!pipeline.forget(e), "its beginning went with what was before it");
+        let [a, b] = [pipeline.wait(), pipeline.wait()];
+        pipeline.part(b, b"b");
+        pipeline.done(a, b"a");
+        assert!(!pipeline.forget(b), "its beginning went with what was before it");
     }
 
     #[test]
@@ -229,7 +229,9 @@ mod tests {
         let numbers: Vec<u32> = (0..CLIENT_REQUESTS_MAX).map(|_| pipeline.wait()).collect();
         assert!(pipeline.is_full() && !pipeline.has_room());
         let (half, rest) = numbers.split_at(CLIENT_REQUESTS_MAX / 2);
-        half.iter().for_each(|number| pipeline.done(*number, b"x"));
+        for number in half {
+            pipeline.done(*number, b"x");
+        }
         assert!(!pipeline.is_full() && pipeline.has_room());
         pipeline.done(rest[0], &vec![b'x'; CLIENT_WAITING_BYTES / 2]);
         assert!(pipeline.is_full());

@@ -39,9 +39,6 @@ pub(super) fn about_all(row: &Row) -> Error {
     composed(format!("CROSSSLOT {} asks every shard, and a transaction takes place in one", row.name))
 }
 
-/// Nobody has the slot of a key. Source: Redis `cluster.c`, `clusterRedirectClient`.
-pub(super) const UNSERVED: Error = Error::Text("CLUSTERDOWN Hash slot not served");
-
 /// A shard has said what it cannot have said.
 pub(super) fn senseless(part: usize) -> Error {
     composed(format!("ERR what shard {} of those that were asked has answered makes no sense here", part + 1))
@@ -66,7 +63,23 @@ pub(super) fn refusal_to(request: &Request<'_>, error: &Error) -> Vec<u8> {
     bytes
 }
 
-/// The same for the request in `frame`.
+/// The same for the request in `frame`; without one, in the words of RESP.
 pub(super) fn refusal(frame: &[u8], error: &Error) -> Vec<u8> {
-    Requests::new(frame).next_request().map_or(Vec::new(), |request| refusal_to(&request, error))
+    if let Some(request) = Requests::new(frame).next_request() {
+        return refusal_to(&request, error);
+    }
+    let mut bytes = Vec::new();
+    Reply::new(&mut bytes, Dialect::Resp2).refuse(error);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asked_for_much_is_told_as_well() {
+        // Long requests to several shards are not kept; their clients speak RESP.
+        assert_eq!(refusal(&[], &Error::CrossSlot), format!("-{}\r\n", Error::CrossSlot).into_bytes());
+    }
 }

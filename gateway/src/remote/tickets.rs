@@ -115,7 +115,7 @@ impl Tickets {
         let Some(gathering) = self.gathering(owner) else { return };
         match piece {
             Piece::Part(bytes) | Piece::Done(bytes) | Piece::Failed(bytes) => {
-                gathering.add(owner.part, bytes)
+                gathering.add(owner.part, bytes);
             }
             Piece::Broken(bytes) => gathering.say_instead(owner.part, bytes),
             Piece::Clear => return,

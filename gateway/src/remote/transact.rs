@@ -96,7 +96,7 @@ impl RemoteWorker {
                 Outcome::Done
             }
             Home::At(shard) => self.ask(usize::from(shard), &request, context, reply),
-            Home::Nowhere => refused(&request, &lost::UNSERVED, reply),
+            Home::Nowhere => refused(&request, &Error::Unserved, reply),
             Home::Anywhere | Home::Apart => refused(&request, &Error::CrossSlot, reply),
         }
     }

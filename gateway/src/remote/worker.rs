@@ -332,7 +332,7 @@ impl RemoteWorker {
             }
             Plan::Incomplete => refused(request, &lost::incomplete(request.row), reply),
             Plan::CrossSlot => refused(request, &Error::CrossSlot, reply),
-            Plan::Unserved(_) => refused(request, &lost::UNSERVED, reply),
+            Plan::Unserved(_) => refused(request, &Error::Unserved, reply),
             Plan::Here => unreachable!("{} is answered by the gateway itself", request.row.name),
         }
     }

@@ -25,9 +25,6 @@ use crate::queue::Queue;
 use crate::session::{Attention, Session};
 use crate::timing::Stopwatch;
 
-/// Nobody has a slot. Source: Redis `cluster.c`, `clusterRedirectClient`.
-const UNSERVED: Error = Error::Text("CLUSTERDOWN Hash slot not served");
-
 /// What a request refused within a transaction does to it; and why EXEC refuses.
 const SPOILED: Error = Error::Text("EXECABORT Transaction discarded because of previous errors.");
 
@@ -215,7 +212,7 @@ impl<W: Worker> Executor<'_, W> {
             }
             Entered::Refused(error) => return self.refused(reply, |reply| reply.out().extend(error)),
             Entered::Apart => return self.refused(reply, |reply| reply.refuse(&Error::CrossSlot)),
-            Entered::Unserved => return self.refused(reply, |reply| reply.refuse(&UNSERVED)),
+            Entered::Unserved => return self.refused(reply, |reply| reply.refuse(&Error::Unserved)),
             Entered::Stale if is_silent(session) => {}
             Entered::Stale => reply.null_array(),
             Entered::Yes => {
