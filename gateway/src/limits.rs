@@ -59,6 +59,9 @@ pub(crate) const CLIENT_REQUESTS_MIN: usize = 4;
 /// Bytes of replies that one client may have to expect at once, as far as can be told from those before.
 pub(crate) const CLIENT_WAITING_BYTES: usize = 16 * 1024 * 1024;
 
+/// Places for replies that a client keeps while it has no requests on their way.
+pub(crate) const PIPELINE_SLOTS_KEPT: usize = 64;
+
 /// Bytes of requests on one link that are not answered yet, from which no more are sent. One more may be longer.
 pub(crate) const LINK_CREDIT_BYTES: usize = 4 * 1024 * 1024;
 

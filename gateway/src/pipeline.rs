@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use crate::limits::{CLIENT_REQUESTS_MAX, CLIENT_REQUESTS_MIN, CLIENT_WAITING_BYTES};
+use crate::limits::{CLIENT_REQUESTS_MAX, CLIENT_REQUESTS_MIN, CLIENT_WAITING_BYTES, PIPELINE_SLOTS_KEPT};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -163,6 +163,9 @@ impl Pipeline {
     fn pop(&mut self) {
         self.slots.pop_front();
         self.first = self.first.wrapping_add(1);
+        if self.slots.is_empty() && self.slots.capacity() > PIPELINE_SLOTS_KEPT {
+            self.slots = VecDeque::new();
+        }
     }
 }
 
@@ -238,5 +241,6 @@ mod tests {
         rest[1..].iter().for_each(|number| pipeline.done(*number, b"x"));
         assert!(pipeline.has_room() && pipeline.is_empty());
         assert_eq!(pipeline.requests_max(), CLIENT_REQUESTS_MAX, "what is over is forgotten");
+        assert!(pipeline.slots.capacity() <= PIPELINE_SLOTS_KEPT, "idle clients may be thousands");
     }
 }
