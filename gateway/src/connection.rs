@@ -129,15 +129,6 @@ impl Connection {
         self.is_touched.get() || !self.pipeline.borrow().is_empty()
     }
 
-    /// Says what follows replies that are still to come or to be sent, or sends it if there are none.
-    pub(crate) fn say(self: &Rc<Self>, bytes: &[u8]) {
-        if self.has_replies_before() {
-            self.pipeline.borrow_mut().say(bytes);
-        } else {
-            self.send(bytes);
-        }
-    }
-
     /// Closes the connection once the reply with this number, and all before it, are on their way.
     pub(crate) fn end_after(&self, number: u32) {
         self.pipeline.borrow_mut().end_after(number);

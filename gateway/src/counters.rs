@@ -130,6 +130,12 @@ impl WorkerCounters {
         &self.commands[verb.index()]
     }
 
+    /// That of the row with this number.
+    #[inline]
+    pub(crate) fn command_at(&self, index: u16) -> &CommandCounters {
+        &self.commands[usize::from(index)]
+    }
+
     /// Counts an error reply by its code, the first word of `reply` after the `-`.
     pub(crate) fn error(&self, reply: &[u8]) {
         let code = reply.strip_prefix(b"-").unwrap_or(reply);

@@ -43,6 +43,8 @@ pub(crate) struct Stopwatch {
     sharing: Vec<Verb>,
     slower_than_us: i64,
     spike_ms: i64,
+    /// How long the last request took that was slow.
+    slow: Option<u64>,
 }
 
 impl Stopwatch {
@@ -57,6 +59,7 @@ impl Stopwatch {
             sharing: Vec::new(),
             slower_than_us: -1,
             spike_ms: 0,
+            slow: None,
         }
     }
 
@@ -65,10 +68,15 @@ impl Stopwatch {
     pub(crate) fn start(&mut self, settings: &Settings, requests: usize) {
         self.alone = requests == 1;
         self.watchful = self.watchful.saturating_sub(1);
-        self.slower_than_us = settings.number(Key::SlowlogLogSlowerThan);
-        self.spike_ms = settings.number(Key::LatencyMonitorThreshold);
+        self.look_at(settings);
         self.began = Instant::now();
         self.looked = self.began;
+    }
+
+    #[inline]
+    fn look_at(&mut self, settings: &Settings) {
+        self.slower_than_us = settings.number(Key::SlowlogLogSlowerThan);
+        self.spike_ms = settings.number(Key::LatencyMonitorThreshold);
     }
 
     /// When a request began, if it is one that is timed by itself.
@@ -112,7 +120,11 @@ impl Stopwatch {
     }
 
     /// Tells the slow log and the latency monitor of a request, if they want to know of it.
-    fn tell_slow(&self, nanos: u64, request: &Request<'_>, scope: &Scope<'_>) {
+    fn tell_slow(&mut self, nanos: u64, request: &Request<'_>, scope: &Scope<'_>) {
+        if !self.is_slow(nanos) {
+            return;
+        }
+        self.slow = Some(nanos);
         let Scope { shared, now_ms, .. } = *scope;
         let (micros, ms) = (nanos / 1000, nanos / 1_000_000);
         if self.spike_ms > 0 && ms >= self.spike_ms as u64 {
@@ -133,28 +145,18 @@ impl Stopwatch {
         }
     }
 
-    /// Answers come: what is told of slow ones.
-    pub(crate) fn look_at(&mut self, settings: &Settings) {
-        self.slower_than_us = settings.number(Key::SlowlogLogSlowerThan);
-        self.spike_ms = settings.number(Key::LatencyMonitorThreshold);
+    /// A request has been answered elsewhere, where it was slow: it took `nanos`. `frame` is what was sent.
+    #[cold]
+    pub(crate) fn record_elsewhere(&mut self, nanos: u64, frame: &[u8], scope: &Scope<'_>) {
+        self.look_at(&scope.shared.settings);
+        if let Some(request) = Requests::new(frame).next_request() {
+            self.tell_slow(nanos, &request, scope);
+        }
     }
 
-    /// A request has been answered elsewhere, `nanos` after it was sent there. `frame` is what was sent.
-    #[inline]
-    pub(crate) fn record_later(
-        &self,
-        nanos: u64,
-        row: &'static Row,
-        frame: &[u8],
-        scope: &Scope<'_>,
-        counters: &WorkerCounters,
-    ) {
-        counters.command(row.verb).called(nanos);
-        if self.is_slow(nanos)
-            && let Some(request) = Requests::new(frame).next_request()
-        {
-            self.tell_slow(nanos, &Request { row, ..request }, scope);
-        }
+    /// How long the last request took, if it was slow; once.
+    pub(crate) fn take_slow(&mut self) -> Option<u64> {
+        self.slow.take()
     }
 
     /// The stretch has ended: everyone who shares gets the same.

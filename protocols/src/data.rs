@@ -157,8 +157,10 @@ pub struct Answered<'a> {
     pub piece: Piece<'a>,
     /// The request, as it was sent; empty if it is not known any more.
     pub frame: &'a [u8],
-    /// How long it took.
+    /// How long it took, with the way there and back.
     pub nanos: u64,
+    /// How long it took where it was executed, if that was long; else 0.
+    pub slow_nanos: u64,
 }
 
 /// What [`Worker::collect`] gives answers to.

@@ -23,13 +23,33 @@ pub fn slot_of(key: &[u8]) -> u16 {
     crc16(hash_tag(key).unwrap_or(key)) % SLOTS
 }
 
+/// Bytes up to which a key is looked through without preparation: that takes longer than the look.
+const SHORT_BYTES: usize = 32;
+
+#[inline]
 fn hash_tag(key: &[u8]) -> Option<&[u8]> {
+    if key.len() <= SHORT_BYTES && !has_brace(key) {
+        return None;
+    }
     let open = memchr::memchr(b'{', key)?;
     let rest = &key[open + 1..];
     match memchr::memchr(b'}', rest)? {
         0 => None,
         close => Some(&rest[..close]),
     }
+}
+
+/// Whether there is a `{`, eight bytes at a time.
+#[inline]
+fn has_brace(key: &[u8]) -> bool {
+    let (eights, rest) = key.as_chunks::<8>();
+    let has = |word: u64| {
+        const ONES: u64 = u64::from_ne_bytes([1; 8]);
+        // A byte that is `{` is 0 here, and the only one that borrows without having had its highest bit.
+        let zeroed = word ^ u64::from_ne_bytes([b'{'; 8]);
+        zeroed.wrapping_sub(ONES) & !zeroed & (ONES << 7) != 0
+    };
+    eights.iter().any(|eight| has(u64::from_ne_bytes(*eight))) || rest.contains(&b'{')
 }
 
 /// `TABLES[i][b]` is the CRC of the byte `b` followed by `7 - i` zero bytes.
@@ -60,6 +80,23 @@ mod tests {
     #[test]
     fn crc16_of_the_check_string_is_that_of_the_specification() {
         assert_eq!(crc16(b"123456789"), 0x31C3);
+    }
+
+    #[test]
+    fn tags_are_found_in_keys_of_any_length() {
+        for length in 0..80 {
+            for at in 0..length {
+                let mut key = vec![b'|'; length];
+                key[at] = b'{';
+                assert!(has_brace(&key), "{at} of {length}");
+                key.extend_from_slice(b"a}b");
+                let tag = &key[at + 1..key.len() - 2];
+                assert_eq!(slot_of(&key), crc16(tag) % SLOTS, "{at} of {length}");
+                key[at] = b'z';
+                assert!(!has_brace(&key));
+                assert_eq!(slot_of(&key), crc16(&key) % SLOTS);
+            }
+        }
     }
 
     #[test]

@@ -72,6 +72,8 @@ pub(super) struct Answered<'a> {
     pub(super) frame: &'a [u8],
     /// How long it took.
     pub(super) nanos: u64,
+    /// How long the shard took, if that was long.
+    pub(super) slow_nanos: u64,
 }
 
 /// A request that will not be answered by the shard.
@@ -124,6 +126,8 @@ struct State {
     bytes: usize,
     inbox: Vec<u8>,
     lost: Vec<Lost>,
+    /// What has taken long, by the numbers of requests whose answers are on their way.
+    slow: Vec<(u32, u64)>,
     /// A buffer to use again.
     spare: Vec<u8>,
 }
@@ -154,6 +158,7 @@ impl Link {
                 bytes: 0,
                 inbox: Vec::new(),
                 lost: Vec::new(),
+                slow: Vec::new(),
                 spare: Vec::new(),
             }),
         }
@@ -367,6 +372,7 @@ impl Link {
         }
         reason.clone_into(&mut self.page.reason.lock());
         state.inbox = Vec::new();
+        state.slow = Vec::new();
         if state.resolve(&self.page) {
             // Before anybody hears that it is in doubt.
             self.generation.end(self.own_generation.get());
@@ -459,6 +465,12 @@ impl State {
         each: &mut impl FnMut(Answered<'_>),
     ) -> bool {
         let Some(Some(waiting)) = self.waiting.get_mut(answer.id as usize) else { return false };
+        if answer.tail == Tail::Took {
+            let nanos = answer.bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+            self.take_slow(answer.id);
+            self.slow.push((answer.id, nanos));
+            return true;
+        }
         let ends = answer.tail != Tail::Part;
         waiting.has_begun = true;
         let waiting = *waiting;
@@ -467,14 +479,25 @@ impl State {
         }
         if waiting.owner != Owner::NOBODY {
             let Answer { tail, bytes, .. } = *answer;
+            let slow_nanos = if ends { self.take_slow(answer.id) } else { 0 };
             let frame = self.frame(&waiting);
-            each(Answered { owner: waiting.owner, tail, bytes, frame, nanos: clock.nanos });
+            each(Answered { owner: waiting.owner, tail, bytes, frame, nanos: clock.nanos, slow_nanos });
         }
         if ends {
             page.answered_after(clock.nanos);
             self.forget(answer.id, &waiting);
         }
         true
+    }
+
+    /// How long the request of this number has taken, if the shard has told.
+    #[inline]
+    fn take_slow(&mut self, id: u32) -> u64 {
+        if self.slow.is_empty() {
+            return 0;
+        }
+        let place = self.slow.iter().position(|(slow, _)| *slow == id);
+        place.map_or(0, |place| self.slow.swap_remove(place).1)
     }
 
     #[inline]

@@ -82,7 +82,7 @@ impl Tickets {
         let tickets: Vec<_> = of_way.map(|(number, _)| Ticket(*number)).collect();
         for ticket in tickets {
             self.end(ticket);
-            answers(Answered { ticket, piece: Piece::Clear, frame: &[], nanos: 0 });
+            answers(Answered { ticket, piece: Piece::Clear, frame: &[], nanos: 0, slow_nanos: 0 });
         }
     }
 
@@ -108,7 +108,7 @@ impl Tickets {
     fn answered_part(
         &mut self,
         owner: Owner,
-        Answered { ticket, piece, nanos, .. }: Answered<'_>,
+        Answered { ticket, piece, nanos, slow_nanos, .. }: Answered<'_>,
         common: &Common,
         answers: &mut Answers<'_>,
     ) {
@@ -130,11 +130,15 @@ impl Tickets {
         }
         let frame = &gathering.frame;
         match gathering.merge(fastrand::u64(..)) {
-            Ok((bytes, false)) => answers(Answered { ticket, piece: Piece::Done(&bytes), frame, nanos }),
-            Ok((bytes, true)) => answers(Answered { ticket, piece: Piece::Failed(&bytes), frame, nanos }),
+            Ok((bytes, false)) => {
+                answers(Answered { ticket, piece: Piece::Done(&bytes), frame, nanos, slow_nanos })
+            }
+            Ok((bytes, true)) => {
+                answers(Answered { ticket, piece: Piece::Failed(&bytes), frame, nanos, slow_nanos })
+            }
             Err(part) => {
                 let bytes = lost::refusal(frame, &lost::senseless(part));
-                answers(Answered { ticket, piece: Piece::Failed(&bytes), frame, nanos });
+                answers(Answered { ticket, piece: Piece::Failed(&bytes), frame, nanos, slow_nanos });
             }
         }
     }

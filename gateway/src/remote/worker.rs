@@ -565,7 +565,7 @@ impl RemoteWorker {
         let now = self.now;
         let mut misplaced = Vec::new();
         let result = link.answers(now, |answered| {
-            let link::Answered { owner, tail, bytes, frame, nanos } = answered;
+            let link::Answered { owner, tail, bytes, frame, nanos, slow_nanos } = answered;
             if tail == Tail::Moved {
                 let (frame, shard) = (frame.to_vec(), link.name.clone());
                 let since = now.checked_sub(Duration::from_nanos(nanos)).unwrap_or(now);
@@ -574,9 +574,9 @@ impl RemoteWorker {
             let piece = match tail {
                 Tail::Part => Piece::Part(bytes),
                 Tail::Failed => Piece::Failed(bytes),
-                Tail::Done | Tail::Moved => Piece::Done(bytes),
+                Tail::Done | Tail::Moved | Tail::Took => Piece::Done(bytes),
             };
-            let answered = Answered { ticket: Ticket(owner.ticket), piece, frame, nanos };
+            let answered = Answered { ticket: Ticket(owner.ticket), piece, frame, nanos, slow_nanos };
             self.tickets.answered(owner, answered, &self.common, answers);
         });
         if let Err(malformed) = result {
@@ -600,7 +600,7 @@ impl RemoteWorker {
     fn fail(&mut self, owner: Owner, frame: &[u8], error: &Error, answers: &mut Answers<'_>) {
         let bytes = lost::refusal(frame, error);
         let piece = Piece::Broken(&bytes);
-        let answered = Answered { ticket: Ticket(owner.ticket), piece, frame, nanos: 0 };
+        let answered = Answered { ticket: Ticket(owner.ticket), piece, frame, nanos: 0, slow_nanos: 0 };
         self.tickets.answered(owner, answered, &self.common, answers);
     }
 

@@ -28,7 +28,7 @@ impl<W: Worker> Tick<W> {
             let request = self.batch.request(decoded, row, dialect);
             let encoded = link::encode(&mut frame, &request, &Ask::default());
             debug_assert!(encoded.is_ok(), "a few words fit in a frame");
-            self.await_answer(ticket, row, Some(Box::new(Special::Before(frame))));
+            self.await_answer(ticket, row, Some(Special::Before(frame)));
             return Outcome::Later(ticket);
         }
         let mark = self.output.len();
@@ -38,7 +38,7 @@ impl<W: Worker> Tick<W> {
                 pass_on_changes(&mut self.data, &self.batch.request(decoded, row, dialect))
         {
             let reply = self.output.split_off(mark);
-            self.await_answer(ticket, row, Some(Box::new(Special::After(reply))));
+            self.await_answer(ticket, row, Some(Special::After(reply)));
             return Outcome::Later(ticket);
         }
         outcome

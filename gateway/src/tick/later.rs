@@ -3,6 +3,7 @@
 //! A request whose answer is not there when it is executed leaves a ticket and a place in its client's pipeline. What
 //! comes under the ticket goes to that place.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use tidegate_protocols::data::{Answered, Outcome, Piece, Ticket, Worker};
@@ -19,16 +20,17 @@ use crate::queue::Queue;
 use crate::session::{Attention, Session};
 use crate::timing::Stopwatch;
 
-/// A request that is answered later.
+/// A request that is answered later. There may be thousands, so they are small.
 struct Pending {
     connection: Rc<Connection>,
-    row: &'static Row,
-    /// What is more to do than to pass the answer on.
-    special: Option<Box<Special>>,
     /// Its place in the pipeline.
     number: u32,
+    /// The number of its row.
+    command: u16,
     /// Whether nobody is to read the answer.
     is_silent: bool,
+    /// Whether there is more to do than to pass the answer on.
+    is_special: bool,
 }
 
 /// What becomes of an answer that is not the reply itself.
@@ -50,8 +52,8 @@ pub(super) enum Special {
 }
 
 impl Special {
-    pub(super) fn transaction(queue: Box<Queue>, session: &Session) -> Box<Self> {
-        Box::new(Self::Transaction { queue, kept: Vec::new(), is_skipped: session.has(Attention::Skip) })
+    pub(super) fn transaction(queue: Box<Queue>, session: &Session) -> Self {
+        Self::Transaction { queue, kept: Vec::new(), is_skipped: session.has(Attention::Skip) }
     }
 }
 
@@ -59,6 +61,8 @@ impl Special {
 #[derive(Default)]
 pub(super) struct Later {
     pending: Vec<Option<Pending>>,
+    /// What more there is to do, by ticket.
+    special: HashMap<u32, Special>,
     touched: Vec<Rc<Connection>>,
     /// Buffers for what is sent.
     buffers: Vec<Vec<u8>>,
@@ -70,13 +74,21 @@ impl Later {
         if place >= self.pending.len() {
             self.pending.resize_with(place + 1, || None);
         }
-        self.pending[place] = Some(pending);
+        let before = std::mem::replace(&mut self.pending[place], Some(pending));
+        debug_assert!(before.is_none(), "a ticket is of one request until it is answered");
+        // Not even looked at.
+        std::mem::forget(before);
+    }
+
+    fn insert_special(&mut self, ticket: Ticket, pending: Pending, special: Special) {
+        self.special.insert(ticket.0, special);
+        self.insert(ticket, pending);
     }
 
     /// Takes an answer, or a part of one.
     #[inline]
-    fn take(&mut self, intake: &Intake, watch: &Stopwatch, now_ms: u64, came: Answered<'_>) {
-        let Answered { ticket, piece, frame, nanos } = came;
+    fn take(&mut self, intake: &Intake, watch: &mut Stopwatch, now_ms: u64, came: Answered<'_>) {
+        let Answered { ticket, piece, frame, nanos, slow_nanos } = came;
         let place = ticket.0 as usize;
         let (bytes, has_failed) = match piece {
             Piece::Done(bytes) => (bytes, false),
@@ -85,31 +97,37 @@ impl Later {
             Piece::Broken(_) => return,
             Piece::Part(bytes) => return self.take_part(ticket, bytes),
             Piece::Clear => {
+                self.special.remove(&ticket.0);
                 if let Some(pending) = self.pending.get_mut(place).and_then(Option::take) {
                     pending.connection.clear();
                 }
                 return;
             }
         };
-        let Some(mut pending) = self.pending.get_mut(place).and_then(Option::take) else { return };
+        let Some(pending) = self.pending.get_mut(place).and_then(Option::take) else { return };
         let scope = Scope { session: &pending.connection.session, shared: &intake.shared, now_ms };
         let counters = intake.counters();
         // Before it is delivered: what has come for those behind it would leave with it.
         if has_failed && is_within_line(frame) {
             pending.connection.end_after(pending.number);
         }
-        if let Some(special) = pending.special.take() {
+        if pending.is_special
+            && let Some(special) = self.special.remove(&ticket.0)
+        {
             let reply = special.reply(&pending, bytes, has_failed, nanos, &scope, counters);
             self.deliver(&pending.connection, pending.number, &reply);
         } else {
             let reply = if pending.is_silent { &[] } else { bytes };
             self.deliver(&pending.connection, pending.number, reply);
             if has_failed {
-                counters.command(pending.row.verb).failed.add(1);
+                counters.command_at(pending.command).failed.add(1);
                 counters.error(bytes);
             }
         }
-        watch.record_later(nanos, pending.row, frame, &scope, counters);
+        counters.command_at(pending.command).called(nanos);
+        if slow_nanos > 0 {
+            watch.record_elsewhere(slow_nanos, frame, &scope);
+        }
     }
 
     /// An answer will not come. Returns whether an error can be said in its place. If a part of it has been sent, the
@@ -117,7 +135,7 @@ impl Later {
     #[cold]
     fn can_say_instead(&mut self, Ticket(number): Ticket) -> bool {
         let Some(Some(pending)) = self.pending.get_mut(number as usize) else { return false };
-        if let Some(Special::Transaction { kept, .. }) = pending.special.as_deref_mut() {
+        if let Some(Special::Transaction { kept, .. }) = self.special.get_mut(&number) {
             kept.clear();
         }
         let connection = Rc::clone(&pending.connection);
@@ -125,6 +143,7 @@ impl Later {
         if !can {
             tracing::warn!(client = connection.session.client.id, "closed: the rest of a reply is lost");
             self.pending[number as usize] = None;
+            self.special.remove(&number);
             connection.end();
         }
         can
@@ -133,7 +152,7 @@ impl Later {
     #[cold]
     fn take_part(&mut self, Ticket(number): Ticket, bytes: &[u8]) {
         let Some(Some(pending)) = self.pending.get_mut(number as usize) else { return };
-        match pending.special.as_deref_mut() {
+        match self.special.get_mut(&number) {
             Some(Special::Transaction { kept, .. }) => kept.extend_from_slice(bytes),
             Some(Special::Before(_) | Special::After(_) | Special::Way) => {}
             None if pending.is_silent => {}
@@ -203,7 +222,7 @@ impl Special {
                     let outcome =
                         commands::execute(&request, scope, &mut Reply::new(&mut reply, request.dialect));
                     if outcome == Outcome::Failed {
-                        counters.command(pending.row.verb).failed.add(1);
+                        counters.command_at(pending.command).failed.add(1);
                         counters.error(&reply);
                     }
                 }
@@ -234,13 +253,12 @@ impl<W: Worker> Tick<W> {
     /// Takes the answers that have come.
     pub(super) fn collect(&mut self) {
         let Self { data, later, intake, watch, now_ms, .. } = self;
-        watch.look_at(&intake.shared.settings);
         data.collect(&mut |answered| later.take(intake, watch, *now_ms, answered));
     }
 
     /// The request that is executed now is answered later.
     #[inline]
-    pub(super) fn await_answer(&mut self, ticket: Ticket, row: &'static Row, special: Option<Box<Special>>) {
+    pub(super) fn await_answer(&mut self, ticket: Ticket, row: &'static Row, special: Option<Special>) {
         let connection = Rc::clone(self.connection());
         self.say_before(&connection);
         let session = &connection.session;
@@ -253,12 +271,17 @@ impl<W: Worker> Tick<W> {
             session.put(Attention::Waits, true);
         }
         drop(pipeline);
-        if matches!(special.as_deref(), Some(Special::Transaction { queue, .. }) if queue.has_own) {
+        if matches!(&special, Some(Special::Transaction { queue, .. }) if queue.has_own) {
             // What follows is executed as those of its requests leave things.
             connection.waits_for_room.set(false);
             session.put(Attention::Waits, true);
         }
-        self.later.insert(ticket, Pending { connection, row, special, number, is_silent });
+        let (command, is_special) = (row.verb.index() as u16, special.is_some());
+        let pending = Pending { connection, number, command, is_silent, is_special };
+        match special {
+            None => self.later.insert(ticket, pending),
+            Some(special) => self.later.insert_special(ticket, pending, special),
+        }
     }
 
     /// The request that would be executed now, and all that follow it, wait until this ticket is answered.
@@ -267,8 +290,9 @@ impl<W: Worker> Tick<W> {
         connection.session.put(Attention::Waits, true);
         // The next try finds it as this one did.
         connection.session.put(Attention::SkipNext, connection.session.has(Attention::Skip));
-        let special = Some(Box::new(Special::Way));
-        self.later.insert(ticket, Pending { connection, row, special, number: 0, is_silent: false });
+        let (command, number) = (row.verb.index() as u16, 0);
+        let pending = Pending { connection, number, command, is_silent: false, is_special: true };
+        self.later.insert_special(ticket, pending, Special::Way);
         self.park_rest();
     }
 
@@ -277,7 +301,8 @@ impl<W: Worker> Tick<W> {
     pub(super) fn say_before(&mut self, connection: &Rc<Connection>) {
         let begin = self.parts.last().map_or(0, |part| part.end);
         if self.output.len() > begin {
-            connection.say(&self.output[begin..]);
+            self.later.touch(connection);
+            connection.pipeline.borrow_mut().say(&self.output[begin..]);
             self.output.truncate(begin);
         }
     }

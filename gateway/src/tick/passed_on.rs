@@ -35,7 +35,11 @@ impl<W: Worker> Tick<W> {
         if tail == Tail::Moved {
             self.intake.counters().moved.add(1);
         }
-        if let Some(long) = link::seal(&mut self.output, mark, ask.id, tail) {
+        let long = link::seal(&mut self.output, mark, ask.id, tail);
+        if let Some(nanos) = self.watch.take_slow() {
+            link::tell_time(&mut self.output, mark, ask.id, nanos);
+        }
+        if let Some(long) = long {
             self.connection().send_long(long);
         }
         Outcome::Done

@@ -23,10 +23,12 @@ pub enum Tail {
     Failed,
     /// The request was not executed, because the shard does not have its keys at this epoch; the bytes are empty.
     Moved,
+    /// The answer: to execute the request took long, so many ns as the bytes say (u64).
+    Took,
 }
 
 impl Tail {
-    const ALL: [Self; 4] = [Self::Part, Self::Done, Self::Failed, Self::Moved];
+    const ALL: [Self; 5] = [Self::Part, Self::Done, Self::Failed, Self::Moved, Self::Took];
 }
 
 /// One frame.
@@ -82,6 +84,14 @@ pub fn seal(out: &mut Vec<u8>, mark: usize, id: u32, tail: Tail) -> Option<LongA
     }
     fill_head(&mut out[mark..], bytes, id, tail);
     None
+}
+
+/// Adds, before the answer that was sealed at `mark`, that its request took long.
+pub fn tell_time(out: &mut Vec<u8>, mark: usize, id: u32, nanos: u64) {
+    let mut frame = [0; HEAD_BYTES + 8];
+    fill_head(&mut frame, 8, id, Tail::Took);
+    frame[HEAD_BYTES..].copy_from_slice(&nanos.to_le_bytes());
+    out.splice(mark..mark, frame);
 }
 
 /// An answer too long for one frame. It gives one frame after the other, each in the place where it was written: the

@@ -16,7 +16,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Answer, LongAnswer, Tail, begin, seal};
+pub use answer::{Answer, LongAnswer, Tail, begin, seal, tell_time};
 pub use errand::Errand;
 pub use greeting::{Greeting, table_print};
 pub use request::{Ask, Decoded, Outline, decode, encode, frame_bytes_max};

@@ -109,8 +109,10 @@ pub fn encode(out: &mut Vec<u8>, request: &Request<'_>, ask: &Ask) -> Result<(),
     head[20..24].copy_from_slice(&(request.args.len() as u32).to_le_bytes());
     out.reserve(bytes);
     out.extend_from_slice(&head);
-    for arg in request.args.iter() {
-        out.extend_from_slice(&(arg.len() as u32).to_le_bytes());
+    let lengths = out.len();
+    out.resize(lengths + 4 * request.args.len(), 0);
+    for (length, arg) in out[lengths..].as_chunks_mut().0.iter_mut().zip(request.args.iter()) {
+        *length = (arg.len() as u32).to_le_bytes();
     }
     if has_item {
         item::encode(out, request.item);

@@ -244,6 +244,8 @@ impl Key {
             | Self::MemcachedItemSizeMax
             | Self::MemcachedErrorOnFull
             | Self::MemcachedFlush
+            | Self::SlowlogLogSlowerThan
+            | Self::LatencyMonitorThreshold
             | Self::MemcachedDump => true,
             Self::Bind
             | Self::Port
@@ -264,9 +266,7 @@ impl Key {
             | Self::RequirePass
             | Self::ProtectedMode
             | Self::ClientOutputBufferLimit
-            | Self::SlowlogLogSlowerThan
             | Self::SlowlogMaxLen
-            | Self::LatencyMonitorThreshold
             | Self::LatencyTracking
             | Self::LatencyTrackingInfoPercentiles
             | Self::EnableDebugCommand
