@@ -72,8 +72,7 @@ impl Outline {
     /// [`Malformed::Misdirected`].
     #[inline]
     pub fn check_for_shard(&self) -> Result<(), Malformed> {
-        let is_for_gateways = self.row.route == Route::Gateway && !matches!(self.row.verb, Verb::Link(_));
-        if is_for_gateways { Err(Malformed::Misdirected(self.row.name)) } else { Ok(()) }
+        if matches!(self.row.verb, Verb::Link(_)) { Ok(()) } else { self.check_for_transaction() }
     }
 
     /// Refuses what is no part of a transaction that a shard executes.
@@ -81,7 +80,9 @@ impl Outline {
     /// # Errors
     /// [`Malformed::Misdirected`].
     pub(super) fn check_for_transaction(&self) -> Result<(), Malformed> {
-        if self.row.route == Route::Gateway { Err(Malformed::Misdirected(self.row.name)) } else { Ok(()) }
+        // A container is answered by one of its subcommands, which clients' requests have been resolved to.
+        let is_for_gateways = self.row.route == Route::Gateway || self.row.container;
+        if is_for_gateways { Err(Malformed::Misdirected(self.row.name)) } else { Ok(()) }
     }
 }
 

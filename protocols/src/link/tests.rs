@@ -171,6 +171,7 @@ fn what_gateways_answer_is_not_for_shards() {
         }
     };
     assert_eq!(outline(b"ping").check_for_shard(), Err(Malformed::Misdirected("PING")));
+    assert_eq!(outline(b"object").check_for_shard(), Err(Malformed::Misdirected("OBJECT")));
     assert_eq!(outline(b"get").check_for_shard(), Ok(()));
 }
 
@@ -284,8 +285,8 @@ fn a_long_answer_comes_in_parts() {
 fn an_answer_that_cannot_be_is_refused() {
     let mut frame = Vec::new();
     assert!(sealed(&mut frame, 1, Tail::Done, b"x").is_none());
-    frame[8] = 4;
-    assert_eq!(Answer::decode(&frame), Err(Malformed::Unknown(4, "kind of answer")));
+    frame[8] = 5;
+    assert_eq!(Answer::decode(&frame), Err(Malformed::Unknown(5, "kind of answer")));
     assert_eq!(Answer::decode(&[8, 0, 0, 0]), Err(Malformed::TooShort(8)));
     assert!(matches!(Answer::decode(&[0xff; 4]), Err(Malformed::TooLong(..))));
 }

@@ -391,7 +391,9 @@ impl<'r, 'o> Answer<'r, 'o> {
 
 /// The flags of a meta command: everything after the key, or after the value where there is one.
 fn flags<'r>(request: &Request<'r>) -> impl Iterator<Item = &'r [u8]> + use<'r> {
-    request.args.from(if stores(request.row.verb) { 3 } else { 2 }).iter()
+    let words = request.args.from(if stores(request.row.verb) { 3 } else { 2 });
+    // A client's words have a letter at least; those of a link are as its other end has sent them.
+    words.iter().filter(|flag| !flag.is_empty())
 }
 
 /// Whether a verb comes with a value.
