@@ -7,14 +7,16 @@
 //! is large itself or has a large reply; what others of its stretch took before it is nothing beside that. And when
 //! those that share have taken longer together than one may alone, all are timed one by one for a while.
 
+use std::iter;
 use std::time::{Duration, Instant};
 
 use tidegate_protocols::settings::{Key, Settings};
 use tidegate_protocols::table::Flags;
 use tidegate_protocols::table::connection::Connection as Verbs;
+use tidegate_protocols::table::link::Link;
 use tidegate_protocols::table::server::Server;
 use tidegate_protocols::transaction::Requests;
-use tidegate_protocols::{Request, Row, Verb};
+use tidegate_protocols::{Request, Row, Verb, Words};
 
 use crate::commands::Scope;
 use crate::counters::WorkerCounters;
@@ -150,7 +152,8 @@ impl Stopwatch {
     pub(crate) fn record_elsewhere(&mut self, nanos: u64, frame: &[u8], scope: &Scope<'_>) {
         self.look_at(&scope.shared.settings);
         if let Some(request) = Requests::new(frame).next_request() {
-            self.tell_slow(nanos, &request, scope);
+            let words = said(&request);
+            self.tell_slow(nanos, &Request { args: Words::new(&words).args(), ..request }, scope);
         }
     }
 
@@ -183,6 +186,15 @@ impl Stopwatch {
     }
 }
 
+/// What a client has said for `request` to be sent to a shard.
+fn said<'a>(request: &'a Request<'a>) -> Vec<&'a [u8]> {
+    match request.row.verb {
+        // It names the client, who has named nobody.
+        Verb::Link(Link::Watch) => iter::once(&b"WATCH"[..]).chain(request.args.iter().skip(2)).collect(),
+        _ => request.args.iter().collect(),
+    }
+}
+
 /// The arguments for the slow log, without passwords.
 fn loggable(request: &Request<'_>) -> Vec<Box<[u8]>> {
     let mut arguments = trimmed(&request.args);
@@ -210,7 +222,7 @@ fn is_secret(request: &Request<'_>, at: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use tidegate_protocols::memcached::Item;
-    use tidegate_protocols::{Dialect, Words, table};
+    use tidegate_protocols::{Dialect, table};
 
     use super::*;
     use crate::counters::Counters;
@@ -244,6 +256,14 @@ mod tests {
         }
         watch.start(&settings, 2);
         assert_eq!(watch.begin(get), None);
+    }
+
+    #[test]
+    fn what_a_shard_was_asked_is_told_as_the_client_has_said_it() {
+        let words = Words::new(&[b"watch", &7_u64.to_le_bytes()[..], b"k", b"l"]);
+        let (row, dialect) = (Link::Watch.row(), Dialect::Resp2);
+        let request = Request { row, dialect, args: words.args(), item: &Item::NONE };
+        assert_eq!(said(&request), [&b"WATCH"[..], b"k", b"l"]);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub enum Tail {
     Failed,
     /// The request was not executed, because the shard does not have its keys at this epoch; the bytes are empty.
     Moved,
-    /// The answer: to execute the request took long, so many ns as the bytes say (u64).
+    /// The answer. To execute the request took long: so many ns as the bytes say (u64).
     Took,
 }
 

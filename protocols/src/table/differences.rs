@@ -268,11 +268,11 @@ pub const DIFFERENCES: &[Difference] = &[
         reason: "Who knows whether one has.",
     },
     Difference {
-        command: "In front of shards: SLOWLOG, LATENCY, INFO commandstats",
-        difference: "Times are those of the way to the shard and back, with all others that went with it. What a \
-            transaction consists of is not timed one by one: each has its share of the whole, and only the whole \
-            can be slow.",
-        reason: "It is what the client waits for. A shard executes a transaction as one.",
+        command: "In front of shards: SLOWLOG, LATENCY, INFO commandstats and latencystats",
+        difference: "SLOWLOG and LATENCY tell how long a shard took, the others what the client has waited for, with the way \
+            there and back. What a transaction consists of is not timed one by one: each has its share of the whole, and \
+            SLOWLOG does not tell of it.",
+        reason: "Both are worth knowing. A shard executes a transaction as one.",
     },
     Difference {
         command: "In front of shards: CONFIG SET maxmemory, cache_memlimit",
