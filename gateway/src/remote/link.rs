@@ -115,6 +115,8 @@ struct State {
     stream: Option<Rc<TcpStream>>,
     /// Since when there is none.
     down_since: Instant,
+    /// When the shard has last said anything, if only that there is a link now.
+    heard: Instant,
     chunks: VecDeque<Chunk>,
     /// The number of the first chunk; the others follow.
     first: u32,
@@ -150,6 +152,7 @@ impl Link {
             state: RefCell::new(State {
                 stream: None,
                 down_since: Instant::now(),
+                heard: Instant::now(),
                 chunks: VecDeque::new(),
                 first: 0,
                 unwritten: 0,
@@ -317,6 +320,9 @@ impl Link {
                 Err(malformed) => break Err(malformed),
             }
         };
+        if at > 0 {
+            state.heard = now;
+        }
         inbox.drain(..at);
         inbox.shrink_to(KEPT_BYTES);
         state.inbox = inbox;
@@ -353,6 +359,7 @@ impl Link {
         {
             let state = &mut *self.state.borrow_mut();
             state.stream = Some(stream);
+            state.heard = Instant::now();
             self.page.up.store(1, Relaxed);
             self.page.connects.add(1);
             self.page.reason.lock().clear();
@@ -380,12 +387,12 @@ impl Link {
         self.publish(state);
     }
 
-    /// Gives up requests that were sent so long ago that they should have been answered. Returns whether there were
-    /// any: then the link is not to be relied on.
+    /// Whether requests wait for so long, while nothing at all has come, that the link is not to be relied on. Those
+    /// of a link are executed in order, so where anything comes, the others' turn will come.
     pub(super) fn is_overdue(&self, now: Instant, time: Duration) -> bool {
         let state = self.state.borrow();
         let is_old = |chunk: &Chunk| chunk.unanswered > 0 && chunk.is_older(time, now);
-        state.chunks.iter().any(is_old)
+        now.saturating_duration_since(state.heard) >= time && state.chunks.iter().any(is_old)
     }
 
     /// Gives up what waits for a link for too long.
@@ -477,9 +484,9 @@ impl State {
         if clock.chunk != Some(waiting.chunk) {
             clock.look(waiting.chunk, self.chunk(&waiting).since);
         }
+        let slow_nanos = if ends { self.take_slow(answer.id) } else { 0 };
         if waiting.owner != Owner::NOBODY {
             let Answer { tail, bytes, .. } = *answer;
-            let slow_nanos = if ends { self.take_slow(answer.id) } else { 0 };
             let frame = self.frame(&waiting);
             each(Answered { owner: waiting.owner, tail, bytes, frame, nanos: clock.nanos, slow_nanos });
         }
@@ -594,5 +601,35 @@ impl State {
         }
         self.bytes = self.chunks.iter().map(|chunk| chunk.bytes.len()).sum();
         self.unwritten = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_protocols::link;
+
+    use super::*;
+
+    #[test]
+    fn a_shard_that_says_something_is_not_overdue_however_long_it_takes() {
+        let place = "127.0.0.1:1".parse().unwrap();
+        let link = Link::new("shard".into(), place, Default::default());
+        let (asked, patience) = (Instant::now(), Duration::from_secs(5));
+        let sent: Result<(), Malformed> =
+            link.push(Owner { ticket: 0, part: Owner::WHOLE }, true, asked, |out, _| {
+                out.push(0);
+                Ok(())
+            });
+        sent.unwrap();
+        for second in [4, 8, 12] {
+            assert!(!link.is_overdue(asked + Duration::from_secs(second), patience));
+            {
+                let inbox = &mut link.state.borrow_mut().inbox;
+                link::begin(inbox);
+                assert!(link::seal(inbox, 0, 0, Tail::Part).is_none());
+            }
+            link.answers(asked + Duration::from_secs(second), |_| ()).unwrap();
+        }
+        assert!(link.is_overdue(asked + Duration::from_secs(17), patience));
     }
 }

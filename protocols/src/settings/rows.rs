@@ -177,7 +177,8 @@ settings! {
     /// Percentiles of the times of commands that INFO shows.
     LatencyTrackingInfoPercentiles = "latency-tracking-info-percentiles", Kind::Composed(percentiles), Live,
         "50 99 99.9";
-    /// Milliseconds in which a shard has to answer what a gateway asks; a longer command of any client holds up all.
+    /// Milliseconds for which a shard may say nothing while a gateway waits for its answers; a command that takes longer
+    /// than that holds up all, and is in doubt.
     LinkTimeout = "link-timeout-ms", Kind::Number(10, 3_600_000), Live, "5000";
     /// Background rounds a second.
     Hz = "hz", Kind::Clamped(1, 500), Live, "10";
