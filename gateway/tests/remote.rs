@@ -3,6 +3,7 @@
 
 mod fake;
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -83,7 +84,7 @@ fn requests_are_answered_by_the_shards_that_have_their_keys_in_the_order_they_we
     for number in 0..500 {
         client.send(format!("SET key:{number} {number}\r\nGET key:{number}\r\nECHO {number}\r\n").as_bytes());
         let text = number.to_string();
-        expected += &format!("+OK\r\n${0}\r\n{text}\r\n${0}\r\n{text}\r\n", text.len());
+        write!(expected, "+OK\r\n${0}\r\n{text}\r\n${0}\r\n{text}\r\n", text.len()).unwrap();
     }
     client.expect(expected.as_bytes());
 }
@@ -249,8 +250,9 @@ fn more_requests_than_may_be_on_their_way_are_all_answered_in_order() {
     let (mut request, mut expected) = (String::new(), String::new());
     for number in 0..3000 {
         let key = KEYS[number % 2];
-        request += &format!("SET {key} {value}{number}\r\nGET {key}\r\n");
-        expected += &format!("+OK\r\n${}\r\n{value}{number}\r\n", value.len() + number.to_string().len());
+        write!(request, "SET {key} {value}{number}\r\nGET {key}\r\n").unwrap();
+        let bytes = value.len() + number.to_string().len();
+        write!(expected, "+OK\r\n${bytes}\r\n{value}{number}\r\n").unwrap();
     }
     let reader = std::thread::spawn({
         let mut reader = Client(client.0.try_clone().unwrap());

@@ -131,10 +131,10 @@ impl Tickets {
         let frame = &gathering.frame;
         match gathering.merge(fastrand::u64(..)) {
             Ok((bytes, false)) => {
-                answers(Answered { ticket, piece: Piece::Done(&bytes), frame, nanos, slow_nanos })
+                answers(Answered { ticket, piece: Piece::Done(&bytes), frame, nanos, slow_nanos });
             }
             Ok((bytes, true)) => {
-                answers(Answered { ticket, piece: Piece::Failed(&bytes), frame, nanos, slow_nanos })
+                answers(Answered { ticket, piece: Piece::Failed(&bytes), frame, nanos, slow_nanos });
             }
             Err(part) => {
                 let bytes = lost::refusal(frame, &lost::senseless(part));

@@ -57,6 +57,14 @@ impl Special {
     }
 }
 
+/// An answer that has come to its end.
+#[derive(Clone, Copy)]
+struct Came<'a> {
+    bytes: &'a [u8],
+    has_failed: bool,
+    nanos: u64,
+}
+
 /// All pending requests of a worker, by ticket, and the connections that have something to send.
 #[derive(Default)]
 pub(super) struct Later {
@@ -74,7 +82,7 @@ impl Later {
         if place >= self.pending.len() {
             self.pending.resize_with(place + 1, || None);
         }
-        let before = std::mem::replace(&mut self.pending[place], Some(pending));
+        let before = self.pending[place].replace(pending);
         debug_assert!(before.is_none(), "a ticket is of one request until it is answered");
         // Not even looked at.
         std::mem::forget(before);
@@ -114,7 +122,7 @@ impl Later {
         if pending.is_special
             && let Some(special) = self.special.remove(&ticket.0)
         {
-            let reply = special.reply(&pending, bytes, has_failed, nanos, &scope, counters);
+            let reply = special.reply(&pending, Came { bytes, has_failed, nanos }, &scope, counters);
             self.deliver(&pending.connection, pending.number, &reply);
         } else {
             let reply = if pending.is_silent { &[] } else { bytes };
@@ -205,9 +213,7 @@ impl Special {
     fn reply(
         self,
         pending: &Pending,
-        bytes: &[u8],
-        has_failed: bool,
-        nanos: u64,
+        Came { bytes, has_failed, nanos }: Came<'_>,
         scope: &Scope<'_>,
         counters: &WorkerCounters,
     ) -> Vec<u8> {
