@@ -5,19 +5,18 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::followed::Followed;
+use crate::membership::Seat;
+use crate::shared::Shared;
 use tidegate_protocols::settings::Endpoint;
 use tidegate_protocols::slot::{SLOTS, slot_of};
 use tidegate_protocols::topology::{ClientPlace, Topology};
 use tidegate_protocols::{Args, Error, Row};
-use tokio::sync::watch;
-
-use crate::membership::Seat;
-use crate::shared::Shared;
 
 /// What one worker knows of who has which slots.
 pub(crate) struct Directions {
     gateway: String,
-    topology: RefCell<watch::Receiver<Arc<Topology>>>,
+    topology: RefCell<Followed<Topology>>,
     known: RefCell<Rc<Known>>,
 }
 
@@ -43,8 +42,8 @@ impl Directions {
     /// For a worker of `shared`; `None` where all keys are here, or wherever they are.
     pub(crate) fn new(shared: &Shared) -> Option<Self> {
         let Seat { gateway, topology } = shared.seat.as_ref().filter(|_| shared.is_cluster())?;
-        let mut topology = topology.clone();
-        let known = Known::new(gateway, &topology.borrow_and_update());
+        let topology = Followed::new(topology);
+        let known = Known::new(gateway, topology.get());
         Some(Self {
             gateway: gateway.clone(),
             topology: topology.into(),
@@ -54,9 +53,9 @@ impl Directions {
 
     /// How things stand now.
     pub(crate) fn known(&self) -> Rc<Known> {
-        // Who changes it may have gone; then it stays as it is.
-        if self.topology.borrow().has_changed().unwrap_or(false) {
-            let known = Known::new(&self.gateway, &self.topology.borrow_mut().borrow_and_update());
+        let mut topology = self.topology.borrow_mut();
+        if topology.catch_up() {
+            let known = Known::new(&self.gateway, topology.get());
             *self.known.borrow_mut() = Rc::new(known);
         }
         Rc::clone(&self.known.borrow())

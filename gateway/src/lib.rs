@@ -11,6 +11,7 @@ mod connection;
 pub mod counters;
 mod decoder;
 mod directions;
+mod followed;
 mod gateway;
 mod generations;
 mod greeting;
@@ -40,7 +41,7 @@ mod wake;
 mod worker;
 
 pub use gateway::{Config, Gateway, Running, StartError};
-pub use membership::{Membership, Seat};
+pub use membership::{Holding, Membership, Seat};
 pub use remote::{Remote, ShardReport};
 pub use shared::{ConfigFile, Rewrite, Shared};
 pub use taken::Taken;

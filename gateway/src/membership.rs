@@ -19,20 +19,41 @@ const SOCKET_MODE: u32 = 0o600;
 pub struct Membership {
     /// Its name, as topologies have it.
     pub name: String,
-    /// The topology by which it has its slots. Requests by any other are refused.
-    pub epoch: u32,
-    /// The slots it has.
-    pub slots: Slots,
+    /// What it has, as it stands now.
+    pub holding: watch::Receiver<Arc<Holding>>,
     /// Where gateways reach it.
     pub links: Vec<LinkPlace>,
 }
 
+/// What a shard has by one topology.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holding {
+    /// The epoch of that topology. Requests by any other are refused.
+    pub epoch: u32,
+    /// The slots it has.
+    pub slots: Slots,
+}
+
 impl Membership {
+    /// A shard whose slots never change.
+    pub fn fixed(name: &str, holding: Holding, links: Vec<LinkPlace>) -> Self {
+        Self { name: name.to_owned(), holding: watch::Sender::new(Arc::new(holding)).subscribe(), links }
+    }
+
     /// What a gateway hears first.
     pub(crate) fn greeting(&self) -> Vec<u8> {
         let mut greeting = Vec::new();
-        Greeting::new(&self.name, self.epoch).encode(&mut greeting);
+        Greeting::new(&self.name, self.holding.borrow().epoch).encode(&mut greeting);
         greeting
+    }
+}
+
+impl Holding {
+    /// What the shard of this name has: nothing, if the topology does not know it.
+    pub fn of(topology: &Topology, name: &str) -> Self {
+        let shard = topology.shards().iter().find(|shard| shard.name == name);
+        let slots = shard.map_or_else(Slots::none, |shard| shard.slots.clone());
+        Self { epoch: topology.epoch, slots }
     }
 
     /// Whether all keys of a request are in its slots.

@@ -30,8 +30,10 @@ use crate::batch::{Ask, Batch, Decoded};
 use crate::commands::{self, Scope};
 use crate::connection::Connection;
 use crate::decoder::Family;
+use crate::followed::Followed;
 use crate::intake::Intake;
 use crate::limits::{KEPT_BYTES, MAINTAIN_SHARE, MAINTAIN_SLICE, OUTPUT_FLUSH_BYTES, STRETCH};
+use crate::membership::Holding;
 use crate::queue::Queue;
 use crate::session::Attention;
 use crate::shared::{PauseKind, now_ms};
@@ -45,6 +47,8 @@ pub(crate) struct Tick<W> {
     intake: Rc<Intake>,
     data: W,
     batch: Batch,
+    /// What it has as a shard.
+    holding: Option<Followed<Holding>>,
     /// What was found out about the requests of this stretch.
     prepared: Vec<Prepared>,
     /// Replies, in the order of the requests.
@@ -99,7 +103,9 @@ enum Verdict {
 
 impl<W: Worker> Tick<W> {
     pub(crate) fn new(intake: Rc<Intake>, data: W) -> Self {
+        let membership = intake.shared.membership.as_ref();
         Self {
+            holding: membership.map(|membership| Followed::new(&membership.holding)),
             intake,
             data,
             batch: Batch::new(),
@@ -120,8 +126,12 @@ impl<W: Worker> Tick<W> {
     pub(crate) async fn run(mut self) {
         let intake = Rc::clone(&self.intake);
         self.data.attach(Rc::new(move || intake.work.wake()));
+        self.own_slots();
         loop {
             self.intake.work.woken().await;
+            if self.holding.as_mut().is_some_and(Followed::catch_up) {
+                self.own_slots();
+            }
             std::mem::swap(&mut self.batch, &mut self.intake.filling.borrow_mut());
             self.intake.room.wake();
             if W::ANSWERS_LATER {
@@ -140,6 +150,13 @@ impl<W: Worker> Tick<W> {
                 self.execute_batch().await;
             }
             self.maintain().await;
+        }
+    }
+
+    /// Says what this shard has to whoever keeps it.
+    fn own_slots(&mut self) {
+        if let Some(holding) = &self.holding {
+            self.data.own(holding.epoch, &holding.slots);
         }
     }
 

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::connection::{Connection, serve};
 use crate::decoder::Family;
+use crate::followed::wake_at_changes;
 use crate::intake::Intake;
 use crate::registry::Address;
 use crate::session::Session;
@@ -56,6 +57,12 @@ pub(crate) fn run<D: Data>(
     LocalSet::new().block_on(&runtime, async move {
         spawn_local(Tick::new(Rc::clone(&intake), worker).run());
         spawn_local(keep_time(Rc::clone(&intake)));
+        if let Some(seat) = &intake.shared.seat {
+            spawn_local(wake_at_changes(seat.topology.clone(), Rc::clone(&intake)));
+        }
+        if let Some(membership) = &intake.shared.membership {
+            spawn_local(wake_at_changes(membership.holding.clone(), Rc::clone(&intake)));
+        }
         let mut limit = Duration::ZERO;
         while let Some(message) = messages.recv().await {
             match message {

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use fake::{Client, Server};
-use tidegate_gateway::{Config, LinkPlace, Membership};
+use tidegate_gateway::{Config, Holding, LinkPlace, Membership};
 use tidegate_protocols::data::Figures;
 use tidegate_protocols::link::{Answer, Ask, Greeting, Tail, encode};
 use tidegate_protocols::memcached::Item;
@@ -24,7 +24,7 @@ const EPOCH: u32 = 3;
 
 fn shard(slots: &str, links: Vec<LinkPlace>) -> Server {
     let (name, slots) = ("shard-1".to_owned(), slots.parse().unwrap());
-    let membership = Some(Membership { name, epoch: EPOCH, slots, links });
+    let membership = Some(Membership::fixed(&name, Holding { epoch: EPOCH, slots }, links));
     Server::start_as(&Config { membership, ..Config::default() }, &[])
 }
 
@@ -469,7 +469,7 @@ fn a_shard_is_reached_by_a_socket_of_its_owner_that_goes_with_it() {
 fn with_a_stuck_write() -> (Server, Client) {
     let (name, slots) = ("shard-1".to_owned(), "0-16383".parse().unwrap());
     let links = vec!["127.0.0.1:0".parse().unwrap()];
-    let membership = Some(Membership { name, epoch: EPOCH, slots, links });
+    let membership = Some(Membership::fixed(&name, Holding { epoch: EPOCH, slots }, links));
     let server = Server::start_as(&Config { membership, workers: 4, ..Config::default() }, &[]);
     server.fake.stuck.store(true, SeqCst);
     let mut old = greets(&server, 1, 5);

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use fake::{Client, Server};
-use tidegate_gateway::{Config, Gateway, LinkPlace, Membership, Remote, Running, Seat};
+use tidegate_gateway::{Config, Gateway, Holding, LinkPlace, Membership, Remote, Running, Seat};
 use tidegate_protocols::Topology;
 use tidegate_protocols::settings::{Key, Settings};
 use tidegate_protocols::topology::{GatewayNode, ShardNode};
@@ -31,7 +31,7 @@ fn shard(name: &str, slots: &str, epoch: u32) -> Server {
 
 fn shard_at(name: &str, slots: &str, epoch: u32, address: SocketAddr) -> Server {
     let links = vec![LinkPlace::Tcp(address)];
-    let membership = Some(Membership { name: name.to_owned(), epoch, slots: slots.parse().unwrap(), links });
+    let membership = Some(Membership::fixed(name, Holding { epoch, slots: slots.parse().unwrap() }, links));
     Server::start_as(&Config { membership, workers: 4, ..Config::default() }, &[])
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-use tidegate_gateway::{LinkPlace, Seat};
+use tidegate_gateway::{Holding, LinkPlace, Seat};
 use tidegate_protocols::settings::{Key, Settings};
 
 use crate::options::Start;
@@ -27,8 +27,9 @@ pub(crate) fn text(start: &Start, addresses: &Addresses, seat: Option<&Seat>) ->
     if let Some(membership) = &start.membership {
         let sockets = membership.links.iter().filter(|place| matches!(place, LinkPlace::Unix(_)));
         let places = sockets.map(ToString::to_string).chain(addresses.links.iter().map(ToString::to_string));
-        line("Shard", &format!("{}, epoch {}", membership.name, membership.epoch));
-        line("Slots", &format!("{} ({})", membership.slots, membership.slots.len()));
+        let Holding { epoch, slots } = &**membership.holding.borrow();
+        line("Shard", &format!("{}, epoch {epoch}", membership.name));
+        line("Slots", &format!("{slots} ({})", slots.len()));
         line("Links", &places.collect::<Vec<_>>().join(", "));
     } else {
         client_lines(start, addresses, &mut line);

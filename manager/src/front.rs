@@ -1,6 +1,5 @@
 //! A gateway in front of shards: where its topology comes from, and the shard processes if they are its own.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::options::{GatewayPlace, Start};
 use crate::supervisor::{Supervisor, Wards};
-use crate::topology_file;
+use crate::topology_file::{self, TopologyFile};
 
 /// How long the start waits for links to the shards it has started. Whoever comes earlier is held until there are some.
 const REACHED_MAX: Duration = Duration::from_secs(2);
@@ -32,7 +31,7 @@ pub(crate) struct Front {
 /// Where the topology comes from.
 enum Source {
     /// A file, which may be read again.
-    File(PathBuf),
+    File(TopologyFile),
     /// We start the shards ourselves.
     Own(Box<Supervisor>),
 }
@@ -44,10 +43,13 @@ impl Front {
     /// What is wrong with the file, or why a shard cannot start.
     pub(crate) async fn start(start: &Start) -> Result<Option<Self>, String> {
         if let Some(GatewayPlace { topology: path, name }) = &start.place {
-            let topology = read(path)?;
+            let file = TopologyFile::at(path);
+            let topology = file.read(|topology| match name {
+                Some(name) => has_gateway(topology, name),
+                None => Ok(()),
+            })?;
             let name = name.clone().unwrap_or_else(|| topology.gateways()[0].name.clone());
-            has_gateway(&topology, &name).map_err(|reason| format!("{}: {reason}", path.display()))?;
-            return Ok(Some(Self::of(name, topology, Source::File(path.clone()))));
+            return Ok(Some(Self::of(name, Arc::new(topology), Source::File(file))));
         }
         if start.settings.number(Key::ShardProcesses) == 0 {
             return Ok(None);
@@ -79,32 +81,12 @@ impl Front {
 
     /// Reads the file again, if the topology comes from one; a mistake in it changes nothing.
     pub(crate) fn read_again(&self) {
-        let Source::File(path) = &self.source else { return };
-        match self.successor(path) {
-            Ok(topology) => {
-                tracing::info!(
-                    "the topology of {} has epoch {} and {} shards now",
-                    path.display(),
-                    topology.epoch,
-                    topology.shards().len()
-                );
-                warn_of_unserved(&topology);
-                self.topology.send_replace(topology);
-            }
-            Err(reason) => tracing::warn!("the topology stays as it is: {reason}"),
+        let Source::File(file) = &self.source else { return };
+        let epoch = self.topology.borrow().epoch;
+        if let Some(topology) = file.read_again(epoch, |topology| has_gateway(topology, &self.name)) {
+            warn_of_unserved(&topology);
+            self.topology.send_replace(Arc::new(topology));
         }
-    }
-
-    /// The topology in the file, if it may take the place of the one there is.
-    fn successor(&self, path: &Path) -> Result<Arc<Topology>, String> {
-        let topology = read(path)?;
-        let at = path.display();
-        has_gateway(&topology, &self.name).map_err(|reason| format!("{at}: {reason}"))?;
-        let now = self.topology.borrow().epoch;
-        if topology.epoch <= now {
-            return Err(format!("{at}: epoch is {}, it has to be more than {now}", topology.epoch));
-        }
-        Ok(topology)
     }
 
     /// Ends the shards that are its own.
@@ -113,11 +95,6 @@ impl Front {
             supervisor.end().await;
         }
     }
-}
-
-fn read(path: &Path) -> Result<Arc<Topology>, String> {
-    let topology = topology_file::read(path);
-    topology.map(Arc::new).map_err(|reason| format!("topology file {}: {reason}", path.display()))
 }
 
 fn has_gateway(topology: &Topology, name: &str) -> Result<(), String> {
@@ -197,21 +174,17 @@ mod tests {
     fn a_file_read_again_takes_effect_as_a_whole_or_not_at_all() {
         let path = env::temp_dir().join(format!("tidegate-topology-{}.toml", process::id()));
         fs::write(&path, ONE).unwrap();
-        let topology = read(&path).unwrap();
-        let front = Front::of("gateway-1".into(), topology, Source::File(path.clone()));
+        let file = TopologyFile::at(&path);
+        let topology = file.read(|_| Ok(())).unwrap();
+        let front = Front::of("gateway-1".into(), Arc::new(topology), Source::File(file));
         let seat = front.seat();
-        for (text, part) in [
-            (ONE.to_owned(), "epoch is 1, it has to be more than 1"),
-            (ONE.replace("epoch = 1", "epoch = 0"), "epoch is 0, it has to be more than 1"),
-            (
-                ONE.replace("epoch = 1", "epoch = 2\ngateways = [{name = 'g'}]"),
-                "no gateway 'gateway-1' in it, but g",
-            ),
-            (ONE.replace("16382", "16384"), "shard s: slots: "),
+        for text in [
+            ONE.to_owned(),
+            ONE.replace("epoch = 1", "epoch = 0"),
+            ONE.replace("epoch = 1", "epoch = 2\ngateways = [{name = 'g'}]"),
+            ONE.replace("epoch = 1", "epoch = 2").replace("16382", "16384"),
         ] {
             fs::write(&path, &text).unwrap();
-            let refused = front.successor(&path).unwrap_err();
-            assert!(refused.contains(part), "{refused}");
             front.read_again();
             assert_eq!(seat.topology.borrow().epoch, 1);
         }

@@ -13,6 +13,7 @@ mod memcached;
 mod options;
 mod rewrite;
 mod server;
+mod shard;
 mod socket_directory;
 mod supervised;
 mod supervisor;

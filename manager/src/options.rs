@@ -11,11 +11,12 @@ use clap::builder::styling::Styles;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use tidegate_gateway::{LinkPlace, Membership, UnixPlace, Users};
+use tidegate_gateway::{Holding, LinkPlace, Membership, UnixPlace, Users};
 use tidegate_protocols::Slots;
 use tidegate_protocols::settings::{Change, Key, Kind, Settings};
 use tidegate_protocols::topology::check_name;
 
+use crate::shard::ShardFile;
 use crate::user::User;
 use crate::{file, memcached};
 
@@ -46,6 +47,8 @@ pub(crate) struct Start {
     pub(crate) user: Option<User>,
     /// What it is as a shard of several.
     pub(crate) membership: Option<Membership>,
+    /// The file that says so, if one does.
+    pub(crate) shard_file: Option<ShardFile>,
     /// Whether it is a shard that another Tidegate has started, with which it ends.
     pub(crate) is_supervised: bool,
     /// What it is as a gateway in front of shards that others start.
@@ -138,10 +141,14 @@ File: each flag is a key of the TOML file, e.g.  memory = \"1gb\"  threads = 2  
 
 const SHARD_EXAMPLES: &str = "\
 Examples:
+  tidegate shard --id shard-1 --topology topology.toml --memory 1gb
   tidegate shard --id shard-1 --slots 0-5460 --listen unix:/run/tidegate/shard-1.sock --memory 1gb
   tidegate shard --id shard-2 --slots 5461-16383 --listen 127.0.0.1:7002
 
-The slots and the epoch are those of the topology file that its gateways have.
+The topology file is that of its gateways (`tidegate gateway --help`). SIGHUP reads it again, in whatever order shards \
+and gateways are told: requests wait meanwhile, at most link-timeout-ms. Keys in slots that a shard loses are not moved: \
+they stay where they are, and nobody gets them, until the shard has the slots again or is started again. Without a file \
+--slots and --epoch say the same, for as long as the process runs.
 
 A link asks for no password: a socket belongs to its owner, and protected mode keeps other machines out.";
 
@@ -154,18 +161,18 @@ Examples:
 
 The topology file is TOML:
 
-  epoch = 1                            # grows with every change; shards are started with the same --epoch
+  epoch = 1                            # grows with every change; shards without the file have it as --epoch
   [[gateways]]                         # optional: without any there is one, gateway-1
   name = \"gateway-1\"
   ip = \"10.0.0.1\"                      # where clients reach it; optional, as are port and hostname
   port = 6379
   [[shards]]                           # as many as there are
   name = \"shard-1\"                     # the shard's --id
-  slots = \"0-16383\"                    # the shard's --slots
+  slots = \"0-16383\"                    # without the file, the shard's --slots
   link = \"unix:/run/tidegate/shard-1.sock\"
   gateway = \"gateway-1\"                # the one beside it; the first unless it says so
 
-SIGHUP reads it again. A file with a mistake in it, or whose epoch has not grown, changes nothing and is logged.
+SIGHUP reads it again, here and at shards that have it. A file with a mistake in it, or whose epoch has not grown, changes nothing and is logged.
 
 Settings of the store (--memory, --maxmemory-policy and their like) are given to the shards; here they are refused. \
 CONFIG SET is passed on to all shards.";
@@ -195,7 +202,9 @@ impl Start {
             if inner.value_source(name(Key::AdminPort)) != Some(ValueSource::CommandLine) {
                 start.settings.set(Key::AdminPort, "0").expect("0 is off");
             }
-            start.membership = Some(membership(inner));
+            let (membership, file) = membership(inner)
+                .map_err(|reason| shard_command().error(ErrorKind::ValueValidation, reason))?;
+            (start.membership, start.shard_file) = (Some(membership), file);
             start.is_supervised = inner.get_flag("supervised");
             return Ok(start);
         }
@@ -267,15 +276,18 @@ fn flags(matches: &ArgMatches) -> impl Iterator<Item = (Key, &String)> {
     Key::all().filter_map(|key| Some((key, matches.try_get_one(name(key)).ok()??)))
 }
 
-/// What the flags of a shard say it is.
-fn membership(matches: &ArgMatches) -> Membership {
+/// What a shard is by its flags, or by the file they name.
+fn membership(matches: &ArgMatches) -> Result<(Membership, Option<ShardFile>), String> {
     let given = "clap has asked for it";
-    Membership {
-        name: matches.get_one::<String>("id").expect(given).clone(),
-        epoch: *matches.get_one("epoch").expect(given),
-        slots: matches.get_one::<Slots>("slots").expect(given).clone(),
-        links: matches.get_many("listen").expect(given).cloned().collect(),
+    let name = matches.get_one::<String>("id").expect(given);
+    let links = matches.get_many("listen").into_iter().flatten().cloned().collect();
+    if let Some(path) = matches.get_one::<PathBuf>("topology") {
+        let (file, membership) = ShardFile::read(path, name, links)?;
+        return Ok((membership, Some(file)));
     }
+    let epoch = *matches.get_one("epoch").expect(given);
+    let slots = matches.get_one::<Slots>("slots").expect(given).clone();
+    Ok((Membership::fixed(name, Holding { epoch, slots }, links), None))
 }
 
 /// The flags of all settings.
@@ -300,13 +312,16 @@ fn settings_flags() -> impl Iterator<Item = Arg> {
 /// A process that holds some of the slots and serves gateways, not clients.
 fn shard_command() -> Command {
     let listen = Arg::new("listen").long("listen").value_name("PLACE").action(ArgAction::Append);
-    let listen = listen.value_parser(str::parse::<LinkPlace>).required(true);
+    let listen = listen.value_parser(str::parse::<LinkPlace>).required_unless_present("topology");
     let id = Arg::new("id").long("id").value_name("NAME").value_parser(node_name).required(true);
     let slots = Arg::new("slots").long("slots").value_name("SLOTS").value_parser(str::parse::<Slots>);
     let epoch = Arg::new("epoch").long("epoch").value_name("N").value_parser(value_parser!(u32));
+    let topology = Arg::new("topology").long("topology").value_name("FILE");
+    let topology = topology.value_parser(value_parser!(PathBuf)).conflicts_with_all(["slots", "epoch"]);
     let own = [
-        listen.help("Where gateways reach it: unix:/PATH or ADDRESS:PORT; may be repeated"),
         id.help("Its name in the topology"),
+        topology.help("The file that says which slots it has and where it listens, read again at SIGHUP"),
+        listen.help("Where gateways reach it: unix:/PATH or ADDRESS:PORT; may be repeated"),
         slots.default_value("0-16383").help("The hash slots it holds, e.g. 0-5460,7000"),
         epoch
             .default_value("1")
@@ -489,9 +504,10 @@ mod tests {
         let start = start.unwrap();
         let membership = start.membership.unwrap();
         let places: Vec<_> = membership.links.iter().map(ToString::to_string).collect();
-        assert_eq!((membership.name.as_str(), membership.epoch), ("s1", 4));
+        let holding = membership.holding.borrow();
+        assert_eq!((membership.name.as_str(), holding.epoch), ("s1", 4));
         assert_eq!(
-            (membership.slots.to_string().as_str(), places),
+            (holding.slots.to_string().as_str(), places),
             ("0-5460,7000", vec!["unix:/s".into(), "127.0.0.1:7".into()])
         );
         let ports = [Key::Port, Key::MemcachedPort, Key::AdminPort].map(|key| start.settings.number(key));
@@ -504,6 +520,8 @@ mod tests {
             "--id s1 --listen s",
             "--id s1 --listen unix:/s --slots 16384",
             "--id s1 --listen unix:/s --redis-port 1",
+            "--id s1 --topology t --slots 0",
+            "--id s1 --topology /nowhere/t.toml",
         ] {
             assert!(parse(&format!("tidegate shard {wrong}")).is_err(), "{wrong}");
         }

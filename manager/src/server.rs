@@ -290,6 +290,7 @@ impl Stop {
                 _ = self.hangup.recv() => {
                     read_users(start, running);
                     front.inspect(|front| front.read_again());
+                    start.shard_file.as_ref().inspect(|file| file.read_again());
                 }
             }
         }

@@ -18,7 +18,7 @@
 use std::fmt::Display;
 use std::fs;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::Deserialize;
@@ -64,11 +64,56 @@ struct Shard {
     gateway: Option<String>,
 }
 
+/// A topology file that is read again when somebody says so.
+#[derive(Debug)]
+pub(crate) struct TopologyFile {
+    path: PathBuf,
+}
+
+impl TopologyFile {
+    /// The file at `path`.
+    pub(crate) fn at(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    /// What it says, if `check` has nothing against it.
+    ///
+    /// # Errors
+    /// What is wrong, after the name of the file.
+    pub(crate) fn read(&self, check: impl Fn(&Topology) -> Result<(), String>) -> Result<Topology, String> {
+        let topology = read(&self.path).and_then(|topology| check(&topology).map(|()| topology));
+        topology.map_err(|reason| format!("topology file {}: {reason}", self.path.display()))
+    }
+
+    /// What it says by now, if that may take the place of the topology of this epoch. If not, the log says why.
+    pub(crate) fn read_again(
+        &self,
+        epoch: u32,
+        check: impl Fn(&Topology) -> Result<(), String>,
+    ) -> Option<Topology> {
+        let grows = |topology: &Topology| match topology.epoch {
+            now if now <= epoch => Err(format!("epoch is {now}, it has to be more than {epoch}")),
+            _ => check(topology),
+        };
+        let topology = self.read(grows);
+        match &topology {
+            Ok(topology) => tracing::info!(
+                "the topology of {} has epoch {} and {} shards now",
+                self.path.display(),
+                topology.epoch,
+                topology.shards().len()
+            ),
+            Err(reason) => tracing::warn!("the topology stays as it is: {reason}"),
+        }
+        topology.ok()
+    }
+}
+
 /// The topology in the file at `path`.
 ///
 /// # Errors
 /// The reason alone, for people: with the line if the text is wrong, with the shard or the gateway if it is that.
-pub(crate) fn read(path: &Path) -> Result<Topology, String> {
+fn read(path: &Path) -> Result<Topology, String> {
     let bytes = fs::metadata(path).map_err(|error| error.to_string())?.len();
     if bytes > FILE_BYTES_MAX {
         return Err(format!("{bytes} bytes are too many, at most {FILE_BYTES_MAX} are read"));

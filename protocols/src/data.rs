@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::reply::Reply;
 use crate::request::Request;
 use crate::settings::Key;
+use crate::slots::Slots;
 use crate::transaction::{Entered, Transaction, Watches};
 
 /// A store shared by the gateway's workers.
@@ -45,6 +46,12 @@ pub trait Worker: 'static {
     /// there are answers to [`Worker::collect`].
     fn attach(&mut self, wake: Rc<dyn Fn()>) {
         let _ = wake;
+    }
+
+    /// From now on these slots are this shard's own, by the topology of this epoch. The keys of others stay where they
+    /// are, but nobody is told of them or gets them. Without a call all slots are. Called between ticks.
+    fn own(&mut self, epoch: u32, slots: &Slots) {
+        let _ = (epoch, slots);
     }
 
     /// A tick begins; `now_ms` is the time, in Unix milliseconds, for everything in it.

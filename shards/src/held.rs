@@ -302,7 +302,7 @@ fn spin<'a>(
 pub(crate) struct Locked<'a> {
     pub(crate) partition: &'a mut Partition,
     keyspace: &'a Keyspace,
-    epoch: &'a Guard,
+    pub(crate) epoch: &'a Guard,
 }
 
 impl<'a> Locked<'a> {

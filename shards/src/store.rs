@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU8, AtomicU64};
 
+use parking_lot::Mutex;
+use tidegate_protocols::Slots;
 use tidegate_protocols::data::{Data, DatabaseFigures, Figures};
 use tidegate_protocols::limits::DATABASES;
 use tidegate_protocols::settings::Settings;
@@ -15,6 +17,7 @@ use crate::lazyfree::LazyFree;
 use crate::memory::Memory;
 use crate::partition::Keyspace;
 use crate::table::Table;
+use crate::walk;
 use crate::worker::StoreWorker;
 
 /// What all workers share.
@@ -25,6 +28,25 @@ pub(crate) struct Shared {
     pub(crate) ledger: Ledger,
     pub(crate) flush: DelayedFlush,
     pub(crate) lazyfree: LazyFree,
+    pub(crate) own: Own,
+}
+
+/// The slots whose keys are counted, by the newest topology that any worker has heard of; `None` is all.
+#[derive(Default)]
+pub(crate) struct Own(Mutex<(u32, Option<Arc<Slots>>)>);
+
+impl Own {
+    /// Takes over what an epoch says, unless there is a newer one.
+    pub(crate) fn replace(&self, epoch: u32, slots: Option<Arc<Slots>>) {
+        let mut known = self.0.lock();
+        if epoch >= known.0 {
+            *known = (epoch, slots);
+        }
+    }
+
+    fn slots(&self) -> Option<Arc<Slots>> {
+        self.0.lock().1.clone()
+    }
 }
 
 impl Drop for Shared {
@@ -80,6 +102,7 @@ impl Store {
             ledger: Ledger::default(),
             flush: DelayedFlush { due_ms: AtomicU64::new(DelayedFlush::NEVER), database: AtomicU8::new(0) },
             lazyfree: LazyFree::default(),
+            own: Own::default(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -88,12 +111,16 @@ impl Store {
     fn databases(&self) -> [DatabaseFigures; DATABASES] {
         let keyspace = &self.shared.keyspace;
         let mut figures = [DatabaseFigures::default(); DATABASES];
+        let own = self.shared.own.slots();
+        let epoch = keyspace.collector().register();
         for partition in 0..keyspace.partitions() {
             held::look_at(keyspace, partition, |partition| {
                 for (number, figures) in figures.iter_mut().enumerate() {
-                    let tally = partition.tally(keyspace.database(number as u8));
-                    figures.keys += tally.keys;
-                    figures.expires += tally.expires;
+                    let database = keyspace.database(number as u8);
+                    let tally = partition.tally(database);
+                    let foreign = walk::foreign(keyspace, partition, database, own.as_deref(), &epoch.pin());
+                    figures.keys += tally.keys - foreign.keys;
+                    figures.expires += tally.expires - foreign.expires;
                     figures.ttl_ms_mean = figures.ttl_ms_mean.max(tally.ttl_ms_mean);
                 }
             });

@@ -460,23 +460,49 @@ impl<'a> Table<'a> {
     }
 
     /// Bytes of a table without its entries. Needs no lock.
-    pub(crate) fn bytes(root: &Root, _guard: &Guard) -> usize {
-        let root = Node(root.load(Acquire));
-        match (root.is_empty(), root.is_directory()) {
-            (true, _) => 0,
-            (_, false) => root.bytes(),
-            (_, true) => {
-                // SAFETY: the guard was pinned before the root was read.
-                let words = unsafe { root.directory() };
-                let mut bytes = root.bytes();
-                let mut index = 0;
-                while let Some(word) = words.get(index) {
-                    let node = Node(word.load(Relaxed));
-                    bytes += node.bytes();
-                    index += 1 << (root.depth() - node.depth());
-                }
-                bytes
+    pub(crate) fn bytes(root: &Root, guard: &Guard) -> usize {
+        let mut bytes = 0;
+        for_each_node(root, guard, |node| bytes += node.bytes());
+        bytes
+    }
+
+    /// Adds what a table holds to a count. The lock of its partition is held.
+    pub(crate) fn count(root: &Root, count: &mut Count, guard: &Guard) {
+        for_each_node(root, guard, |node| {
+            if !node.is_directory() {
+                // SAFETY: the guard was pinned before the root was read, and nobody writes while the lock is held.
+                let segment = unsafe { node.segment() };
+                count.keys += segment.len() as u64;
+                count.expires += segment.entries().filter(|(_, word)| word.expires()).count() as u64;
             }
+        });
+    }
+}
+
+/// What tables hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Count {
+    /// Keys.
+    pub(crate) keys: u64,
+    /// Keys with an expiry.
+    pub(crate) expires: u64,
+}
+
+/// The directory of a table, if it has one, and every segment.
+fn for_each_node(root: &Root, _guard: &Guard, mut each: impl FnMut(Node)) {
+    let root = Node(root.load(Acquire));
+    if root.is_empty() {
+        return;
+    }
+    each(root);
+    if root.is_directory() {
+        // SAFETY: the guard was pinned before the root was read.
+        let words = unsafe { root.directory() };
+        let mut index = 0;
+        while let Some(word) = words.get(index) {
+            let node = Node(word.load(Relaxed));
+            each(node);
+            index += 1 << (root.depth() - node.depth());
         }
     }
 }

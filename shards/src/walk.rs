@@ -8,15 +8,17 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use crossbeam_epoch::Guard;
+use tidegate_protocols::Slots;
 use tidegate_protocols::cursor::Cursor;
-use tidegate_protocols::slot::SLOTS;
+use tidegate_protocols::slot::{SLOTS, slot_of};
 
 use crate::db::Db;
-use crate::held::Held;
-use crate::partition::{DatabaseId, Partition};
+use crate::held::{Held, Locked};
+use crate::partition::{DatabaseId, Keyspace, Partition};
 use crate::sample;
 use crate::segment::WAYS;
-use crate::table::Found;
+use crate::table::{Count, Found, Table};
 use crate::view::EntryRef;
 use crate::worker::Local;
 
@@ -32,10 +34,14 @@ impl Db<'_> {
         let (now_ms, clock) = (self.local.now_ms, self.local.clock);
         let database = self.held.keyspace().database(self.context().database);
         let (mut slot, mut prefix) = (cursor.slot(), cursor.prefix());
-        let mut visited = 0;
+        let (mut visited, own) = (0, self.local.own.clone());
         while slot < SLOTS {
             if visited >= count {
                 return Cursor::new(slot, prefix);
+            }
+            if own.as_ref().is_some_and(|own| !own.has(slot)) {
+                (slot, prefix) = (slot + 1, 0);
+                continue;
             }
             self.held.lock_patiently(self.held.keyspace().partition_of(slot));
             let place = self.held.keyspace().place_of(slot);
@@ -56,6 +62,9 @@ impl Db<'_> {
     /// Returns how many.
     pub fn visit_slot(&mut self, slot: u16, count: usize, mut each: impl FnMut(&[u8])) -> usize {
         let database = self.held.keyspace().database(self.context().database);
+        if self.local.own.as_ref().is_some_and(|own| !own.has(slot)) {
+            return 0;
+        }
         self.held.lock_patiently(self.held.keyspace().partition_of(slot));
         let place = self.held.keyspace().place_of(slot);
         let Some(table) = self.held.at(slot).into_table(database, place) else { return 0 };
@@ -100,7 +109,9 @@ impl Db<'_> {
             }
             ControlFlow::Continue(())
         });
-        key.filter(|key| self.exists(key))
+        let own = self.local.own.clone();
+        let is_own = |key: &[u8]| own.as_ref().is_none_or(|own| own.has(slot_of(key)));
+        key.filter(|key| is_own(key) && self.exists(key))
     }
 
     /// The first key of all.
@@ -120,7 +131,11 @@ impl Db<'_> {
         let mut keys = 0;
         for partition in 0..self.held.keyspace().partitions() {
             self.held.lock_patiently(partition);
-            keys += self.held.locked(partition).partition.tally(database).keys;
+            let own = self.local.own.clone();
+            let keyspace = Arc::clone(self.held.keyspace());
+            let Locked { partition, epoch, .. } = self.held.locked(partition);
+            let foreign = foreign(&keyspace, partition, database, own.as_deref(), epoch);
+            keys += partition.tally(database).keys - foreign.keys;
         }
         keys
     }
@@ -165,6 +180,25 @@ impl Db<'_> {
     }
 }
 
+/// Keys in slots that are not `own`, as a change of the topology has left them; none if all are. The partition is
+/// locked, and `epoch` pinned since.
+pub(crate) fn foreign(
+    keyspace: &Keyspace,
+    partition: &Partition,
+    database: DatabaseId,
+    own: Option<&Slots>,
+    epoch: &Guard,
+) -> Count {
+    let mut count = Count::default();
+    let (Some(own), Some(roots)) = (own, keyspace.roots(database)) else { return count };
+    for slot in (partition.index() as u16..SLOTS).step_by(keyspace.partitions()) {
+        if !own.has(slot) {
+            Table::count(&roots[usize::from(keyspace.place_of(slot).0)], &mut count, epoch);
+        }
+    }
+    count
+}
+
 /// When the memory of what was flushed is freed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Free {
@@ -200,4 +234,64 @@ pub(crate) fn flush(held: &mut Held, local: &Local, database: Option<u8>, free: 
 
 fn has_expired(found: &Found<'_>, now_ms: u64) -> bool {
     found.word.expires() && found.entry().expire_at().is_some_and(|at| now_ms > at)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use tidegate_protocols::data::{Data as _, Worker as _};
+
+    use super::*;
+    use crate::testing::Client;
+
+    /// The bulk strings of a reply.
+    fn words(reply: &str) -> BTreeSet<String> {
+        let lines = reply.split("\\r\\n").filter(|line| !line.is_empty() && !line.starts_with(['*', '$']));
+        lines.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn of_keys_in_slots_that_are_not_its_own_a_shard_tells_nothing_until_it_has_them_again() {
+        for workers in [1, 2, 8] {
+            let mut client = Client::with_workers(workers);
+            client.context.in_cluster = true;
+            for number in 0..400 {
+                client.run(&format!("SET key:{number} v"));
+                client.run(&format!("SET {{a}}{number} v"));
+                client.run(&format!("EXPIRE key:{} 100", number / 4));
+            }
+            let all = words(&client.run("KEYS *"));
+            assert_eq!(all.len(), 800);
+            for (epoch, text) in [(2, "0-8191"), (3, "8192-16383"), (4, "15495"), (5, "7"), (6, "0-16383")] {
+                let own: Slots = text.parse().unwrap();
+                client.worker.own(epoch, &own);
+                let expected: BTreeSet<_> =
+                    all.iter().filter(|key| own.has(slot_of(key.as_bytes()))).cloned().collect();
+                assert_eq!(words(&client.run("KEYS *")), expected, "{text}");
+                let mut seen = words(&client.run("SCAN 0 COUNT 100000"));
+                assert!(seen.remove("0"));
+                assert_eq!(seen, expected);
+                assert_eq!(client.run("DBSIZE"), format!(":{}\\r\\n", expected.len()));
+                let figures = client.store.figures().databases[0];
+                let expiring = (0..100).filter(|number| expected.contains(&format!("key:{number}"))).count();
+                assert_eq!((figures.keys, figures.expires), (expected.len() as u64, expiring as u64));
+                for _ in 0..20 {
+                    match client.run("RANDOMKEY").as_str() {
+                        "$-1\\r\\n" => assert!(expected.is_empty()),
+                        key => assert!(expected.is_superset(&words(key)), "{key}"),
+                    }
+                }
+                let there = expected.iter().filter(|key| slot_of(key.as_bytes()) == 15495).count();
+                assert_eq!(client.run("CLUSTER COUNTKEYSINSLOT 15495"), format!(":{there}\\r\\n"));
+            }
+            // What another worker says of an older topology changes nothing for all.
+            client.store.worker(0, 1).own(5, &Slots::none());
+            assert_eq!(client.store.figures().databases[0].keys, 800);
+            client.worker.own(7, &Slots::none());
+            assert_eq!(client.run("FLUSHALL"), "+OK\\r\\n");
+            client.worker.own(8, &Slots::all());
+            assert_eq!(client.run("DBSIZE"), ":0\\r\\n");
+        }
+    }
 }

@@ -7,9 +7,10 @@ use parking_lot::Mutex;
 use tidegate_protocols::data::{Context, Outcome, Prepared, Worker};
 use tidegate_protocols::limits::REPLY_BYTES_MAX;
 use tidegate_protocols::settings::{Key, Policy, Settings};
+use tidegate_protocols::slot::SLOTS;
 use tidegate_protocols::table::{Flags, Route};
 use tidegate_protocols::transaction::{Entered, Transaction, WatchedKey, Watches};
-use tidegate_protocols::{Error, Reply, Request, Verb};
+use tidegate_protocols::{Error, Reply, Request, Slots, Verb};
 
 use crate::allocator::ThreadCounter;
 use crate::counts::Counts;
@@ -38,6 +39,8 @@ pub(crate) struct Local {
     pub(crate) reply_bytes_max: usize,
     /// Keys of the fullest partition this worker has sampled.
     pub(crate) partition_keys_max: u64,
+    /// The slots whose keys may be told of; `None` is all.
+    pub(crate) own: Option<Arc<Slots>>,
     thread: ThreadCounter,
 }
 
@@ -78,6 +81,7 @@ impl StoreWorker {
                 random: fastrand::Rng::new(),
                 reply_bytes_max: REPLY_BYTES_MAX,
                 partition_keys_max: 0,
+                own: None,
                 thread,
                 shared,
             },
@@ -191,6 +195,12 @@ fn roots_of<'a>(keyspace: &'a Keyspace, prepared: &'a [Prepared]) -> impl Iterat
 }
 
 impl Worker for StoreWorker {
+    fn own(&mut self, epoch: u32, slots: &Slots) {
+        let own = (slots.len() < usize::from(SLOTS)).then(|| Arc::new(slots.clone()));
+        self.local.own.clone_from(&own);
+        self.local.shared.own.replace(epoch, own);
+    }
+
     fn begin(&mut self, now_ms: u64) {
         let local = &mut self.local;
         if local.now_ms != now_ms {

@@ -25,7 +25,6 @@ use tidegate_protocols::data::{Data, Figures};
 use tidegate_protocols::route::Owners;
 use tidegate_protocols::settings::{Key, Settings};
 use tidegate_protocols::topology::LinkPlace;
-use tokio::sync::watch;
 
 use self::generation::Generation;
 use self::ledger::Page;
@@ -91,10 +90,6 @@ impl std::fmt::Debug for Remote {
 }
 
 impl Common {
-    fn topology(&self) -> watch::Receiver<Arc<Topology>> {
-        self.seat.topology.clone()
-    }
-
     /// Who has each slot, and who is asked about all of them, as a node of a cluster has it; `None` if this is none.
     fn beside(&self, topology: &Topology) -> Option<Owners> {
         let here = topology.gateway_named(&self.seat.gateway)?;

@@ -15,7 +15,6 @@ use tidegate_protocols::table::{Flags, Gather, Row};
 use tidegate_protocols::topology::{ShardNode, Topology};
 use tidegate_protocols::transaction::{Entered, Requests, Transaction, Watches};
 use tidegate_protocols::{Dialect, Error, Reply, Request, Span, Words};
-use tokio::sync::watch;
 use tokio::task::spawn_local;
 
 use super::dial::keep_up;
@@ -23,14 +22,14 @@ use super::gather::{Gathering, How};
 use super::link::{self, Fate, Link, Lost, Owner};
 use super::tickets::{Asked, Tickets};
 use super::{Common, lost};
+use crate::followed::Followed;
 use crate::limits::{FIGURES_AGE, LARGE_BYTES};
 
 /// See the module.
 pub struct RemoteWorker {
     pub(super) common: Arc<Common>,
     index: usize,
-    changes: watch::Receiver<Arc<Topology>>,
-    pub(super) topology: Arc<Topology>,
+    pub(super) topology: Followed<Topology>,
     /// Who is asked about the whole keyspace by clients of a cluster.
     beside: Option<Owners>,
     /// In the order of the topology's shards.
@@ -66,14 +65,12 @@ struct Errand<'a> {
 
 impl RemoteWorker {
     pub(super) fn new(common: Arc<Common>, index: usize) -> Self {
-        let mut changes = common.topology();
-        let topology = Arc::clone(&changes.borrow_and_update());
+        let topology = Followed::new(&common.seat.topology);
         let now = Instant::now();
         Self {
             beside: common.beside(&topology),
             common,
             index,
-            changes,
             topology,
             links: Vec::new(),
             retired: Vec::new(),
@@ -124,14 +121,13 @@ impl RemoteWorker {
     /// Takes over a new topology, if there is one.
     #[inline]
     fn follow_topology(&mut self) {
-        if self.changes.has_changed().unwrap_or(false) {
+        if self.topology.catch_up() {
             self.change_topology();
         }
     }
 
     #[cold]
     fn change_topology(&mut self) {
-        self.topology = Arc::clone(&self.changes.borrow_and_update());
         self.beside = self.common.beside(&self.topology);
         self.make_links();
         // Places are others now; whoever waits for a way looks again.

@@ -14,7 +14,7 @@ use super::Tick;
 use super::transactions::Executor;
 use crate::batch::Decoded;
 use crate::commands::Scope;
-use crate::membership::Membership;
+use crate::membership::Holding;
 
 /// What the requests of a transaction are together.
 struct Together {
@@ -27,16 +27,23 @@ struct Together {
 impl<W: Worker> Tick<W> {
     /// Does what a gateway asks for itself; `None` if another worker holds what it needs.
     pub(super) fn run_errand(&mut self, verb: Link, decoded: &Decoded, ask: &Ask) -> Option<Tail> {
-        let Self { intake, data, batch, output, at, watch, watch_within, now_ms, .. } = self;
+        let Self { intake, data, batch, holding, output, at, watch, watch_within, now_ms, .. } = self;
         let session = &batch.sources()[at.source].connection.session;
         let counters = intake.counters();
         let request = batch.request(decoded, verb.row(), decoded.dialect);
         let scope = Scope { session, shared: &intake.shared, now_ms: *now_ms };
         session.client.heard_of(*now_ms, request.row);
         let began = watch.begin(request.row);
+        // What was asked by another topology finds nothing here.
+        let holding = holding.as_deref().filter(|holding| holding.epoch == ask.epoch);
         let mut executor = Executor { scope: &scope, data, counters, watch: watch_within, sent: &mut None };
         let mark = output.len();
-        let tail = executor.run_errand(verb, &request.args, ask, &mut Reply::new(output, request.dialect))?;
+        let tail = executor.run_errand(
+            (verb, &request.args),
+            holding,
+            ask,
+            &mut Reply::new(output, request.dialect),
+        )?;
         match began.or_else(|| watch.suspect(decoded.is_large(), output.len() - mark)) {
             None => watch.share(request.row),
             Some(began) => watch.record(began, &request, &scope, counters),
@@ -46,13 +53,29 @@ impl<W: Worker> Tick<W> {
 }
 
 impl<W: Worker> Executor<'_, W> {
-    fn run_errand(&mut self, verb: Link, args: &Args<'_>, ask: &Ask, reply: &mut Reply<'_>) -> Option<Tail> {
+    fn run_errand(
+        &mut self,
+        (verb, args): (Link, &Args<'_>),
+        holding: Option<&Holding>,
+        ask: &Ask,
+        reply: &mut Reply<'_>,
+    ) -> Option<Tail> {
         let shared = self.scope.shared;
         match Errand::of(verb, args).expect("its arguments were looked at when it was decoded") {
             Errand::Transact { client, watched, frames } => {
-                return self.transact(client, watched, frames, ask, reply);
+                let together = holding.map(|holding| Together::of(frames, holding));
+                let Some(together) = together.filter(|together| together.is_here) else {
+                    self.unwatch_for(client);
+                    return Some(Tail::Moved);
+                };
+                return self.transact((client, watched), frames, &together, ask, reply);
             }
-            Errand::Watch { client, keys } => return self.watch_for(client, &keys, ask, reply),
+            Errand::Watch { client, keys } => {
+                if !holding.is_some_and(|it| keys.iter().all(|key| it.slots.has(slot_of(key)))) {
+                    return Some(Tail::Moved);
+                }
+                return self.watch_for(client, &keys, ask, reply);
+            }
             Errand::Unwatch { client } => self.unwatch_for(client),
             Errand::Figures => {
                 self.let_go();
@@ -102,10 +125,6 @@ impl<W: Worker> Executor<'_, W> {
 
     /// Watches keys for a client of a gateway; one that is watched already keeps the version it has.
     fn watch_for(&mut self, client: u64, keys: &Args<'_>, ask: &Ask, reply: &mut Reply<'_>) -> Option<Tail> {
-        let membership = self.membership_at(ask.epoch);
-        if !membership.is_some_and(|it| keys.iter().all(|key| it.slots.has(slot_of(key)))) {
-            return Some(Tail::Moved);
-        }
         let mut all = self.scope.session.watches_of.borrow_mut();
         let before = all.entry(client).or_default();
         let mut fresh = Watches::default();
@@ -130,17 +149,12 @@ impl<W: Worker> Executor<'_, W> {
     /// gateway knows. Nothing is watched afterwards.
     fn transact(
         &mut self,
-        client: u64,
-        keys: u32,
+        (client, keys): (u64, u32),
         frames: &[u8],
+        &Together { count, flags, .. }: &Together,
         ask: &Ask,
         reply: &mut Reply<'_>,
     ) -> Option<Tail> {
-        let together = self.membership_at(ask.epoch).map(|membership| Together::of(frames, membership));
-        let Some(Together { count, flags, is_here: true }) = together else {
-            self.unwatch_for(client);
-            return Some(Tail::Moved);
-        };
         if flags.has(Flags::DENYOOM) && !self.data.make_room() {
             self.unwatch_for(client);
             let error = Error::Discarded(Error::OutOfMemory.to_string().into());
@@ -204,21 +218,16 @@ impl<W: Worker> Executor<'_, W> {
         }
         tail
     }
-
-    /// What this shard has, if a request was sent here by the same topology.
-    fn membership_at(&self, epoch: u32) -> Option<&Membership> {
-        self.scope.shared.membership.as_ref().filter(|membership| membership.epoch == epoch)
-    }
 }
 
 impl Together {
-    fn of(frames: &[u8], membership: &Membership) -> Self {
+    fn of(frames: &[u8], holding: &Holding) -> Self {
         let mut together = Self { count: 0, flags: Flags::NONE, is_here: true };
         let mut requests = Requests::new(frames);
         while let Some(Request { row, args, .. }) = requests.next_request() {
             together.count += 1;
             together.flags = together.flags.and(row.flags);
-            together.is_here &= membership.has_keys_of(row, &args);
+            together.is_here &= holding.has_keys_of(row, &args);
         }
         together
     }

@@ -47,13 +47,13 @@ impl<W: Worker> Tick<W> {
 
     /// Whether all keys of a request belong to this shard at the epoch by which it was chosen.
     fn has_keys_of(&self, row: &Row, decoded: &Decoded, prepared: Prepared, epoch: u32) -> bool {
-        let Some(membership) = &self.intake.shared.membership else { return false };
-        if membership.epoch != epoch {
+        let Some(holding) = &self.holding else { return false };
+        if holding.epoch != epoch {
             return false;
         }
         if row.only_key().is_some() {
-            return !prepared.keyed || membership.slots.has(prepared.slot);
+            return !prepared.keyed || holding.slots.has(prepared.slot);
         }
-        membership.has_keys_of(row, &self.batch.args(decoded))
+        holding.has_keys_of(row, &self.batch.args(decoded))
     }
 }
