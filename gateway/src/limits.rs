@@ -53,6 +53,9 @@ pub(crate) const MAINTAIN_SHARE: u32 = 4;
 /// Requests of one client that may be on their way to shards at once. More wait, and nothing is read meanwhile.
 pub(crate) const CLIENT_REQUESTS_MAX: usize = 1024;
 
+/// Requests of one client that may be on their way before anything is known of its replies.
+pub(crate) const CLIENT_REQUESTS_FIRST: usize = 16;
+
 /// Requests of one client that may be on their way however long replies are.
 pub(crate) const CLIENT_REQUESTS_MIN: usize = 4;
 

@@ -4,7 +4,13 @@
 
 use std::collections::VecDeque;
 
-use crate::limits::{CLIENT_REQUESTS_MAX, CLIENT_REQUESTS_MIN, CLIENT_WAITING_BYTES, PIPELINE_SLOTS_KEPT};
+use crate::limits::{
+    CLIENT_REQUESTS_FIRST, CLIENT_REQUESTS_MAX, CLIENT_REQUESTS_MIN, CLIENT_WAITING_BYTES,
+    PIPELINE_SLOTS_KEPT,
+};
+
+/// Bytes of a reply that says nothing about how many may be waited for.
+const SHORT_REPLY_BYTES: usize = CLIENT_WAITING_BYTES / CLIENT_REQUESTS_MAX;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -14,7 +20,9 @@ pub(crate) struct Pipeline {
     first: u32,
     /// Replies that are to come.
     waiting: usize,
-    /// Bytes of the longest reply since none was waiting.
+    /// How many may be, as long as they are short: it grows with every reply.
+    window: usize,
+    /// Bytes of the longest reply, less for every time that all had come since.
     longest: usize,
     /// Whether the first reply has been sent in part.
     has_begun: bool,
@@ -50,12 +58,14 @@ impl Pipeline {
         self.waiting <= self.requests_max() / 2
     }
 
-    /// How many requests may be on their way, if their replies are as long as the longest before them.
+    /// How many requests may be on their way, if their replies are as long as the longest before them. Of a client that
+    /// has just come nothing is known, so it begins with few.
     #[inline]
     fn requests_max(&self) -> usize {
+        let window = self.window + CLIENT_REQUESTS_FIRST;
         match self.longest {
-            0..4096 => CLIENT_REQUESTS_MAX,
-            longest => (CLIENT_WAITING_BYTES / longest).clamp(CLIENT_REQUESTS_MIN, CLIENT_REQUESTS_MAX),
+            0..SHORT_REPLY_BYTES => window,
+            longest => (CLIENT_WAITING_BYTES / longest).clamp(CLIENT_REQUESTS_MIN, window),
         }
     }
 
@@ -95,6 +105,7 @@ impl Pipeline {
             return;
         }
         self.waiting -= 1;
+        self.window = (self.window + 1).min(CLIENT_REQUESTS_MAX - CLIENT_REQUESTS_FIRST);
         self.longest = self.longest.max(bytes.len());
         if place > 0 {
             return self.early(place, bytes);
@@ -111,7 +122,7 @@ impl Pipeline {
             self.ready.append(coming);
         }
         if self.waiting == 0 {
-            self.longest = 0;
+            self.longest /= 2;
         }
     }
 
@@ -227,20 +238,39 @@ mod tests {
     }
 
     #[test]
-    fn fewer_requests_may_wait_for_long_replies_than_for_short_ones() {
+    fn a_client_may_have_more_requests_on_their_way_the_more_short_replies_it_has_had() {
         let mut pipeline = Pipeline::default();
-        let numbers: Vec<u32> = (0..CLIENT_REQUESTS_MAX).map(|_| pipeline.wait()).collect();
-        assert!(pipeline.is_full() && !pipeline.has_room());
-        let (half, rest) = numbers.split_at(CLIENT_REQUESTS_MAX / 2);
-        for number in half {
-            pipeline.done(*number, b"x");
+        let mut rounds = 0;
+        while pipeline.requests_max() < CLIENT_REQUESTS_MAX {
+            let mut numbers = Vec::new();
+            while !pipeline.is_full() {
+                numbers.push(pipeline.wait());
+            }
+            assert!(!pipeline.has_room());
+            for number in numbers {
+                pipeline.done(number, b"x");
+            }
+            assert!(pipeline.has_room());
+            rounds += 1;
         }
-        assert!(!pipeline.is_full() && pipeline.has_room());
-        pipeline.done(rest[0], &vec![b'x'; CLIENT_WAITING_BYTES / 2]);
+        assert_eq!(CLIENT_REQUESTS_FIRST << rounds, CLIENT_REQUESTS_MAX);
+    }
+
+    #[test]
+    fn fewer_requests_may_wait_for_long_replies_than_for_short_ones() {
+        let mut pipeline = Pipeline { window: CLIENT_REQUESTS_MAX, ..Pipeline::default() };
+        let number = pipeline.wait();
+        pipeline.done(number, &vec![b'x'; CLIENT_WAITING_BYTES / 8]);
+        assert_eq!(pipeline.requests_max(), 16, "half of it is remembered");
+        let numbers: Vec<u32> = (0..16).map(|_| pipeline.wait()).collect();
         assert!(pipeline.is_full());
-        rest[1..].iter().for_each(|number| pipeline.done(*number, b"x"));
-        assert!(pipeline.has_room() && pipeline.is_empty());
-        assert_eq!(pipeline.requests_max(), CLIENT_REQUESTS_MAX, "what is over is forgotten");
-        assert!(pipeline.slots.capacity() <= PIPELINE_SLOTS_KEPT, "idle clients may be thousands");
+        pipeline.done(numbers[0], &vec![b'x'; CLIENT_WAITING_BYTES]);
+        assert_eq!(pipeline.requests_max(), CLIENT_REQUESTS_MIN);
+        numbers[1..].iter().for_each(|number| pipeline.done(*number, b"x"));
+        for _ in 0..32 {
+            let number = pipeline.wait();
+            pipeline.done(number, b"x");
+        }
+        assert_eq!(pipeline.requests_max(), CLIENT_REQUESTS_MAX, "what is long ago is forgotten");
     }
 }

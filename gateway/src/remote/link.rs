@@ -285,9 +285,9 @@ impl Link {
 
     /// Reads what has arrived. `Ok(0)` is the end.
     pub(super) fn read(&self, stream: &TcpStream) -> std::io::Result<usize> {
-        let inbox = &mut self.state.borrow_mut().inbox;
-        inbox.reserve(READ_BYTES);
-        let bytes = stream.try_read_buf(inbox)?;
+        let state = &mut *self.state.borrow_mut();
+        state.inbox.reserve(READ_BYTES);
+        let bytes = stream.try_read_buf(&mut state.inbox)?;
         self.page.bytes_in.add(bytes as u64);
         Ok(bytes)
     }

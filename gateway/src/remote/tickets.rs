@@ -73,12 +73,13 @@ impl Tickets {
         self.gathering(owner).is_some_and(|gathering| gathering.is_write)
     }
 
-    /// Ends the tickets for the way over the link at `place`.
-    pub(super) fn clear_way(&mut self, place: usize, answers: &mut Answers<'_>) {
+    /// Ends the tickets for the ways over links at such places.
+    pub(super) fn clear_ways(&mut self, is_clear: impl Fn(usize) -> bool, answers: &mut Answers<'_>) {
         if self.ways == 0 {
             return;
         }
-        let of_way = self.asked.iter().filter(|(_, asked)| matches!(asked, Asked::Way(way) if *way == place));
+        let of_way =
+            self.asked.iter().filter(|(_, asked)| matches!(asked, Asked::Way(place) if is_clear(*place)));
         let tickets: Vec<_> = of_way.map(|(number, _)| Ticket(*number)).collect();
         for ticket in tickets {
             self.end(ticket);

@@ -37,6 +37,8 @@ pub struct RemoteWorker {
     /// Links to shards that are not in the topology any more, until all is answered.
     retired: Vec<Rc<Link>>,
     tickets: Tickets,
+    /// The topology has changed, and whoever waits for a way has to look again.
+    has_moved: bool,
     /// Requests that a shard has said are not its own, until the topology says whose they are.
     misplaced: Vec<Misplaced>,
     wake: Option<Rc<dyn Fn()>>,
@@ -57,7 +59,7 @@ struct Misplaced {
 
 /// Which request goes where, and for whom.
 #[derive(Clone, Copy)]
-struct Errand<'a> {
+struct Delivery<'a> {
     place: usize,
     owner: Owner,
     context: &'a Context,
@@ -75,6 +77,7 @@ impl RemoteWorker {
             links: Vec::new(),
             retired: Vec::new(),
             tickets: Tickets::default(),
+            has_moved: false,
             misplaced: Vec::new(),
             wake: None,
             now,
@@ -101,7 +104,9 @@ impl RemoteWorker {
             };
             self.links.push(link);
         }
-        old.iter().for_each(|link| link.retire());
+        for link in &old {
+            link.retire();
+        }
         self.retired.append(&mut old);
     }
 
@@ -112,8 +117,8 @@ impl RemoteWorker {
         let greeting = Greeting::new(&self.common.seat.gateway, self.topology.epoch);
         let process = self.common.process;
         let greet = move |generation| greeting.clone().of(process, generation);
-        let (common, shards) = (Arc::clone(&self.common), self.topology.shards().len());
-        let first = move |link: &Link| send_changed_settings(link, &common, shards);
+        let common = Arc::clone(&self.common);
+        let first = move |link: &Link| send_changed_settings(link, &common);
         spawn_local(keep_up(Rc::clone(&link), greet, first, Rc::clone(wake)));
         link
     }
@@ -130,7 +135,8 @@ impl RemoteWorker {
     fn change_topology(&mut self) {
         self.beside = self.common.beside(&self.topology);
         self.make_links();
-        // Places are others now; whoever waits for a way looks again.
+        // Places are others now.
+        self.has_moved = true;
         for misplaced in std::mem::take(&mut self.misplaced) {
             self.send_again(misplaced);
         }
@@ -159,7 +165,7 @@ impl RemoteWorker {
                 });
                 debug_assert!(sent.is_ok(), "it fitted in a frame before");
             }
-            None => self.misplaced.push(Misplaced { owner, frame, shard, since }),
+            None => self.misplaced.push(Misplaced { owner, frame, since, shard }),
         }
     }
 
@@ -185,8 +191,8 @@ impl RemoteWorker {
 
     /// Sends a request to one shard.
     #[inline]
-    fn send(&mut self, request: &Request<'_>, errand: Errand<'_>) -> Result<(), frames::Malformed> {
-        let Errand { place, owner, context: &Context { database, no_touch, in_cluster, .. } } = errand;
+    fn send(&mut self, request: &Request<'_>, delivery: Delivery<'_>) -> Result<(), frames::Malformed> {
+        let Delivery { place, owner, context: &Context { database, no_touch, in_cluster, .. } } = delivery;
         let epoch = self.topology.epoch;
         let is_read = request.row.flags.has(Flags::READONLY);
         self.links[place].push(owner, is_read, self.now, |out, id| {
@@ -208,7 +214,7 @@ impl RemoteWorker {
         }
         let ticket = self.tickets.take();
         let owner = Owner { ticket: ticket.0, part: Owner::WHOLE };
-        match self.send(request, Errand { place, owner, context }) {
+        match self.send(request, Delivery { place, owner, context }) {
             Ok(()) => Outcome::Later(ticket),
             Err(malformed) => {
                 self.tickets.give_back(ticket);
@@ -219,8 +225,9 @@ impl RemoteWorker {
 
     /// Tells one shard something whose answer nobody waits for.
     pub(super) fn tell(&mut self, shard: Shard, request: &Request<'_>) {
-        let errand = Errand { place: usize::from(shard), owner: Owner::NOBODY, context: &Context::default() };
-        let sent = self.send(request, errand);
+        let delivery =
+            Delivery { place: usize::from(shard), owner: Owner::NOBODY, context: &Context::default() };
+        let sent = self.send(request, delivery);
         debug_assert!(sent.is_ok(), "what gateways say of themselves is short");
     }
 
@@ -274,11 +281,11 @@ impl RemoteWorker {
         let gathering = Gathering::new(how, request, frame, places.len());
         let ticket = self.tickets.take_for(Asked::Several(Box::new(gathering)));
         for (part, &place) in places.iter().enumerate() {
-            let errand = Errand { place, owner: Owner { ticket: ticket.0, part: part as u32 }, context };
+            let delivery = Delivery { place, owner: Owner { ticket: ticket.0, part: part as u32 }, context };
             let mut spans = std::mem::take(&mut self.spans);
             let sent = match parts.get(part) {
-                Some(part) => self.send(&part.request(request, &mut spans), errand),
-                None => self.send(request, errand),
+                Some(part) => self.send(&part.request(request, &mut spans), delivery),
+                None => self.send(request, delivery),
             };
             spans.clear();
             self.spans = spans;
@@ -400,12 +407,12 @@ pub(super) fn refused(request: &Request<'_>, error: &Error, reply: &mut Reply<'_
 }
 
 /// Tells a shard what has been changed here, before anything else.
-fn send_changed_settings(link: &Link, common: &Common, shards: usize) {
+fn send_changed_settings(link: &Link, common: &Common) {
     let changed: Vec<_> = common.changed.lock().iter().copied().collect();
     if changed.is_empty() {
         return;
     }
-    let words = settings_words(common, &changed, shards);
+    let words = settings_words(common, &changed);
     let words: Vec<_> = words.iter().map(String::as_bytes).collect();
     let words = Words::new(&words);
     let row = Verbs::Configure.row();
@@ -417,12 +424,13 @@ fn send_changed_settings(link: &Link, common: &Common, shards: usize) {
 }
 
 /// The words that tell a shard how settings stand: names and values. Memory is for all shards together.
-fn settings_words(common: &Common, keys: &[Key], shards: usize) -> Vec<String> {
+fn settings_words(common: &Common, keys: &[Key]) -> Vec<String> {
+    let shards = common.seat.topology.borrow().shards().len();
     let mut words = vec![Verbs::Configure.row().name.to_owned()];
     for &key in keys {
         let value = match key {
             Key::MaxMemory => (common.settings.number(key) as u64).div_ceil(shards as u64).to_string(),
-            _ => common.settings.show(key).to_string(),
+            _ => common.settings.show(key).clone(),
         };
         words.extend([key.row().name.to_owned(), value]);
     }
@@ -522,7 +530,7 @@ impl Worker for RemoteWorker {
                     return Outcome::Done;
                 }
                 self.common.changed.lock().extend(keys.iter().copied());
-                let words = settings_words(&self.common, &keys, self.links.len());
+                let words = settings_words(&self.common, &keys);
                 let words: Vec<_> = words.iter().map(String::as_bytes).collect();
                 self.ask_all(row(Verbs::Configure), &words, How::Every(Gather::Agree))
             }
@@ -538,8 +546,11 @@ impl Worker for RemoteWorker {
                 self.collect_from(&link, answers);
             }
             if place < self.links.len() && !link.is_full() {
-                self.tickets.clear_way(place, answers);
+                self.tickets.clear_ways(|way| way == place, answers);
             }
+        }
+        if std::mem::take(&mut self.has_moved) {
+            self.tickets.clear_ways(|_| true, answers);
         }
         self.end_misplaced(answers);
     }
@@ -606,8 +617,12 @@ impl RemoteWorker {
         let is_over = |misplaced: &mut Misplaced| now.saturating_duration_since(misplaced.since) >= patience;
         let over: Vec<_> = self.misplaced.extract_if(.., is_over).collect();
         for Misplaced { owner, frame, shard, .. } in over {
-            let reason = "it says that the slot is not its own";
-            self.fail(owner, &frame, &lost::unreachable(&shard, reason), answers);
+            let error = if self.tickets.is_write_of_several(owner) {
+                lost::in_part(&shard)
+            } else {
+                lost::unreachable(&shard, "it says that the slot is not its own")
+            };
+            self.fail(owner, &frame, &error, answers);
         }
     }
 }

@@ -4,8 +4,10 @@
 use tidegate_protocols::data::{Chore, Outcome, Prepared, Worker};
 use tidegate_protocols::link::{self, Ask};
 use tidegate_protocols::settings::Key;
+use tidegate_protocols::table::Route;
 use tidegate_protocols::table::memcached_server::MemcachedServer;
 use tidegate_protocols::table::server::Server;
+use tidegate_protocols::transaction::Requests;
 use tidegate_protocols::{Request, Row, Verb};
 
 use super::Tick;
@@ -56,6 +58,17 @@ fn pass_on_changes<W: Worker>(data: &mut W, request: &Request<'_>) -> Outcome {
         Verb::Server(Server::MemoryPurge) => data.see_to(Chore::Purge),
         _ if keys.is_empty() => Outcome::Done,
         _ => data.see_to(Chore::Configure(&keys)),
+    }
+}
+
+/// The same for all requests of the gateway's own among these frames, which have been executed. Nobody waits for what
+/// shards say.
+pub(super) fn pass_on_all<W: Worker>(data: &mut W, frames: &[u8]) {
+    let mut requests = Requests::new(frames);
+    while let Some(request) = requests.next_request() {
+        if request.row.route == Route::Gateway {
+            let _ = pass_on_changes(data, &request);
+        }
     }
 }
 

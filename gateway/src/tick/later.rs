@@ -10,7 +10,7 @@ use tidegate_protocols::data::{Answered, Outcome, Piece, Ticket, Worker};
 use tidegate_protocols::transaction::Requests;
 use tidegate_protocols::{Reply, Row};
 
-use super::{Tick, transactions};
+use super::{Tick, chores, transactions};
 use crate::commands::{self, Scope};
 use crate::connection::Connection;
 use crate::counters::WorkerCounters;
@@ -71,6 +71,8 @@ pub(super) struct Later {
     pending: Vec<Option<Pending>>,
     /// What more there is to do, by ticket.
     special: HashMap<u32, Special>,
+    /// Transactions that have taken place and had requests of the gateway's own.
+    with_own: Vec<Queue>,
     touched: Vec<Rc<Connection>>,
     /// Buffers for what is sent.
     buffers: Vec<Vec<u8>>,
@@ -122,7 +124,8 @@ impl Later {
         if pending.is_special
             && let Some(special) = self.special.remove(&ticket.0)
         {
-            let reply = special.reply(&pending, Came { bytes, has_failed, nanos }, &scope, counters);
+            let came = Came { bytes, has_failed, nanos };
+            let reply = self.special_reply(special, &pending, came, &scope, counters);
             self.deliver(&pending.connection, pending.number, &reply);
         } else {
             let reply = if pending.is_silent { &[] } else { bytes };
@@ -207,22 +210,23 @@ impl Later {
     }
 }
 
-impl Special {
+impl Later {
     /// The reply, now that the answer has come.
     #[cold]
-    fn reply(
-        self,
+    fn special_reply(
+        &mut self,
+        special: Special,
         pending: &Pending,
-        Came { bytes, has_failed, nanos }: Came<'_>,
+        came: Came<'_>,
         scope: &Scope<'_>,
         counters: &WorkerCounters,
     ) -> Vec<u8> {
-        match self {
-            Self::Way => Vec::new(),
-            Self::After(_) if pending.is_silent => Vec::new(),
-            Self::After(_) if has_failed => bytes.to_vec(),
-            Self::After(reply) => reply,
-            Self::Before(frame) => {
+        match special {
+            Special::Way => Vec::new(),
+            Special::After(_) if pending.is_silent => Vec::new(),
+            Special::After(_) if came.has_failed => came.bytes.to_vec(),
+            Special::After(reply) => reply,
+            Special::Before(frame) => {
                 let mut reply = Vec::new();
                 if let Some(request) = Requests::new(&frame).next_request() {
                     let outcome =
@@ -234,8 +238,8 @@ impl Special {
                 }
                 if pending.is_silent { Vec::new() } else { reply }
             }
-            Self::Transaction { queue, mut kept, is_skipped } => {
-                kept.extend_from_slice(bytes);
+            Special::Transaction { queue, mut kept, is_skipped } => {
+                kept.extend_from_slice(came.bytes);
                 let session = scope.session;
                 // As things stood when it was sent. What follows a transaction that may change them waits for it.
                 let was_silent = session.has(Attention::Silent);
@@ -243,9 +247,11 @@ impl Special {
                     session.put(Attention::Silent, pending.is_silent);
                 }
                 session.put(Attention::Skip, is_skipped);
-                let reply = transactions::complete(&queue, kept, scope, counters, nanos);
+                let reply = transactions::complete(&queue, kept, scope, counters, came.nanos);
                 session.put(Attention::Skip, false);
-                if !queue.has_own {
+                if queue.has_own {
+                    self.with_own.push(*queue);
+                } else {
                     session.put(Attention::Silent, was_silent);
                 }
                 pending.connection.clear();
@@ -260,6 +266,9 @@ impl<W: Worker> Tick<W> {
     pub(super) fn collect(&mut self) {
         let Self { data, later, intake, watch, now_ms, .. } = self;
         data.collect(&mut |answered| later.take(intake, watch, *now_ms, answered));
+        for queue in later.with_own.drain(..) {
+            chores::pass_on_all(data, &queue.frames);
+        }
     }
 
     /// The request that is executed now is answered later.

@@ -16,7 +16,7 @@ use tidegate_protocols::table::{Flags, Route};
 use tidegate_protocols::transaction::{Entered, Requests, Transaction, WatchedKey, Watches};
 use tidegate_protocols::{Error, Reply, Request, Row, Verb};
 
-use super::{EXEC, Tick, Verdict};
+use super::{EXEC, Tick, Verdict, chores};
 use crate::batch::Decoded;
 use crate::commands::{self, Scope};
 use crate::connection::Connection;
@@ -218,6 +218,9 @@ impl<W: Worker> Executor<'_, W> {
             Entered::Yes => {
                 self.execute_all(&queue, transaction, reply);
                 self.data.leave();
+                if W::ANSWERS_LATER {
+                    chores::pass_on_all(self.data, &queue.frames);
+                }
             }
         }
         session.set_queue(None);
