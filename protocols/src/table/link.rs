@@ -31,7 +31,7 @@ family! {
         .flags(QUICK);
 
     Figures = "figures" ""
-        .summary("Tells the figures of the store.").flags(QUICK);
+        .summary("Tells the figures of the store.").flags(QUICK.and(Flags::READONLY));
 
     ResetFigures = "reset-figures" ""
         .summary("Sets the figures that count events back to zero.").flags(QUICK);
