@@ -1,13 +1,16 @@
 //! The task of a link: makes it, reads from it, and makes it again when it is lost.
 
+use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Instant;
 
 use socket2::SockRef;
 use tidegate_protocols::link::Greeting;
 use tidegate_protocols::topology::LinkPlace;
-use tokio::io::{AsyncWriteExt as _, Interest};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{sleep, timeout};
 
@@ -30,10 +33,12 @@ pub(super) async fn keep_up(
             // Another worker has given up its link meanwhile, and the shard need not know it yet.
             Ok(Ok(_)) if link.generation.now() != generation => continue,
             Ok(Ok(stream)) => {
-                let (stream, since) = (Rc::new(stream), Instant::now());
+                let since = Instant::now();
+                let (reader, writer) = stream.into_split();
+                let writer = Rc::new(writer);
                 tracing::debug!(shard = link.name, place = %link.place, "linked");
-                link.up(Rc::clone(&stream), generation, &first);
-                let reason = read_all(&link, &stream, &*wake).await;
+                link.up(Rc::clone(&writer), generation, &first);
+                let reason = read_all(&link, reader, &writer, &*wake).await;
                 // One that was cut has ended before.
                 if link.down_for(Instant::now()).is_none() && !link.is_retired() {
                     tracing::warn!(shard = link.name, place = %link.place, "lost a link: {reason}");
@@ -80,40 +85,34 @@ async fn connect(place: &LinkPlace) -> io::Result<TcpStream> {
 }
 
 /// Reads what comes, and writes what the tick could not, until there is no link any more. Returns why.
-async fn read_all(link: &Link, stream: &Rc<TcpStream>, wake: &dyn Fn()) -> String {
+async fn read_all(
+    link: &Link,
+    mut reader: OwnedReadHalf,
+    writer: &Rc<OwnedWriteHalf>,
+    wake: &dyn Fn(),
+) -> String {
     loop {
-        let interest =
-            if link.has_unwritten() { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
-        let ready = tokio::select! {
+        tokio::select! {
             biased;
-            ready = stream.ready(interest) => ready,
+            read = poll_fn(|context| {
+                if link.is_over(writer) { link.poll_read(context, &mut reader) } else { Poll::Ready(Ok(0)) }
+            }) => match read {
+                Ok(0) => return "the shard has closed it".into(),
+                Ok(_) => wake(),
+                Err(error) => return error.to_string(),
+            },
+            writable = writer.writable(), if link.has_unwritten() => match writable {
+                Ok(()) => link.flush(),
+                Err(error) => return error.to_string(),
+            },
             () = link.kick.woken() => {
                 if link.is_retired() && link.waiting() == 0 {
                     return "it is not needed any more".into();
                 }
-                continue;
             }
-        };
-        let ready = match ready {
-            Ok(ready) => ready,
-            Err(error) => return error.to_string(),
-        };
-        if !link.is_over(stream) {
-            return "it was cut".into();
         }
-        if ready.is_writable() {
-            link.flush();
-        }
-        if ready.is_readable() {
-            match link.read(stream) {
-                Ok(0) => return "the shard has closed it".into(),
-                Ok(_) => wake(),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return error.to_string(),
-            }
-            while link.received() > LINK_INBOX_BYTES {
-                link.taken.woken().await;
-            }
+        while link.received() > LINK_INBOX_BYTES {
+            link.taken.woken().await;
         }
     }
 }

@@ -5,14 +5,17 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tidegate_protocols::link::{Answer, Malformed, Tail};
 use tidegate_protocols::topology::LinkPlace;
-use tokio::net::TcpStream;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::dial;
 use super::generation::Generation;
@@ -112,7 +115,7 @@ pub(super) struct Link {
 }
 
 struct State {
-    stream: Option<Rc<TcpStream>>,
+    stream: Option<Rc<OwnedWriteHalf>>,
     /// Since when there is none.
     down_since: Instant,
     /// When the shard has last said anything, if only that there is a link now.
@@ -191,7 +194,7 @@ impl Link {
     }
 
     /// Whether `stream` is the one of the link: one that was cut may still have something to read.
-    pub(super) fn is_over(&self, stream: &Rc<TcpStream>) -> bool {
+    pub(super) fn is_over(&self, stream: &Rc<OwnedWriteHalf>) -> bool {
         self.state.borrow().stream.as_ref().is_some_and(|own| Rc::ptr_eq(own, stream))
     }
 
@@ -284,12 +287,18 @@ impl Link {
     }
 
     /// Reads what has arrived. `Ok(0)` is the end.
-    pub(super) fn read(&self, stream: &TcpStream) -> std::io::Result<usize> {
-        let state = &mut *self.state.borrow_mut();
-        state.inbox.reserve(READ_BYTES);
-        let bytes = stream.try_read_buf(&mut state.inbox)?;
-        self.page.bytes_in.add(bytes as u64);
-        Ok(bytes)
+    pub(super) fn poll_read(
+        &self,
+        context: &mut Context<'_>,
+        reader: &mut OwnedReadHalf,
+    ) -> Poll<std::io::Result<usize>> {
+        let inbox = &mut self.state.borrow_mut().inbox;
+        inbox.reserve(READ_BYTES);
+        let poll = pin!(reader.read_buf(inbox)).poll(context);
+        if let Poll::Ready(Ok(bytes)) = &poll {
+            self.page.bytes_in.add(*bytes as u64);
+        }
+        poll
     }
 
     /// Bytes received that nobody has looked at.
@@ -342,7 +351,7 @@ impl Link {
     /// Ends a link that is not to be relied on.
     pub(super) fn cut(&self, reason: &str, now: Instant) {
         if let Some(stream) = &self.state.borrow().stream {
-            dial::shut(stream);
+            dial::shut((**stream).as_ref());
         }
         tracing::warn!(shard = self.name, place = %self.place, "cut a link: {reason}");
         self.down(reason, now);
@@ -354,7 +363,7 @@ impl Link {
     }
 
     /// There is a link of this generation now: sends what waits, after `first`, whose answer nobody waits for.
-    pub(super) fn up(&self, stream: Rc<TcpStream>, generation: u32, first: impl FnOnce(&Self)) {
+    pub(super) fn up(&self, stream: Rc<OwnedWriteHalf>, generation: u32, first: impl FnOnce(&Self)) {
         self.own_generation.set(generation);
         {
             let state = &mut *self.state.borrow_mut();
