@@ -120,6 +120,7 @@ fn requests_go_where_their_row_says() {
     assert_eq!(planned(&owners, "RENAME a b"), Plan::CrossSlot);
     assert_eq!(planned(&owners, "RENAME {b}a b"), Plan::One(0));
     assert_eq!(planned(&owners, "MSETNX a 1 b 2"), Plan::CrossSlot);
+    assert_eq!(planned(&owners, "MSET a 1 b"), Plan::Incomplete);
     assert_eq!(planned(&owners, "PING"), Plan::Here);
     assert_eq!(planned(&owners, "DBSIZE"), Plan::Every(Gather::Sum));
     assert_eq!(planned(&owners, "FLUSHALL"), Plan::Every(Gather::Agree));
@@ -129,7 +130,7 @@ fn requests_go_where_their_row_says() {
 fn one_shard_gets_everything_that_is_not_the_gateway_s() {
     let owners = owners(&["0-16383"]);
     for row in rows().filter(|row| row.is_redis() && !row.container && row.route != Route::Gateway) {
-        let words = [row.name; 12];
+        let words = [row.name; 13];
         let words = Words::new(&words);
         let args = words.args();
         let request = Request { row, dialect: Dialect::Resp2, args, item: &Item::NONE };
