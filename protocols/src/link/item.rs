@@ -6,18 +6,26 @@ use crate::memcached::{Item, Options, Status};
 /// Bytes of an item in a frame.
 pub(super) const BYTES: usize = 4 + 8 * 5 + 4 + 4 + 2 + 1 + 1 + 1;
 
-/// Adds an item to the end of `out`.
-pub(super) fn encode(out: &mut Vec<u8>, item: &Item) {
-    out.extend_from_slice(&item.flags.to_le_bytes());
-    out.extend_from_slice(&item.exptime.to_le_bytes());
-    out.extend_from_slice(&item.cas.to_le_bytes());
-    out.extend_from_slice(&item.delta.to_le_bytes());
-    out.extend_from_slice(&item.initial.to_le_bytes());
-    out.extend_from_slice(&item.vivify_exptime.to_le_bytes());
-    out.extend_from_slice(&item.recache_exptime.to_le_bytes());
-    out.extend_from_slice(&item.opaque.to_le_bytes());
-    out.extend_from_slice(&item.options.0.to_le_bytes());
-    out.extend_from_slice(&[item.opcode, u8::from(item.quiet), item.status as u8]);
+/// The item as bytes.
+pub(super) fn encode(item: &Item) -> [u8; BYTES] {
+    let mut bytes = [0; BYTES];
+    let mut rest = &mut bytes[..];
+    let mut put = |number: &[u8]| {
+        let (place, after) = std::mem::take(&mut rest).split_at_mut(number.len());
+        place.copy_from_slice(number);
+        rest = after;
+    };
+    put(&item.flags.to_le_bytes());
+    put(&item.exptime.to_le_bytes());
+    put(&item.cas.to_le_bytes());
+    put(&item.delta.to_le_bytes());
+    put(&item.initial.to_le_bytes());
+    put(&item.vivify_exptime.to_le_bytes());
+    put(&item.recache_exptime.to_le_bytes());
+    put(&item.opaque.to_le_bytes());
+    put(&item.options.0.to_le_bytes());
+    put(&[item.opcode, u8::from(item.quiet), item.status as u8]);
+    bytes
 }
 
 /// The item in `bytes`.

@@ -98,7 +98,11 @@ pub fn encode(out: &mut Vec<u8>, request: &Request<'_>, ask: &Ask) -> Result<(),
     let data: usize = request.args.iter().map(<[u8]>::len).sum();
     let bytes = HEAD_BYTES + 4 * request.args.len() + of_item + data;
     let length = u32::try_from(bytes).map_err(|_| Malformed::TooLong(bytes as u64, u64::from(u32::MAX)))?;
-    let mut head = [0; HEAD_BYTES];
+    let begin = out.len();
+    out.reserve(bytes);
+    // Written in place: piece by piece takes a look at the capacity for each.
+    out.resize(begin + bytes - data, 0);
+    let (head, rest) = out[begin..].split_at_mut(HEAD_BYTES);
     head[0..4].copy_from_slice(&length.to_le_bytes());
     head[4..8].copy_from_slice(&ask.id.to_le_bytes());
     head[8..12].copy_from_slice(&ask.epoch.to_le_bytes());
@@ -108,15 +112,12 @@ pub fn encode(out: &mut Vec<u8>, request: &Request<'_>, ask: &Ask) -> Result<(),
     let marks = [(ask.no_touch, NO_TOUCH), (has_item, ITEM), (ask.in_cluster, IN_CLUSTER)];
     head[16] = marks.map(|(is_set, mark)| if is_set { mark } else { 0 }).iter().sum();
     head[20..24].copy_from_slice(&(request.args.len() as u32).to_le_bytes());
-    out.reserve(bytes);
-    out.extend_from_slice(&head);
-    let lengths = out.len();
-    out.resize(lengths + 4 * request.args.len(), 0);
-    for (length, arg) in out[lengths..].as_chunks_mut().0.iter_mut().zip(request.args.iter()) {
-        *length = (arg.len() as u32).to_le_bytes();
-    }
+    let (lengths, rest) = rest.split_at_mut(4 * request.args.len());
     if has_item {
-        item::encode(out, request.item);
+        rest.copy_from_slice(&item::encode(request.item));
+    }
+    for (arg, length) in request.args.iter().zip(lengths.as_chunks_mut().0) {
+        *length = (arg.len() as u32).to_le_bytes();
     }
     for arg in request.args.iter() {
         out.extend_from_slice(arg);
