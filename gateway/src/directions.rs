@@ -54,7 +54,7 @@ impl Directions {
     /// How things stand now.
     pub(crate) fn known(&self) -> Rc<Known> {
         let mut topology = self.topology.borrow_mut();
-        if topology.catch_up() {
+        if topology.catch_up().is_some() {
             let known = Known::new(&self.gateway, topology.get());
             *self.known.borrow_mut() = Rc::new(known);
         }

@@ -22,15 +22,14 @@ impl<T> Followed<T> {
         Self { source, value }
     }
 
-    /// Takes over what has come in its place. Returns whether there was anything.
+    /// Takes over what has come in its place, if anything has. Returns what was there before.
     #[inline]
-    pub(crate) fn catch_up(&mut self) -> bool {
+    pub(crate) fn catch_up(&mut self) -> Option<Arc<T>> {
         // Who changes it may have gone; then it stays as it is.
-        let has_changed = self.source.has_changed().unwrap_or(false);
-        if has_changed {
-            self.value = Arc::clone(&self.source.borrow_and_update());
+        if !self.source.has_changed().unwrap_or(false) {
+            return None;
         }
-        has_changed
+        Some(std::mem::replace(&mut self.value, Arc::clone(&self.source.borrow_and_update())))
     }
 
     /// The value, to be kept.

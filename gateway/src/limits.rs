@@ -85,5 +85,8 @@ pub(crate) const LINK_PROCESSES_MAX: usize = 1024;
 /// How long to rest before the next try to make a link: first, and at the most.
 pub(crate) const LINK_REST: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(1)];
 
+/// How long to rest before a shard that has not heard of a topology is asked again.
+pub(crate) const ASK_AGAIN_REST: Duration = Duration::from_millis(5);
+
 /// How old the figures of shards may become while nobody asks for them.
 pub(crate) const FIGURES_AGE: Duration = Duration::from_secs(1);

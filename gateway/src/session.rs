@@ -27,6 +27,8 @@ pub(crate) struct Session {
     pub(crate) watches: RefCell<Watches>,
     /// Keys that clients of this gateway watch, by the gateway's numbers of them.
     pub(crate) watches_of: RefCell<BTreeMap<u64, Watches>>,
+    /// The epoch of what this gateway was refused because it was ahead of this shard, until it asks again.
+    pub(crate) ahead: Cell<Option<u32>>,
 }
 
 /// Why requests of a client need a closer look before they are executed; none is the ordinary case.
@@ -65,6 +67,7 @@ impl Session {
             queue: RefCell::new(None),
             watches: RefCell::default(),
             watches_of: RefCell::default(),
+            ahead: Cell::new(None),
         };
         session.put(Attention::Anonymous, anonymous);
         session

@@ -129,7 +129,7 @@ impl<W: Worker> Tick<W> {
         self.own_slots();
         loop {
             self.intake.work.woken().await;
-            if self.holding.as_mut().is_some_and(Followed::catch_up) {
+            if self.holding.as_mut().and_then(Followed::catch_up).is_some() {
                 self.own_slots();
             }
             std::mem::swap(&mut self.batch, &mut self.intake.filling.borrow_mut());

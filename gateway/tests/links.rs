@@ -6,6 +6,7 @@ mod fake;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,8 @@ use tidegate_protocols::settings::{Key, Policy};
 use tidegate_protocols::slot::slot_of;
 use tidegate_protocols::table::link::Link;
 use tidegate_protocols::table::lookup;
-use tidegate_protocols::{Dialect, Request, Row, Words};
+use tidegate_protocols::{Dialect, Request, Row, Slots, Words};
+use tokio::sync::watch;
 
 const EPOCH: u32 = 3;
 
@@ -134,11 +136,38 @@ fn keys_of_other_shards_and_other_epochs_are_refused() {
         assert_eq!(got, tail, "{}", bytes.escape_ascii());
         assert_eq!(bytes.is_empty(), tail == Tail::Moved);
     }
-    for epoch in [EPOCH - 1, EPOCH + 1] {
+    for (epoch, tail) in [(EPOCH - 1, Tail::Moved), (EPOCH + 1, Tail::Behind)] {
         gateway.send(&of_epoch(epoch, 1, &[b"GET", b"here"]));
-        assert_eq!(next(&mut gateway).1, Tail::Moved);
+        assert_eq!(next(&mut gateway).1, tail);
     }
     assert_eq!(server.running.shared().counters.totals().moved, 4);
+}
+
+#[test]
+fn what_comes_after_a_refusal_by_a_shard_that_is_behind_is_refused_until_it_is_asked_again() {
+    let holding = |epoch| Arc::new(Holding { epoch, slots: Slots::all() });
+    let topology = watch::Sender::new(holding(EPOCH));
+    let (name, links) = ("shard-1".to_owned(), vec!["127.0.0.1:0".parse().unwrap()]);
+    let membership = Some(Membership { name, holding: topology.subscribe(), links });
+    let server = Server::start_as(&Config { membership, ..Config::default() }, &[]);
+    let (mut one, mut other) = (gateway(&server), gateway(&server));
+    let asked = |gateway: &mut Client, epoch, again, words: &[&[u8]]| {
+        let row = lookup(words[0]).unwrap();
+        ask(gateway, &framed(row, words, &Ask { epoch, again, ..Ask::default() }))
+    };
+    let behind = (Tail::Behind, String::new());
+    assert_eq!(asked(&mut one, EPOCH, false, SET), done(OK));
+    assert_eq!(asked(&mut one, EPOCH + 1, false, SET), behind);
+    // Of itself a shard tells whatever it knows of the topology.
+    assert_eq!(ask(&mut one, &errand(EPOCH + 1, Link::Purge, &[])), done(OK));
+    topology.send_replace(holding(EPOCH + 1));
+    while asked(&mut other, EPOCH + 1, true, GET) == behind {}
+    assert_eq!(asked(&mut one, EPOCH + 1, false, GET), behind);
+    assert_eq!(ask(&mut one, &watch(EPOCH + 1, ANN, b"k")), behind);
+    assert_eq!(ask(&mut one, &transact(EPOCH + 1, ANN, 0, &[SET])), behind);
+    assert_eq!(asked(&mut one, EPOCH, false, GET), (Tail::Moved, String::new()));
+    assert_eq!(asked(&mut one, EPOCH + 1, true, GET), done("$1\r\nv\r\n"));
+    assert_eq!(asked(&mut one, EPOCH + 1, false, GET), done("$1\r\nv\r\n"));
 }
 
 #[test]
@@ -398,7 +427,7 @@ fn transactions_and_watches_for_other_shards_and_epochs_are_refused() {
     assert_eq!(ask(&mut gateway, &watch(EPOCH, ANN, b"k")), done(OK));
     assert_eq!(ask(&mut gateway, &transact(EPOCH, ANN, 1, &[SET, &[b"GET", b"there"]])), moved);
     assert_eq!(server.fake.watched.load(SeqCst), 0);
-    assert_eq!(ask(&mut gateway, &transact(EPOCH + 1, ANN, 0, &[SET])), moved);
+    assert_eq!(ask(&mut gateway, &transact(EPOCH + 1, ANN, 0, &[SET])).0, Tail::Behind);
     assert_eq!(ask(&mut gateway, &frame(1, GET)), done("$-1\r\n"));
     assert_eq!(server.running.shared().counters.totals().moved, 4);
 }

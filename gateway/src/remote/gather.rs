@@ -5,6 +5,8 @@ use tidegate_protocols::route::{self, Leg, Part};
 use tidegate_protocols::table::{Flags, Gather};
 use tidegate_protocols::{Dialect, Reply, Request};
 
+use super::link::Owner;
+
 /// What becomes of the answers.
 #[derive(Debug)]
 pub(super) enum How {
@@ -25,6 +27,8 @@ pub(super) struct Gathering {
     dialect: Dialect,
     /// The request as the client sent it.
     pub(super) frame: Vec<u8>,
+    /// What it is part of, if it was one request when it was sent first.
+    pub(super) within: Option<Owner>,
     /// Whether it may change something.
     pub(super) is_write: bool,
     /// The answers, by part.
@@ -36,7 +40,22 @@ pub(super) struct Gathering {
 impl Gathering {
     pub(super) fn new(how: How, request: &Request<'_>, frame: Vec<u8>, parts: usize) -> Self {
         let (answers, is_write) = (vec![Vec::new(); parts], request.row.flags.has(Flags::WRITE));
-        Self { how, dialect: request.dialect, frame, is_write, answers, missing: parts, has_failed: false }
+        let within = None;
+        Self {
+            how,
+            dialect: request.dialect,
+            frame,
+            within,
+            is_write,
+            answers,
+            missing: parts,
+            has_failed: false,
+        }
+    }
+
+    /// The same as what it is part of.
+    pub(super) fn within(self, within: Option<Owner>) -> Self {
+        Self { within, ..self }
     }
 
     /// A part of an answer.
@@ -66,7 +85,11 @@ impl Gathering {
         let answers: Vec<_> = self.answers.iter().map(Vec::as_slice).collect();
         match &self.how {
             How::Split(gather, parts) => route::merge_split(*gather, parts, &answers, &mut reply)?,
-            How::Every(gather) => route::merge(*gather, chance, &answers, &mut reply)?,
+            How::Every(gather) => {
+                // Who has left before it could answer has nothing.
+                let answers: Vec<_> = answers.into_iter().filter(|answer| !answer.is_empty()).collect();
+                route::merge(*gather, chance, &answers, &mut reply)?;
+            }
             How::Scan(leg) => leg.answer(answers[0], &mut reply).ok_or(0_usize)?,
             How::Figures(_) => {}
         }

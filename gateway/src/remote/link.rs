@@ -24,7 +24,7 @@ use crate::limits::{KEPT_BYTES, LINK_CREDIT_BYTES, READ_BYTES};
 use crate::wake::Wake;
 
 /// Whose request it is: the ticket, and which part of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Owner {
     pub(super) ticket: u32,
     /// [`Owner::WHOLE`], or a place among several.
@@ -111,6 +111,12 @@ pub(super) struct Link {
     /// Tells it that what was received has been taken.
     pub(super) taken: Wake,
     retired: Cell<bool>,
+    /// Nothing new is to be sent; see [`super::astray`].
+    held: Cell<bool>,
+    /// Since when the shard is known to be behind.
+    behind_since: Cell<Option<Instant>>,
+    /// The next request tells the shard that what it has refused is known of.
+    asks_again: Cell<bool>,
     state: RefCell<State>,
 }
 
@@ -152,6 +158,9 @@ impl Link {
             kick: Wake::default(),
             taken: Wake::default(),
             retired: Cell::new(false),
+            held: Cell::new(false),
+            behind_since: Cell::new(None),
+            asks_again: Cell::new(false),
             state: RefCell::new(State {
                 stream: None,
                 down_since: Instant::now(),
@@ -173,7 +182,37 @@ impl Link {
     /// Whether nothing more should be sent before answers have come.
     #[inline]
     pub(super) fn is_full(&self) -> bool {
-        self.state.borrow().bytes >= LINK_CREDIT_BYTES
+        self.state.borrow().bytes >= LINK_CREDIT_BYTES || self.held.get() || self.behind_since.get().is_some()
+    }
+
+    /// Has what is new wait, or no longer.
+    pub(super) fn hold(&self, is_held: bool) {
+        self.held.set(is_held);
+    }
+
+    /// Since when the shard is known not to have heard of the topology; nothing new is sent meanwhile.
+    pub(super) fn behind_since(&self) -> Option<Instant> {
+        self.behind_since.get()
+    }
+
+    /// The shard has said that it is behind. Returns whether that is new.
+    pub(super) fn falls_behind(&self, now: Instant) -> bool {
+        let is_new = self.behind_since.get().is_none();
+        self.behind_since.set(self.behind_since.get().or(Some(now)));
+        is_new
+    }
+
+    /// The shard may have caught up: the next request asks again.
+    pub(super) fn ask_again(&self) {
+        if self.behind_since.take().is_some() {
+            self.asks_again.set(true);
+        }
+    }
+
+    /// Whether this request is the one that asks again.
+    #[inline]
+    pub(super) fn take_again(&self) -> bool {
+        self.asks_again.get() && self.asks_again.replace(false)
     }
 
     /// For how long there has been no link.

@@ -4,6 +4,7 @@
 //! the shard that has its keys, or as several to several ([`gather`]); all frames of a tick are written at once. The
 //! answers are what clients get; only those that have to be merged are looked at.
 
+mod astray;
 mod dial;
 mod gather;
 mod generation;

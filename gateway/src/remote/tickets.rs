@@ -130,16 +130,17 @@ impl Tickets {
             common.keep_figures(name, figures);
         }
         let frame = &gathering.frame;
-        match gathering.merge(fastrand::u64(..)) {
-            Ok((bytes, false)) => {
-                answers(Answered { ticket, piece: Piece::Done(&bytes), frame, nanos, slow_nanos });
-            }
-            Ok((bytes, true)) => {
-                answers(Answered { ticket, piece: Piece::Failed(&bytes), frame, nanos, slow_nanos });
-            }
-            Err(part) => {
-                let bytes = lost::refusal(frame, &lost::senseless(part));
-                answers(Answered { ticket, piece: Piece::Failed(&bytes), frame, nanos, slow_nanos });
+        let (bytes, has_failed) = match gathering.merge(fastrand::u64(..)) {
+            Ok(merged) => merged,
+            Err(part) => (lost::refusal(frame, &lost::senseless(part)), true),
+        };
+        let piece = if has_failed { Piece::Failed(&bytes) } else { Piece::Done(&bytes) };
+        let answered = Answered { ticket, piece, frame, nanos, slow_nanos };
+        match gathering.within {
+            None => answers(answered),
+            Some(owner) => {
+                let answered = Answered { ticket: Ticket(owner.ticket), ..answered };
+                self.answered(owner, answered, common, answers);
             }
         }
     }

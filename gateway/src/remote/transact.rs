@@ -8,7 +8,7 @@ use tidegate_protocols::data::{Context, Outcome};
 use tidegate_protocols::link::{self as frames, Ask};
 use tidegate_protocols::memcached::Item;
 use tidegate_protocols::number::integer;
-use tidegate_protocols::route::Shard;
+use tidegate_protocols::route::{Plan, Shard};
 use tidegate_protocols::slot::{SLOTS, slot_of};
 use tidegate_protocols::table::Route;
 use tidegate_protocols::table::connection::Connection;
@@ -19,18 +19,20 @@ use tidegate_protocols::{Dialect, Error, Reply, Request, Verb, Words, limits};
 use super::lost;
 use super::worker::{RemoteWorker, refused};
 
-/// The first key of a request that only gateways make.
-pub(super) fn first_key(request: &Request<'_>) -> Option<Vec<u8>> {
+/// The keys of a request that only gateways make.
+fn keys_of(request: &Request<'_>) -> Vec<Vec<u8>> {
+    let mut keys = Vec::new();
     match request.row.verb {
-        Verb::Link(Verbs::Watch) => request.args.get(2).map(<[u8]>::to_vec),
+        Verb::Link(Verbs::Watch) => keys.extend(request.args.from(2).iter().map(<[u8]>::to_vec)),
         Verb::Link(Verbs::Transact) => {
             let mut requests = Requests::new(request.args.at(3));
-            let first = requests.next_request()?;
-            let key = first.row.keys_of(&first.args).next()?;
-            Some(first.args.at(key.index).to_vec())
+            while let Some(Request { row, args, .. }) = requests.next_request() {
+                keys.extend(row.keys_of(&args).map(|key| args.at(key.index).to_vec()));
+            }
         }
-        _ => None,
+        _ => {}
     }
+    keys
 }
 
 /// The slot that a request names by its number.
@@ -72,6 +74,21 @@ impl RemoteWorker {
     fn home_of<'k>(&self, from: Home, keys: impl IntoIterator<Item = &'k [u8]>) -> Home {
         let owners = self.topology.owners();
         keys.into_iter().fold(from, |home, key| home.with(owners.of(slot_of(key))))
+    }
+
+    /// Where a transaction or a watch that has been sent already belongs now.
+    pub(super) fn plan_of_errand(&self, request: &Request<'_>) -> Plan {
+        let keys = keys_of(request);
+        match self.home_of(Home::Anywhere, keys.iter().map(Vec::as_slice)) {
+            Home::At(shard) => Plan::One(shard),
+            Home::Apart => Plan::CrossSlot,
+            Home::Nowhere => Plan::Unserved(0),
+            // About all keys: it was sent because there is but one to be asked.
+            Home::Anywhere => match self.topology.owners().asked() {
+                &[shard] => Plan::One(shard),
+                _ => Plan::CrossSlot,
+            },
+        }
     }
 
     /// Watches more keys.

@@ -13,10 +13,11 @@ use tidegate_protocols::slot::slot_of;
 use tidegate_protocols::table::link::Link as Verbs;
 use tidegate_protocols::table::{Flags, Gather, Row};
 use tidegate_protocols::topology::{ShardNode, Topology};
-use tidegate_protocols::transaction::{Entered, Requests, Transaction, Watches};
+use tidegate_protocols::transaction::{Entered, Transaction, Watches};
 use tidegate_protocols::{Dialect, Error, Reply, Request, Span, Words};
 use tokio::task::spawn_local;
 
+use super::astray::Astray;
 use super::dial::keep_up;
 use super::gather::{Gathering, How};
 use super::link::{self, Fate, Link, Lost, Owner};
@@ -31,30 +32,18 @@ pub struct RemoteWorker {
     index: usize,
     pub(super) topology: Followed<Topology>,
     /// Who is asked about the whole keyspace by clients of a cluster.
-    beside: Option<Owners>,
+    pub(super) beside: Option<Owners>,
     /// In the order of the topology's shards.
     pub(super) links: Vec<Rc<Link>>,
     /// Links to shards that are not in the topology any more, until all is answered.
     retired: Vec<Rc<Link>>,
-    tickets: Tickets,
-    /// The topology has changed, and whoever waits for a way has to look again.
-    has_moved: bool,
-    /// Requests that a shard has said are not its own, until the topology says whose they are.
-    misplaced: Vec<Misplaced>,
-    wake: Option<Rc<dyn Fn()>>,
+    pub(super) tickets: Tickets,
+    pub(super) astray: Astray,
+    pub(super) wake: Option<Rc<dyn Fn()>>,
     pub(super) now: Instant,
     looked_after: Instant,
     asked_for_figures: Instant,
     spans: Vec<Span>,
-}
-
-/// See [`RemoteWorker::misplaced`].
-struct Misplaced {
-    owner: Owner,
-    frame: Vec<u8>,
-    since: Instant,
-    /// The shard that said so.
-    shard: String,
 }
 
 /// Which request goes where, and for whom.
@@ -77,8 +66,7 @@ impl RemoteWorker {
             links: Vec::new(),
             retired: Vec::new(),
             tickets: Tickets::default(),
-            has_moved: false,
-            misplaced: Vec::new(),
+            astray: Astray::default(),
             wake: None,
             now,
             looked_after: now,
@@ -88,12 +76,12 @@ impl RemoteWorker {
     }
 
     /// How long a request may take.
-    fn patience(&self) -> Duration {
+    pub(super) fn patience(&self) -> Duration {
         Duration::from_millis(self.common.settings.number(Key::LinkTimeout) as u64)
     }
 
     /// Makes the links that the topology needs, and retires those it does not.
-    fn make_links(&mut self) {
+    pub(super) fn make_links(&mut self) {
         let Some(wake) = self.wake.clone() else { return };
         let mut old = std::mem::take(&mut self.links);
         for shard in self.topology.shards() {
@@ -123,66 +111,6 @@ impl RemoteWorker {
         link
     }
 
-    /// Takes over a new topology, if there is one.
-    #[inline]
-    fn follow_topology(&mut self) {
-        if self.topology.catch_up() {
-            self.change_topology();
-        }
-    }
-
-    #[cold]
-    fn change_topology(&mut self) {
-        self.beside = self.common.beside(&self.topology);
-        self.make_links();
-        // Places are others now.
-        self.has_moved = true;
-        for misplaced in std::mem::take(&mut self.misplaced) {
-            self.send_again(misplaced);
-        }
-    }
-
-    /// Sends what went to the wrong shard to the right one, or keeps it if that is not known yet.
-    fn send_again(&mut self, misplaced: Misplaced) {
-        let Misplaced { owner, frame, shard, since } = misplaced;
-        let mut requests = Requests::new(&frame);
-        let Some((request, ask)) = requests.next_with_ask() else { return };
-        let place = match self.place_of(&request) {
-            _ if ask.epoch == self.topology.epoch => None,
-            Plan::One(shard) => Some(usize::from(shard)),
-            // All are asked, and this one as the one it is.
-            Plan::Every(_) | Plan::Scan(_) => self.links.iter().position(|link| link.name == shard),
-            Plan::Split(_) | Plan::CrossSlot | Plan::Incomplete | Plan::Unserved(_) | Plan::Here => None,
-        };
-        match place {
-            Some(place) => {
-                let epoch = self.topology.epoch;
-                let is_read = request.row.flags.has(Flags::READONLY);
-                let link = &self.links[place];
-                link.page.held.add(1);
-                let sent = link.push(owner, is_read, since, |out, id| {
-                    frames::encode(out, &request, &Ask { id, epoch, ..ask })
-                });
-                debug_assert!(sent.is_ok(), "it fitted in a frame before");
-            }
-            None => self.misplaced.push(Misplaced { owner, frame, since, shard }),
-        }
-    }
-
-    /// Where a request that has been sent already belongs now.
-    fn place_of(&self, request: &Request<'_>) -> Plan {
-        let owners = self.owners(request.row);
-        match request.row.verb {
-            // Their keys were together, and stay together.
-            tidegate_protocols::Verb::Link(_) => {
-                let key = super::transact::first_key(request);
-                let slot = key.map(|key| slot_of(&key));
-                slot.and_then(|slot| owners.of(slot)).map_or(Plan::Here, Plan::One)
-            }
-            _ => plan(request, owners),
-        }
-    }
-
     /// Who has which slots, and who is asked about all of them: clients of a cluster ask each of its nodes, but clients
     /// of Memcached know of none.
     pub(super) fn owners(&self, row: &Row) -> &Owners {
@@ -195,8 +123,10 @@ impl RemoteWorker {
         let Delivery { place, owner, context: &Context { database, no_touch, in_cluster, .. } } = delivery;
         let epoch = self.topology.epoch;
         let is_read = request.row.flags.has(Flags::READONLY);
-        self.links[place].push(owner, is_read, self.now, |out, id| {
-            frames::encode(out, request, &Ask { id, epoch, database, no_touch, in_cluster })
+        let link = &self.links[place];
+        let again = link.take_again();
+        link.push(owner, is_read, self.now, |out, id| {
+            frames::encode(out, request, &Ask { id, epoch, database, no_touch, in_cluster, again })
         })
     }
 
@@ -262,11 +192,19 @@ impl RemoteWorker {
                 return outcome;
             }
         }
-        self.ask_them(request, context, how, places)
+        self.ask_them(request, context, how, places, None)
     }
 
     /// Asks several shards, whatever is on its way to them.
-    fn ask_them(&mut self, request: &Request<'_>, context: &Context, how: How, places: &[usize]) -> Outcome {
+    /// All of it is itself what `within` says, if it does.
+    pub(super) fn ask_them(
+        &mut self,
+        request: &Request<'_>,
+        context: &Context,
+        how: How,
+        places: &[usize],
+        within: Option<Owner>,
+    ) -> Outcome {
         let parts = match &how {
             How::Split(_, parts) => parts.clone(),
             How::Every(_) | How::Scan(_) | How::Figures(_) => Vec::new(),
@@ -278,7 +216,7 @@ impl RemoteWorker {
             // It is only for people to look at, so one that fits in no frame may be missing.
             let _ = frames::encode(&mut frame, request, &ask);
         }
-        let gathering = Gathering::new(how, request, frame, places.len());
+        let gathering = Gathering::new(how, request, frame, places.len()).within(within);
         let ticket = self.tickets.take_for(Asked::Several(Box::new(gathering)));
         for (part, &place) in places.iter().enumerate() {
             let delivery = Delivery { place, owner: Owner { ticket: ticket.0, part: part as u32 }, context };
@@ -358,7 +296,7 @@ impl RemoteWorker {
         if places.is_empty() {
             return Outcome::Done;
         }
-        self.ask_them(&request, &Context::default(), how, &places)
+        self.ask_them(&request, &Context::default(), how, &places, None)
     }
 
     /// Gives up links of generations that are over, before anything is sent that has to come after all that was.
@@ -448,7 +386,6 @@ impl Worker for RemoteWorker {
     #[inline]
     fn begin(&mut self, _now_ms: u64) {
         self.now = Instant::now();
-        self.follow_topology();
         self.keep_generation();
         self.look_after_links();
     }
@@ -538,6 +475,7 @@ impl Worker for RemoteWorker {
     }
 
     fn collect(&mut self, answers: &mut Answers<'_>) {
+        self.follow_topology(answers);
         let all = 0..self.links.len() + self.retired.len();
         for place in all {
             let link = self.links.get(place).unwrap_or_else(|| &self.retired[place - self.links.len()]);
@@ -545,14 +483,13 @@ impl Worker for RemoteWorker {
             if link.has_news() {
                 self.collect_from(&link, answers);
             }
-            if place < self.links.len() && !link.is_full() {
+        }
+        self.seek(answers);
+        for (place, link) in self.links.iter().enumerate() {
+            if !link.is_full() {
                 self.tickets.clear_ways(|way| way == place, answers);
             }
         }
-        if std::mem::take(&mut self.has_moved) {
-            self.tickets.clear_ways(|_| true, answers);
-        }
-        self.end_misplaced(answers);
     }
 
     fn maintain(&mut self, _now_ms: u64, _budget: Duration) {
@@ -573,15 +510,15 @@ impl RemoteWorker {
         let mut misplaced = Vec::new();
         let result = link.answers(now, |answered| {
             let link::Answered { owner, tail, bytes, frame, nanos, slow_nanos } = answered;
-            if tail == Tail::Moved {
-                let (frame, shard) = (frame.to_vec(), link.name.clone());
+            if matches!(tail, Tail::Moved | Tail::Behind) {
                 let since = now.checked_sub(Duration::from_nanos(nanos)).unwrap_or(now);
-                return misplaced.push(Misplaced { owner, frame, since, shard });
+                return misplaced.push(self.astray.misplaced(owner, (frame, tail), &link.name, since));
             }
+            self.astray.found(owner);
             let piece = match tail {
                 Tail::Part => Piece::Part(bytes),
                 Tail::Failed => Piece::Failed(bytes),
-                Tail::Done | Tail::Moved | Tail::Took => Piece::Done(bytes),
+                Tail::Done | Tail::Moved | Tail::Behind | Tail::Took => Piece::Done(bytes),
             };
             let answered = Answered { ticket: Ticket(owner.ticket), piece, frame, nanos, slow_nanos };
             self.tickets.answered(owner, answered, &self.common, answers);
@@ -596,33 +533,19 @@ impl RemoteWorker {
                 Fate::Harmless => lost::unanswered(&link.name),
                 Fate::InDoubt => lost::in_doubt(&link.name),
             };
+            self.astray.found(owner);
             self.fail(owner, &frame, &error, answers);
         }
         for misplaced in misplaced {
-            self.send_again(misplaced);
+            self.see_to_misplaced(misplaced, answers);
         }
     }
 
     /// Answers a request with an error.
-    fn fail(&mut self, owner: Owner, frame: &[u8], error: &Error, answers: &mut Answers<'_>) {
+    pub(super) fn fail(&mut self, owner: Owner, frame: &[u8], error: &Error, answers: &mut Answers<'_>) {
         let bytes = lost::refusal(frame, error);
         let piece = Piece::Broken(&bytes);
         let answered = Answered { ticket: Ticket(owner.ticket), piece, frame, nanos: 0, slow_nanos: 0 };
         self.tickets.answered(owner, answered, &self.common, answers);
-    }
-
-    /// Gives up what has been nobody's for too long.
-    fn end_misplaced(&mut self, answers: &mut Answers<'_>) {
-        let (now, patience) = (self.now, self.patience());
-        let is_over = |misplaced: &mut Misplaced| now.saturating_duration_since(misplaced.since) >= patience;
-        let over: Vec<_> = self.misplaced.extract_if(.., is_over).collect();
-        for Misplaced { owner, frame, shard, .. } in over {
-            let error = if self.tickets.is_write_of_several(owner) {
-                lost::in_part(&shard)
-            } else {
-                lost::unreachable(&shard, "it says that the slot is not its own")
-            };
-            self.fail(owner, &frame, &error, answers);
-        }
     }
 }

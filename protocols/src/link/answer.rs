@@ -25,10 +25,13 @@ pub enum Tail {
     Moved,
     /// The answer. To execute the request took long: so many ns as the bytes say (u64).
     Took,
+    /// The request was not executed, because the shard has not heard of this epoch yet; the bytes are empty. Neither is
+    /// anything else of this epoch that comes over the same link, until [`super::Ask::again`].
+    Behind,
 }
 
 impl Tail {
-    const ALL: [Self; 5] = [Self::Part, Self::Done, Self::Failed, Self::Moved, Self::Took];
+    const ALL: [Self; 6] = [Self::Part, Self::Done, Self::Failed, Self::Moved, Self::Took, Self::Behind];
 }
 
 /// One frame.

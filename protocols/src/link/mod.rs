@@ -24,7 +24,7 @@ pub use request::{Ask, Decoded, Outline, decode, encode, frame_bytes_max};
 use thiserror::Error;
 
 /// Version of the frames; both sides must have the same.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// Why a peer on a link is not believed any more. The link is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

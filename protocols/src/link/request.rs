@@ -22,6 +22,9 @@ const ITEM: u8 = 2;
 /// Mark: the client sees a cluster.
 const IN_CLUSTER: u8 = 4;
 
+/// Mark: the gateway asks again.
+const AGAIN: u8 = 8;
+
 /// What a frame says besides the request itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ask {
@@ -35,6 +38,8 @@ pub struct Ask {
     pub no_touch: bool,
     /// The client sees a cluster.
     pub in_cluster: bool,
+    /// The gateway has heard of everything that was [`super::Tail::Behind`]: from here on requests may be executed.
+    pub again: bool,
 }
 
 /// What was found at the start of the input.
@@ -109,7 +114,8 @@ pub fn encode(out: &mut Vec<u8>, request: &Request<'_>, ask: &Ask) -> Result<(),
     head[12..14].copy_from_slice(&(request.row.verb.index() as u16).to_le_bytes());
     head[14] = request.dialect as u8;
     head[15] = ask.database;
-    let marks = [(ask.no_touch, NO_TOUCH), (has_item, ITEM), (ask.in_cluster, IN_CLUSTER)];
+    let marks =
+        [(ask.no_touch, NO_TOUCH), (has_item, ITEM), (ask.in_cluster, IN_CLUSTER), (ask.again, AGAIN)];
     head[16] = marks.map(|(is_set, mark)| if is_set { mark } else { 0 }).iter().sum();
     head[20..24].copy_from_slice(&(request.args.len() as u32).to_le_bytes());
     let (lengths, rest) = rest.split_at_mut(4 * request.args.len());
@@ -189,7 +195,7 @@ fn head(frame: &[u8; HEAD_BYTES]) -> Result<(Outline, usize, u8), Malformed> {
     if arguments as usize > ARGUMENTS_MAX || !row.takes(arguments as usize) {
         return Err(Malformed::Arity(row.name, arguments));
     }
-    let [no_touch, in_cluster] = [NO_TOUCH, IN_CLUSTER].map(|mark| marks & mark != 0);
-    let ask = Ask { id: word(4), epoch: word(8), database, no_touch, in_cluster };
+    let [no_touch, in_cluster, again] = [NO_TOUCH, IN_CLUSTER, AGAIN].map(|mark| marks & mark != 0);
+    let ask = Ask { id: word(4), epoch: word(8), database, no_touch, in_cluster, again };
     Ok((Outline { row, dialect, ask, bytes: word(0) as usize }, arguments as usize, marks))
 }

@@ -26,7 +26,7 @@ fn set() -> Vec<u8> {
         &words,
         Dialect::Resp3,
         &Item::NONE,
-        &Ask { id: 7, epoch: 3, database: 2, no_touch: true, in_cluster: false },
+        &Ask { id: 7, epoch: 3, database: 2, no_touch: true, in_cluster: false, again: false },
     )
 }
 
@@ -75,9 +75,9 @@ proptest! {
     fn a_request_arrives_as_it_was_sent(
         words in any_words(), item in any_item(), dialect in 0..5_usize,
         (id, epoch, database) in (any::<u32>(), any::<u32>(), 0..16_u8),
-        (no_touch, in_cluster) in any::<(bool, bool)>(),
+        (no_touch, in_cluster, again) in any::<(bool, bool, bool)>(),
     ) {
-        let (dialect, ask) = (Dialect::ALL[dialect], Ask { id, epoch, database, no_touch, in_cluster });
+        let (dialect, ask) = (Dialect::ALL[dialect], Ask { id, epoch, database, no_touch, in_cluster, again });
         let frame = encoded(b"del", &words, dialect, &item, &ask);
         let mut input = frame.clone();
         input.extend_from_slice(b"what comes next");
@@ -285,8 +285,8 @@ fn a_long_answer_comes_in_parts() {
 fn an_answer_that_cannot_be_is_refused() {
     let mut frame = Vec::new();
     assert!(sealed(&mut frame, 1, Tail::Done, b"x").is_none());
-    frame[8] = 5;
-    assert_eq!(Answer::decode(&frame), Err(Malformed::Unknown(5, "kind of answer")));
+    frame[8] = 6;
+    assert_eq!(Answer::decode(&frame), Err(Malformed::Unknown(6, "kind of answer")));
     assert_eq!(Answer::decode(&[8, 0, 0, 0]), Err(Malformed::TooShort(8)));
     assert!(matches!(Answer::decode(&[0xff; 4]), Err(Malformed::TooLong(..))));
 }
