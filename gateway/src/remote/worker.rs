@@ -326,9 +326,10 @@ impl RemoteWorker {
                 link.give_up(self.now, patience);
             }
         }
-        let (common, now) = (Arc::clone(&self.common), self.now);
+        let common = &self.common;
         self.retired.retain(|link| {
-            let stays = link.waiting() > 0 && link.down_for(now).is_none_or(|time| time < patience);
+            // What it has to tell is collected after this.
+            let stays = link.waiting() > 0 || link.has_news();
             if !stays {
                 common.forget(&link.name, &link.page);
                 link.retire();
