@@ -24,8 +24,8 @@ pub(crate) struct Pipeline {
     window: usize,
     /// Bytes of the longest reply, less for every time that all had come since.
     longest: usize,
-    /// Whether the first reply has been sent in part.
-    has_begun: bool,
+    /// Bytes of the first reply that have been sent; it goes on.
+    begun_bytes: usize,
     /// What can be sent.
     ready: Vec<u8>,
 }
@@ -90,10 +90,15 @@ impl Pipeline {
     pub(crate) fn part(&mut self, number: u32, bytes: &[u8]) {
         let place = self.place(number);
         if let Some(Slot::Coming(coming)) = self.slots.get_mut(place) {
-            self.longest = self.longest.max(coming.len() + bytes.len());
-            self.has_begun |= place == 0;
-            let to = if place == 0 { &mut self.ready } else { coming };
+            let (to, so_far) = if place == 0 {
+                self.begun_bytes += bytes.len();
+                (&mut self.ready, self.begun_bytes)
+            } else {
+                let so_far = coming.len() + bytes.len();
+                (coming, so_far)
+            };
             to.extend_from_slice(bytes);
+            self.longest = self.longest.max(so_far);
         }
     }
 
@@ -106,19 +111,20 @@ impl Pipeline {
         }
         self.waiting -= 1;
         self.window = (self.window + 1).min(CLIENT_REQUESTS_MAX - CLIENT_REQUESTS_FIRST);
-        self.longest = self.longest.max(bytes.len());
         if place > 0 {
+            self.longest = self.longest.max(bytes.len());
             return self.early(place, bytes);
         }
         self.ready.extend_from_slice(bytes);
-        self.has_begun = false;
+        self.longest = self.longest.max(self.begun_bytes + bytes.len());
+        self.begun_bytes = 0;
         self.pop();
         while let Some(Slot::Whole(whole)) = self.slots.front_mut() {
             self.ready.append(whole);
             self.pop();
         }
         if let Some(Slot::Coming(coming)) = self.slots.front_mut() {
-            self.has_begun = !coming.is_empty();
+            self.begun_bytes = coming.len();
             self.ready.append(coming);
         }
         if self.waiting == 0 {
@@ -142,7 +148,7 @@ impl Pipeline {
             Some(Slot::Coming(coming)) => coming.clear(),
             Some(Slot::Whole(_)) | None => {}
         }
-        place > 0 || !self.has_begun
+        place > 0 || self.begun_bytes == 0
     }
 
     /// Nothing is delivered any more after the reply with this number.
@@ -272,5 +278,10 @@ mod tests {
             pipeline.done(number, b"x");
         }
         assert_eq!(pipeline.requests_max(), CLIENT_REQUESTS_MAX, "what is long ago is forgotten");
+        let numbers = [pipeline.wait(), pipeline.wait()];
+        for _ in 0..16 {
+            pipeline.part(numbers[0], &vec![b'x'; CLIENT_WAITING_BYTES / 128]);
+        }
+        assert_eq!(pipeline.requests_max(), 8, "a reply is as long as all its parts");
     }
 }
