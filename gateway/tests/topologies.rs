@@ -185,3 +185,24 @@ fn every_client_s_requests_are_executed_in_its_order_whoever_hears_of_it_first()
     });
     assert!(trio.refused() > 100, "{}", trio.refused());
 }
+
+#[test]
+fn what_takes_the_number_of_a_request_that_was_split_has_a_time_of_its_own() {
+    let trio = Trio::start("500");
+    let [mut client, _, mut other] = [trio.client(), trio.client(), trio.client()];
+    let mut ask_before_the_gateway_knows = |request: &str, epoch| {
+        trio.tell(0, epoch);
+        trio.tell(1, epoch);
+        let refused = trio.refused();
+        client.send(request.as_bytes());
+        eventually("it is refused", || trio.refused() > refused);
+        // The worker hears of it before it answers all of these.
+        (0..20).for_each(|_| other.ask(b"ECHO x\r\n", b"$1\r\nx\r\n"));
+        trio.tell(2, epoch);
+        client.line()
+    };
+    assert_eq!(ask_before_the_gateway_knows("EXISTS b c\r\n", 2), "-ERR not by the fake");
+    let begin = Instant::now();
+    eventually("time passes", || begin.elapsed() > Duration::from_millis(600));
+    assert_eq!(ask_before_the_gateway_knows("SET b 1\r\n", 3), "+OK");
+}

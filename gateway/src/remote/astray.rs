@@ -16,7 +16,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use std::time::Instant;
 
-use tidegate_protocols::data::{Answered, Answers, Context, Piece, Ticket};
+use tidegate_protocols::data::{Answered, Answers, Context, Outcome, Piece, Ticket};
 use tidegate_protocols::link::{self as frames, Ask, Tail};
 use tidegate_protocols::memcached::Item;
 use tidegate_protocols::route::{Plan, plan};
@@ -218,7 +218,14 @@ impl RemoteWorker {
             Plan::Unserved(_) => return self.give_up(misplaced, &Error::Unserved, answers),
             Plan::Incomplete | Plan::Here => unreachable!("it has been sent to a shard before"),
         };
-        let _ = self.ask_them(&request, &context, how, &places, Some(owner));
+        let since = self.astray.since.remove(&owner);
+        if let (Outcome::Later(ticket), Some(since)) =
+            (self.ask_them(&request, &context, how, &places, Some(owner)), since)
+        {
+            // The time of the whole is that of its parts now.
+            let parts = (0..places.len() as u32).map(|part| Owner { ticket: ticket.0, part });
+            self.astray.since.extend(parts.map(|part| (part, since)));
+        }
     }
 
     /// Where a request that has been sent already belongs now.

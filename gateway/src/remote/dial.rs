@@ -40,7 +40,7 @@ pub(super) async fn keep_up(
                 link.up(Rc::clone(&writer), generation, &first);
                 let reason = read_all(&link, reader, &writer, &*wake).await;
                 // One that was cut has ended before.
-                if link.down_for(Instant::now()).is_none() && !link.is_retired() {
+                if link.down_for(Instant::now()).is_none() && !link.is_done() {
                     tracing::warn!(shard = link.name, place = %link.place, "lost a link: {reason}");
                     link.down(&reason, Instant::now());
                 }
@@ -106,7 +106,7 @@ async fn read_all(
                 Err(error) => return error.to_string(),
             },
             () = link.kick.woken() => {
-                if link.is_retired() && link.waiting() == 0 {
+                if link.is_done() {
                     return "it is not needed any more".into();
                 }
             }
@@ -121,4 +121,57 @@ async fn read_all(
 pub(super) fn shut(stream: &TcpStream) {
     // An error means that the other end was faster.
     let _ = SockRef::from(stream).shutdown(std::net::Shutdown::Both);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use tokio::net::TcpListener;
+    use tokio::task::{LocalSet, spawn_local, yield_now};
+
+    use super::*;
+    use crate::limits::READ_BYTES;
+
+    /// Accepts a link as a shard of this name.
+    async fn accept(listener: &TcpListener, name: &str) -> TcpStream {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        hear(&mut stream).await.unwrap();
+        let mut greeting = Vec::new();
+        Greeting::new(name, 0).encode(&mut greeting);
+        stream.write_all(&greeting).await.unwrap();
+        stream
+    }
+
+    #[test]
+    fn a_link_that_is_cut_while_much_of_it_waits_to_be_looked_at_is_made_again() {
+        let shard = async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let place = LinkPlace::Tcp(listener.local_addr().unwrap());
+            let link = Rc::new(Link::new("shard".into(), place, (Arc::default(), Arc::default())));
+            let greet = |generation| Greeting::new("gateway", 0).of(1, generation);
+            spawn_local(keep_up(Rc::clone(&link), greet, |_| (), Rc::new(|| ())));
+            let mut stream = accept(&listener, "shard").await;
+            let much = vec![0; READ_BYTES];
+            let sends = async { while stream.write_all(&much).await.is_ok() {} };
+            let arrives = async {
+                while link.received() <= LINK_INBOX_BYTES {
+                    yield_now().await;
+                }
+            };
+            tokio::select! {
+                () = sends => panic!("the link has ended"),
+                () = arrives => {}
+            }
+            // Its task has nothing to do but to wait for room.
+            yield_now().await;
+            link.cut("of a test", Instant::now());
+            accept(&listener, "shard").await;
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        LocalSet::new().block_on(&runtime, async {
+            assert!(timeout(Duration::from_secs(20), shard).await.is_ok(), "nobody comes");
+        });
+    }
 }

@@ -253,6 +253,11 @@ impl Link {
         self.retired.get()
     }
 
+    /// Whether it is not needed any more.
+    pub(super) fn is_done(&self) -> bool {
+        self.is_retired() && self.waiting() == 0
+    }
+
     /// Adds the frame that `encode` writes for the number it is given.
     #[inline]
     pub(super) fn push<E>(
@@ -427,6 +432,7 @@ impl Link {
         }
         reason.clone_into(&mut self.page.reason.lock());
         state.inbox = Vec::new();
+        self.taken.wake();
         state.slow = Vec::new();
         if state.resolve(&self.page) {
             // Before anybody hears that it is in doubt.
