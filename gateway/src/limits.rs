@@ -54,13 +54,13 @@ pub(crate) const MAINTAIN_SHARE: u32 = 4;
 pub(crate) const CLIENT_REQUESTS_MAX: usize = 1024;
 
 /// Requests of one client that may be on their way before anything is known of its replies.
-pub(crate) const CLIENT_REQUESTS_FIRST: usize = 16;
+pub(crate) const CLIENT_REQUESTS_FIRST: usize = 8;
 
 /// Requests of one client that may be on their way however long replies are.
 pub(crate) const CLIENT_REQUESTS_MIN: usize = 4;
 
 /// Bytes of replies that one client may have to expect at once, as far as can be told from those before.
-pub(crate) const CLIENT_WAITING_BYTES: usize = 16 * 1024 * 1024;
+pub(crate) const CLIENT_WAITING_BYTES: usize = 4 * 1024 * 1024;
 
 /// Places for replies that a client keeps while it has no requests on their way.
 pub(crate) const PIPELINE_SLOTS_KEPT: usize = 64;
