@@ -4,14 +4,16 @@
 mod fake;
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use fake::{Client, Server};
+use fake::{Client, Server, array};
 use tidegate_gateway::{Config, Gateway, Holding, LinkPlace, Membership, Remote, Running, Seat};
 use tidegate_protocols::Topology;
+use tidegate_protocols::link::{self as frames, Greeting, Tail};
 use tidegate_protocols::settings::{Key, Settings};
 use tidegate_protocols::topology::{GatewayNode, ShardNode};
 use tokio::sync::watch;
@@ -21,6 +23,7 @@ const EPOCH: u32 = 7;
 /// A gateway, and the shards behind it.
 struct Behind {
     front: Running,
+    remote: Arc<Remote>,
     shards: Vec<Server>,
     topology: watch::Sender<Arc<Topology>>,
 }
@@ -67,8 +70,8 @@ impl Behind {
         let (redis, memcached) = (vec![any], vec![any]);
         let config = Config { redis, memcached, workers: 2, seat: Some(seat.clone()), ..Config::default() };
         let remote = Arc::new(Remote::new(&seat, Arc::clone(&settings)));
-        let front = Gateway::start(&config, remote, settings).unwrap();
-        Self { front, shards, topology }
+        let front = Gateway::start(&config, Arc::clone(&remote), settings).unwrap();
+        Self { front, remote, shards, topology }
     }
 
     fn client(&self) -> Client {
@@ -166,6 +169,55 @@ fn what_a_lost_shard_was_not_sent_is_answered_by_the_one_that_takes_its_place() 
     client.send(format!("{set}GET {}\r\n", KEYS[1]).as_bytes());
     behind.shards.push(shard_at("shard-1", "8192-16383", EPOCH, address));
     client.expect(b"+OK\r\n$1\r\n1\r\n");
+    assert!(behind.remote.report()[1].held >= 2);
+}
+
+#[test]
+fn a_shard_that_takes_a_long_request_bit_by_bit_is_not_taken_for_lost() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let slow = topology(EPOCH, &[("0-16383", listener.local_addr().unwrap())]);
+    std::thread::spawn(move || {
+        for link in listener.incoming() {
+            std::thread::spawn(move || takes_its_time(link.unwrap()));
+        }
+    });
+    let behind = Behind::over(slow, Vec::new());
+    let mut client = behind.client();
+    client.send(&array(&[b"SET", b"long", &vec![b'x'; 24 * 1024 * 1024]]));
+    client.expect(b"+OK\r\n");
+}
+
+/// A shard that takes 64 KiB every 10 ms, and answers each request when it has all of it.
+fn takes_its_time(mut link: TcpStream) {
+    let mut greeting = [0; Greeting::HEAD_BYTES];
+    link.read_exact(&mut greeting).unwrap();
+    link.read_exact(&mut vec![0; greeting[Greeting::HEAD_BYTES - 1].into()]).unwrap();
+    let mut own = Vec::new();
+    Greeting::new("shard-0", EPOCH).encode(&mut own);
+    link.write_all(&own).unwrap();
+    let mut head = [0; 8];
+    // Until the gateway has ended.
+    while link.read_exact(&mut head).is_ok() {
+        let [length, id] = [0, 4].map(|at| u32::from_le_bytes(head[at..at + 4].try_into().unwrap()));
+        let mut left = length as usize - head.len();
+        while left > 0 {
+            let mut some = vec![0; left.min(64 * 1024)];
+            if link.read_exact(&mut some).is_err() {
+                return;
+            }
+            left -= some.len();
+            if length > 64 * 1024 {
+                std::thread::park_timeout(Duration::from_millis(10));
+            }
+        }
+        let mut answer = Vec::new();
+        frames::begin(&mut answer);
+        answer.extend_from_slice(b"+OK\r\n");
+        assert!(frames::seal(&mut answer, 0, id, Tail::Done).is_none());
+        if link.write_all(&answer).is_err() {
+            return;
+        }
+    }
 }
 
 #[test]
@@ -293,4 +345,17 @@ fn more_requests_than_may_be_on_their_way_are_all_answered_in_order() {
     });
     client.send(request.as_bytes());
     reader.join().unwrap();
+}
+
+#[test]
+fn a_request_that_shards_hear_of_counts_once() {
+    let behind = on_two();
+    let mut client = behind.client();
+    client.ask(b"CONFIG RESETSTAT\r\nCONFIG SET maxmemory 1gb\r\nMEMORY PURGE\r\n", b"+OK\r\n+OK\r\n+OK\r\n");
+    client.send(b"INFO commandstats\r\nINFO commandstats\r\n");
+    client.bulk();
+    let told = client.bulk();
+    for name in ["config|set", "memory|purge", "info"] {
+        assert!(told.contains(&format!("cmdstat_{name}:calls=1,")), "{name} in {told}");
+    }
 }

@@ -124,8 +124,10 @@ struct State {
     stream: Option<Rc<OwnedWriteHalf>>,
     /// Since when there is none.
     down_since: Instant,
-    /// When the shard has last said anything, if only that there is a link now.
+    /// When the shard has last said anything, if only that there is a link now, or has taken more of what is sent.
     heard: Instant,
+    /// The socket has not taken all it was given last.
+    is_blocked: bool,
     chunks: VecDeque<Chunk>,
     /// The number of the first chunk; the others follow.
     first: u32,
@@ -165,6 +167,7 @@ impl Link {
                 stream: None,
                 down_since: Instant::now(),
                 heard: Instant::now(),
+                is_blocked: false,
                 chunks: VecDeque::new(),
                 first: 0,
                 unwritten: 0,
@@ -307,12 +310,17 @@ impl Link {
             match stream.try_write(&chunk.bytes[chunk.written..]) {
                 Ok(bytes) => {
                     chunk.written += bytes;
+                    if std::mem::take(&mut state.is_blocked) {
+                        // Who makes room takes what is sent.
+                        state.heard = Instant::now();
+                    }
                     self.page.bytes_out.add(bytes as u64);
                     self.page.batches.add(1);
                 }
                 // Whoever reads finds out what is wrong.
                 Err(error) => {
                     if error.kind() == std::io::ErrorKind::WouldBlock {
+                        state.is_blocked = true;
                         self.kick.wake();
                     }
                     return;
@@ -412,7 +420,7 @@ impl Link {
         {
             let state = &mut *self.state.borrow_mut();
             state.stream = Some(stream);
-            state.heard = Instant::now();
+            (state.heard, state.is_blocked) = (Instant::now(), false);
             self.page.up.store(1, Relaxed);
             self.page.connects.add(1);
             self.page.reason.lock().clear();
@@ -429,15 +437,15 @@ impl Link {
         if state.stream.take().is_some() {
             state.down_since = now;
             self.page.up.store(0, Relaxed);
+            if state.resolve(&self.page) {
+                // Before anybody hears that it is in doubt.
+                self.generation.end(self.own_generation.get());
+            }
         }
         reason.clone_into(&mut self.page.reason.lock());
         state.inbox = Vec::new();
-        self.taken.wake();
         state.slow = Vec::new();
-        if state.resolve(&self.page) {
-            // Before anybody hears that it is in doubt.
-            self.generation.end(self.own_generation.get());
-        }
+        self.taken.wake();
         self.publish(state);
     }
 

@@ -171,6 +171,7 @@ impl RemoteWorker {
         }
         let down_for = link.down_for(self.now)?;
         if down_for < self.patience() {
+            link.page.held.add(1);
             return None;
         }
         link.page.refused.add(1);

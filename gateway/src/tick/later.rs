@@ -121,10 +121,13 @@ impl Later {
         if has_failed && is_within_line(frame) {
             pending.connection.end_after(pending.number);
         }
+        // What shards only hear of was counted when it was executed.
+        let mut is_counted = false;
         if pending.is_special
             && let Some(special) = self.special.remove(&ticket.0)
         {
             let came = Came { bytes, has_failed, nanos };
+            is_counted = matches!(special, Special::After(_));
             let reply = self.special_reply(special, &pending, came, &scope, counters);
             self.deliver(&pending.connection, pending.number, &reply);
         } else {
@@ -135,7 +138,9 @@ impl Later {
                 counters.error(bytes);
             }
         }
-        counters.command_at(pending.command).called(nanos);
+        if !is_counted {
+            counters.command_at(pending.command).called(nanos);
+        }
         if slow_nanos > 0 {
             watch.record_elsewhere(slow_nanos, frame, &scope);
         }
