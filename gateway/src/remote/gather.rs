@@ -88,7 +88,10 @@ impl Gathering {
             How::Every(gather) => {
                 // Who has left before it could answer has nothing.
                 let answers: Vec<_> = answers.into_iter().filter(|answer| !answer.is_empty()).collect();
-                route::merge(*gather, chance, &answers, &mut reply)?;
+                // A client of Memcached may want no reply; then all are empty.
+                if !answers.is_empty() || matches!(self.dialect, Dialect::Resp2 | Dialect::Resp3) {
+                    route::merge(*gather, chance, &answers, &mut reply)?;
+                }
             }
             How::Scan(leg) => leg.answer(answers[0], &mut reply).ok_or(0_usize)?,
             How::Figures(_) => {}
@@ -107,5 +110,24 @@ impl Gathering {
             .iter()
             .zip(&self.answers)
             .filter_map(|(name, answer)| Some((&**name, Figures::decode(answer).ok()?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_protocols::Words;
+    use tidegate_protocols::memcached::Item;
+    use tidegate_protocols::table::memcached::Memcached;
+
+    use super::*;
+
+    #[test]
+    fn a_client_that_wants_no_reply_of_all_shards_gets_none() {
+        let words = Words::new(&[&b"flush_all"[..], b"noreply"]);
+        let (row, dialect) = (Memcached::FlushAll.row(), Dialect::MemcachedText);
+        let request = Request { row, dialect, args: words.args(), item: &Item::NONE };
+        let mut gathering = Gathering::new(How::Every(row.gather), &request, Vec::new(), 2);
+        assert!(!gathering.end(false) && gathering.end(false));
+        assert_eq!(gathering.merge(0), Ok((Vec::new(), false)));
     }
 }

@@ -25,7 +25,6 @@ use tidegate_protocols::Topology;
 use tidegate_protocols::data::{Data, Figures};
 use tidegate_protocols::route::Owners;
 use tidegate_protocols::settings::{Key, Settings};
-use tidegate_protocols::topology::LinkPlace;
 
 use self::generation::Generation;
 use self::ledger::Page;
@@ -51,7 +50,6 @@ struct Common {
 
 /// What is known of a shard.
 struct Known {
-    place: LinkPlace,
     /// Of the links to it.
     generation: Arc<Generation>,
     /// What it last said of itself.
@@ -98,16 +96,14 @@ impl Common {
     }
 
     /// A page for the link of a worker to a shard, and what all workers know of their links to it.
-    fn page(&self, name: &str, place: &LinkPlace) -> (Arc<Page>, Arc<Generation>) {
+    fn page(&self, name: &str) -> (Arc<Page>, Arc<Generation>) {
         let page = Arc::new(Page::default());
         let mut shards = self.shards.lock();
         let known = shards.entry(name.to_owned()).or_insert_with(|| Known {
-            place: place.clone(),
             generation: Arc::default(),
             figures: Figures::default(),
             pages: Vec::new(),
         });
-        known.place = place.clone();
         known.pages.push(Arc::clone(&page));
         (page, Arc::clone(&known.generation))
     }

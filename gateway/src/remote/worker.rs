@@ -100,7 +100,7 @@ impl RemoteWorker {
 
     /// Makes a link to a shard.
     fn new_link(&self, shard: &ShardNode, wake: &Rc<dyn Fn()>) -> Rc<Link> {
-        let known = self.common.page(&shard.name, &shard.link);
+        let known = self.common.page(&shard.name);
         let link = Rc::new(Link::new(shard.name.clone(), shard.link.clone(), known));
         let greeting = Greeting::new(&self.common.seat.gateway, self.topology.epoch);
         let process = self.common.process;
