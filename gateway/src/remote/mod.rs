@@ -61,7 +61,11 @@ struct Known {
 impl Remote {
     /// The data behind a gateway that has this seat.
     pub fn new(seat: &Seat, settings: Arc<Settings>) -> Self {
-        let (shards, changed) = (Mutex::default(), Mutex::default());
+        // What is slow is said by those who ask.
+        let of_gateways = [Key::SlowlogLogSlowerThan, Key::LatencyMonitorThreshold];
+        let is_set = |key: &Key| settings.show(*key) != key.row().default;
+        let changed = Mutex::new(of_gateways.into_iter().filter(is_set).collect());
+        let shards = Mutex::default();
         let process = RandomState::new().hash_one(&seat.gateway);
         Self { common: Arc::new(Common { seat: seat.clone(), process, settings, shards, changed }) }
     }
