@@ -104,6 +104,19 @@ impl Connection {
         self.intake.shared.settings.output_limits()[0]
     }
 
+    /// Closes a client for which more waits than may, counting what has come and is not its turn.
+    pub(crate) fn check_pending(&self) {
+        let held = self.pipeline.borrow().held();
+        if held <= OUTPUT_BYTES_SOFT {
+            return;
+        }
+        let output = self.backlog.borrow().as_ref().map_or(0, |backlog| backlog.outbox.output_bytes());
+        if (held + output) as u64 > hard_bytes(self.output_limit()) {
+            self.give_up();
+            self.end();
+        }
+    }
+
     fn give_up(&self) {
         self.intake.counters().output_limit_disconnections.add(1);
         tracing::warn!(client = self.session.client.id, "closed: takes its output too slowly");

@@ -119,6 +119,7 @@ impl Connection {
     pub(crate) fn end(&self) {
         self.session.put(Attention::Closing, true);
         *self.backlog.borrow_mut() = None;
+        self.pipeline.borrow_mut().abandon();
         self.shut(std::net::Shutdown::Both);
         self.relieved();
         self.ended.wake();

@@ -4,8 +4,10 @@
 
 use std::collections::VecDeque;
 
+use tidegate_protocols::number::integer;
+
 use crate::limits::{
-    CLIENT_REQUESTS_FIRST, CLIENT_REQUESTS_MAX, CLIENT_REQUESTS_MIN, CLIENT_WAITING_BYTES,
+    CLIENT_REQUESTS_FIRST, CLIENT_REQUESTS_MAX, CLIENT_REQUESTS_MIN, CLIENT_WAITING_BYTES, OUTPUT_BYTES_MAX,
     PIPELINE_SLOTS_KEPT,
 };
 
@@ -26,6 +28,8 @@ pub(crate) struct Pipeline {
     longest: usize,
     /// Bytes of the first reply that have been sent; it goes on.
     begun_bytes: usize,
+    /// Bytes that have come and wait for those before them.
+    held: usize,
     /// What can be sent.
     ready: Vec<u8>,
 }
@@ -72,10 +76,11 @@ impl Pipeline {
     /// A reply that is there already, behind those that are to come or to be sent.
     pub(crate) fn say(&mut self, bytes: &[u8]) {
         match self.slots.back_mut() {
+            None => return self.ready.extend_from_slice(bytes),
             Some(Slot::Whole(whole)) => whole.extend_from_slice(bytes),
             Some(Slot::Coming(_)) => self.slots.push_back(Slot::Whole(bytes.to_vec())),
-            None => self.ready.extend_from_slice(bytes),
         }
+        self.held += bytes.len();
     }
 
     /// A place for a reply that is to come, and its number.
@@ -94,6 +99,11 @@ impl Pipeline {
                 self.begun_bytes += bytes.len();
                 (&mut self.ready, self.begun_bytes)
             } else {
+                if coming.is_empty() {
+                    // Growing with what comes would take twice as much, for a while.
+                    coming.reserve_exact(announced(bytes));
+                }
+                self.held += bytes.len();
                 let so_far = coming.len() + bytes.len();
                 (coming, so_far)
             };
@@ -120,12 +130,14 @@ impl Pipeline {
         self.begun_bytes = 0;
         self.pop();
         while let Some(Slot::Whole(whole)) = self.slots.front_mut() {
-            self.ready.append(whole);
+            self.held -= whole.len();
+            join(&mut self.ready, whole);
             self.pop();
         }
         if let Some(Slot::Coming(coming)) = self.slots.front_mut() {
             self.begun_bytes = coming.len();
-            self.ready.append(coming);
+            self.held -= coming.len();
+            join(&mut self.ready, coming);
         }
         if self.waiting == 0 {
             self.longest -= self.longest.div_ceil(8);
@@ -135,6 +147,7 @@ impl Pipeline {
     fn early(&mut self, place: usize, bytes: &[u8]) {
         let slot = &mut self.slots[place];
         if let Slot::Coming(coming) = slot {
+            self.held += bytes.len();
             coming.extend_from_slice(bytes);
             *slot = Slot::Whole(std::mem::take(coming));
         }
@@ -145,7 +158,10 @@ impl Pipeline {
     pub(crate) fn forget(&mut self, number: u32) -> bool {
         let place = self.place(number);
         match self.slots.get_mut(place) {
-            Some(Slot::Coming(coming)) => coming.clear(),
+            Some(Slot::Coming(coming)) => {
+                self.held -= coming.len();
+                coming.clear();
+            }
             Some(Slot::Whole(_)) | None => {}
         }
         place > 0 || self.begun_bytes == 0
@@ -155,9 +171,23 @@ impl Pipeline {
     pub(crate) fn end_after(&mut self, number: u32) {
         let place = self.place(number);
         if place < self.slots.len() {
-            self.slots.truncate(place + 1);
+            for slot in self.slots.drain(place + 1..) {
+                let (Slot::Coming(bytes) | Slot::Whole(bytes)) = slot;
+                self.held -= bytes.len();
+            }
             self.waiting = self.slots.iter().filter(|slot| matches!(slot, Slot::Coming(_))).count();
         }
+    }
+
+    /// Nothing is delivered any more at all.
+    pub(crate) fn abandon(&mut self) {
+        self.slots = VecDeque::new();
+        (self.waiting, self.held) = (0, 0);
+    }
+
+    /// Bytes that have come and wait for those before them.
+    pub(crate) fn held(&self) -> usize {
+        self.held
     }
 
     /// What can be sent now.
@@ -183,6 +213,24 @@ impl Pipeline {
         if self.slots.is_empty() && self.slots.capacity() > PIPELINE_SLOTS_KEPT {
             self.slots = VecDeque::new();
         }
+    }
+}
+
+/// Bytes of the reply that begins so, as far as it says.
+fn announced(beginning: &[u8]) -> usize {
+    let length = beginning.strip_prefix(b"$").and_then(|rest| {
+        let end = rest.iter().take(16).position(|byte| *byte == b'\r')?;
+        usize::try_from(integer(&rest[..end])?).ok()
+    });
+    length.map_or(beginning.len(), |length| length.saturating_add(16).min(OUTPUT_BYTES_MAX as usize))
+}
+
+/// Moves what is in `from` to the end of `ready`, without a copy of it where it would be all.
+fn join(ready: &mut Vec<u8>, from: &mut Vec<u8>) {
+    if ready.is_empty() && from.len() > ready.capacity() {
+        *ready = std::mem::take(from);
+    } else {
+        ready.append(from);
     }
 }
 

@@ -176,6 +176,7 @@ impl Later {
                 let (connection, number) = (Rc::clone(&pending.connection), pending.number);
                 self.touch(&connection);
                 connection.pipeline.borrow_mut().part(number, bytes);
+                connection.check_pending();
             }
         }
     }
