@@ -206,3 +206,21 @@ fn what_takes_the_number_of_a_request_that_was_split_has_a_time_of_its_own() {
     eventually("time passes", || begin.elapsed() > Duration::from_millis(600));
     assert_eq!(ask_before_the_gateway_knows("SET b 1\r\n", 3), "+OK");
 }
+
+#[test]
+fn what_waits_for_a_shard_that_is_gone_goes_to_its_successor_at_once() {
+    let mut trio = Trio::start("10000");
+    let links: Vec<_> = trio.shards.iter().map(|(shard, _)| shard.running.links()[0]).collect();
+    let mut client = trio.client();
+    client.ask(b"SET b 1\r\n", b"+OK\r\n");
+    trio.shards.remove(0).0.running.shutdown(Duration::ZERO);
+    let (shard, holding) = &trio.shards[0];
+    client.send(b"SET c 1\r\nSET a 1\r\nGET c\r\n");
+    eventually("they are on their way", || shard.fake.begun.load(SeqCst) == 1);
+    let begin = Instant::now();
+    let next = topology(2, &links);
+    holding.send_replace(Arc::new(Holding::of(&next, "shard-1")));
+    trio.topology.send_replace(Arc::new(next));
+    client.expect(b"+OK\r\n+OK\r\n$1\r\n1\r\n");
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+}

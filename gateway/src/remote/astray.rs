@@ -3,7 +3,8 @@
 //! Nobody hears of a new topology at the same moment. A shard that is ahead of the gateway, and one that has never had
 //! the keys, says `Moved`: what it has refused waits for the gateway's next topology. A shard that has not heard of the
 //! gateway's topology says `Behind`, and is asked again after a rest. Neither has executed anything, so clients notice
-//! nothing but the time it takes, at most the link's deadline.
+//! nothing but the time it takes, at most the link's deadline. What waits for a link that is down has not even been sent:
+//! it goes by the new topology, too.
 //!
 //! A client's requests for the same keys are executed in its order all the same:
 //! * Who says `Moved` does so for everything that was sent by that topology or an older one.
@@ -97,6 +98,12 @@ impl RemoteWorker {
         self.beside = self.common.beside(&self.topology);
         let old = self.links.clone();
         self.make_links();
+        for link in &old {
+            for (owner, frame, since) in link.take_unsent() {
+                let misplaced = self.astray.misplaced(owner, (&frame, Tail::Moved), &link.name, since);
+                self.astray.misplaced.push(misplaced);
+            }
+        }
         self.hold_successors(before, &old);
         // Places are others now; whoever waits for a way looks again.
         self.tickets.clear_ways(|_| true, answers);

@@ -414,6 +414,32 @@ impl Link {
         std::mem::take(&mut self.state.borrow_mut().lost)
     }
 
+    /// Takes out all requests that wait for a link, if there is none, in their order and with the time when they came.
+    pub(super) fn take_unsent(&self) -> Vec<(Owner, Vec<u8>, Instant)> {
+        let state = &mut *self.state.borrow_mut();
+        if state.stream.is_some() {
+            return Vec::new();
+        }
+        let mut ids: Vec<usize> =
+            (0..state.waiting.len()).filter(|&id| state.waiting[id].is_some()).collect();
+        ids.sort_unstable_by_key(|&id| {
+            let waiting = state.waiting[id].as_ref();
+            waiting.map(|waiting| (waiting.chunk.wrapping_sub(state.first), waiting.begin))
+        });
+        let mut unsent = Vec::with_capacity(ids.len());
+        for id in ids {
+            let Some(waiting) = state.waiting[id] else { continue };
+            if waiting.owner != Owner::NOBODY {
+                let (frame, since) = (state.frame(&waiting).to_vec(), state.chunk(&waiting).since);
+                unsent.push((waiting.owner, frame, since));
+            }
+            state.forget(id as u32, &waiting);
+        }
+        state.compact();
+        self.publish(state);
+        unsent
+    }
+
     /// There is a link of this generation now: sends what waits, after `first`, whose answer nobody waits for.
     pub(super) fn up(&self, stream: Rc<OwnedWriteHalf>, generation: u32, first: impl FnOnce(&Self)) {
         self.own_generation.set(generation);
