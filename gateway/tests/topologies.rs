@@ -3,17 +3,19 @@
 
 mod fake;
 
-use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use fake::{Client, Server};
 use tidegate_gateway::{Config, Gateway, Holding, LinkPlace, Membership, Remote, Running, Seat};
-use tidegate_protocols::Topology;
+use tidegate_protocols::link::{self, Ask, Decoded, Greeting, Outline, Tail};
+use tidegate_protocols::memcached::Item;
 use tidegate_protocols::settings::{Key, Settings};
 use tidegate_protocols::topology::{GatewayNode, ShardNode};
+use tidegate_protocols::{Slots, Topology, Verb};
 use tokio::sync::watch;
 
 /// Two shards and a gateway, each told of topologies by the test.
@@ -96,6 +98,117 @@ fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// A gateway in front of a shard that the test itself is; and two clients of it.
+struct Puppet {
+    /// The only link.
+    link: TcpStream,
+    topology: watch::Sender<Arc<Topology>>,
+    clients: [Client; 2],
+    _front: Running,
+}
+
+impl Puppet {
+    fn start() -> Self {
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let listener = TcpListener::bind(any).unwrap();
+        let topology = watch::Sender::new(Self::topology(1, listener.local_addr().unwrap()));
+        let seat = Seat { gateway: "front".to_owned(), topology: topology.subscribe() };
+        let settings = Arc::new(Settings::default());
+        let config = Config { redis: vec![any], workers: 1, seat: Some(seat.clone()), ..Config::default() };
+        let remote = Arc::new(Remote::new(&seat, Arc::clone(&settings)));
+        let front = Gateway::start(&config, remote, settings).unwrap();
+        let (mut link, _) = listener.accept().unwrap();
+        link.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut greeting = Vec::new();
+        Greeting::new("shard-0", 1).encode(&mut greeting);
+        link.write_all(&greeting).unwrap();
+        let mut heard = vec![0; Greeting::HEAD_BYTES + "front".len()];
+        link.read_exact(&mut heard).unwrap();
+        let clients = [(); 2].map(|()| Client::connect(front.redis()[0]));
+        Self { link, topology, clients, _front: front }
+    }
+
+    fn topology(epoch: u32, address: SocketAddr) -> Arc<Topology> {
+        let gateways = vec![GatewayNode { name: "front".to_owned(), ..GatewayNode::default() }];
+        let (name, slots, link) = ("shard-0".to_owned(), Slots::all(), LinkPlace::Tcp(address));
+        let shards = vec![ShardNode { name, slots, link, gateway: 0 }];
+        Arc::new(Topology::new(epoch, gateways, shards).unwrap())
+    }
+
+    /// Goes on when the gateway has seen everything that was done before.
+    fn await_tick(&mut self) {
+        for _ in 0..3 {
+            self.clients[1].ask(b"ECHO x\r\n", b"$1\r\nx\r\n");
+        }
+    }
+
+    /// The next request of a client: its name, and what else its frame says. What gateways ask for themselves gets an
+    /// empty answer.
+    fn next(&mut self) -> (&'static str, Ask) {
+        loop {
+            let mut frame = vec![0; 4];
+            self.link.read_exact(&mut frame).unwrap();
+            frame.resize(u32::from_le_bytes(frame[..4].try_into().unwrap()) as usize, 0);
+            self.link.read_exact(&mut frame[4..]).unwrap();
+            let found = link::decode(&frame, u64::MAX, &mut Vec::new(), &mut Item::default()).unwrap();
+            let Decoded::Request(Outline { row, ask, .. }) = found else { panic!("{found:?}") };
+            if !matches!(row.verb, Verb::Link(_)) {
+                return (row.name, ask);
+            }
+            self.answer(ask, Tail::Done, b"");
+        }
+    }
+
+    fn answer(&mut self, ask: Ask, tail: Tail, bytes: &[u8]) {
+        let mut frame = Vec::new();
+        link::begin(&mut frame);
+        frame.extend_from_slice(bytes);
+        assert!(link::seal(&mut frame, 0, ask.id, tail).is_none());
+        self.link.write_all(&frame).unwrap();
+    }
+
+    /// Executes a SET and a GET, which come in this order.
+    fn execute(&mut self, epoch: u32) {
+        for (name, reply) in [("SET", &b"+OK\r\n"[..]), ("GET", b"$1\r\n1\r\n")] {
+            let (row, ask) = self.next();
+            assert_eq!((row, ask.epoch), (name, epoch));
+            self.answer(ask, Tail::Done, reply);
+        }
+        self.clients[0].expect(b"+OK\r\n$1\r\n1\r\n");
+    }
+}
+
+#[test]
+fn nothing_new_is_sent_to_a_shard_that_is_behind_before_what_it_has_refused() {
+    let mut puppet = Puppet::start();
+    puppet.clients[0].send(b"SET k 1\r\n");
+    for round in 0..3 {
+        let (name, ask) = puppet.next();
+        assert_eq!((name, ask.again), ("SET", round > 0));
+        puppet.answer(ask, Tail::Behind, b"");
+    }
+    puppet.await_tick();
+    puppet.clients[0].send(b"GET k\r\n");
+    puppet.execute(1);
+}
+
+#[test]
+fn nothing_new_is_sent_by_a_new_topology_before_what_the_old_one_has_sent_astray() {
+    let mut puppet = Puppet::start();
+    puppet.clients[0].send(b"SET k 1\r\n");
+    let (_, ask) = puppet.next();
+    let address = puppet.link.local_addr().unwrap();
+    puppet.topology.send_replace(Puppet::topology(2, address));
+    puppet.await_tick();
+    puppet.clients[0].send(b"GET k\r\n");
+    puppet.await_tick();
+    puppet.answer(ask, Tail::Moved, b"");
+    puppet.execute(2);
+    // Nothing was refused that is answered now.
+    puppet.clients[0].send(b"SET k 1\r\nGET k\r\n");
+    puppet.execute(2);
+}
+
 #[test]
 fn a_shard_that_hears_of_it_later_is_asked_again_until_it_has() {
     let trio = Trio::start("10000");
@@ -134,50 +247,63 @@ fn a_shard_that_never_hears_of_it_is_told_of_and_has_executed_nothing() {
     });
 }
 
+/// Sets a key to one number after the other and gets each, without waiting for answers but for those of long ago, until
+/// it is over.
+fn stream(client: &Client, key: &str, is_over: &AtomicBool) {
+    const AHEAD: u64 = 200;
+    let (answered, sent) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
+    let [mut reader, mut writer] = [(); 2].map(|()| Client(client.0.try_clone().unwrap()));
+    std::thread::scope(|scope| {
+        let reading = scope.spawn(|| {
+            for number in 0.. {
+                if number == sent.load(SeqCst) {
+                    return;
+                }
+                let text = number.to_string();
+                reader.expect(format!("+OK\r\n${}\r\n{text}\r\n", text.len()).as_bytes());
+                answered.store(number + 1, SeqCst);
+            }
+        });
+        let mut number = 0;
+        while !is_over.load(SeqCst) && !reading.is_finished() {
+            if number - answered.load(SeqCst) < AHEAD {
+                writer.send(format!("SET {key} {number}\r\nGET {key}\r\n").as_bytes());
+                number += 1;
+            } else {
+                std::thread::yield_now();
+            }
+        }
+        // The last, which the reader may wait for already.
+        writer.send(format!("SET {key} {number}\r\nGET {key}\r\n").as_bytes());
+        sent.store(number + 1, SeqCst);
+    });
+}
+
 #[test]
 fn every_client_s_requests_are_executed_in_its_order_whoever_hears_of_it_first() {
     let trio = Trio::start("10000");
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        for number in 0..6 {
-            let (mut client, is_over) = (trio.client(), &is_over);
-            scope.spawn(move || {
-                let mut round = 0;
-                while !is_over.load(SeqCst) {
-                    let mut requests = String::new();
-                    for key in KEYS {
-                        let key = format!("{{{key}}}{number}");
-                        for step in 0..20 {
-                            write!(requests, "SET {key} {round}.{step}\r\nGET {key}\r\n").unwrap();
-                        }
-                    }
-                    let middle = format!("{{{MIDDLE}}}{number}");
-                    write!(requests, "SET {middle} {round}\r\nECHO {round}\r\n").unwrap();
-                    client.send(requests.as_bytes());
-                    for _ in KEYS {
-                        for step in 0..20 {
-                            let value = format!("{round}.{step}");
-                            client.expect(format!("+OK\r\n${}\r\n{value}\r\n", value.len()).as_bytes());
-                        }
-                    }
-                    let text = round.to_string();
-                    client.expect(format!("+OK\r\n${}\r\n{text}\r\n", text.len()).as_bytes());
-                    round += 1;
-                }
-            });
+        for (number, key) in KEYS.into_iter().cycle().take(4).enumerate() {
+            let (client, is_over) = (trio.client(), &is_over);
+            scope.spawn(move || stream(&client, &format!("{{{key}}}{number}"), is_over));
         }
+        let (mut moving, is_over) = (trio.client(), &is_over);
+        scope.spawn(move || {
+            while !is_over.load(SeqCst) {
+                moving.ask(format!("SET {MIDDLE} 1\r\n").repeat(10).as_bytes(), &b"+OK\r\n".repeat(10));
+            }
+        });
         let random = &mut fastrand::Rng::with_seed(7);
-        for epoch in 2..200 {
+        for epoch in 2..120 {
             let mut order = [0, 1, 2];
             random.shuffle(&mut order);
             for who in order {
                 trio.tell(who, epoch);
-                let refused = trio.refused();
-                if random.bool() {
-                    let begin = Instant::now();
-                    while trio.refused() == refused && begin.elapsed() < Duration::from_millis(10) {
-                        std::thread::yield_now();
-                    }
+                let (refused, begin) = (trio.refused(), Instant::now());
+                let (count, time) = (random.u64(0..20), Duration::from_millis(random.u64(0..10)));
+                while trio.refused() < refused + count && begin.elapsed() < time {
+                    std::thread::yield_now();
                 }
             }
         }
