@@ -559,7 +559,10 @@ impl State {
         page: &Page,
         each: &mut impl FnMut(Answered<'_>),
     ) -> bool {
-        let Some(Some(waiting)) = self.waiting.get_mut(answer.id as usize) else { return false };
+        let Some(Some(waiting)) = self.waiting.get_mut(answer.id as usize) else {
+            // How long it took may come after the last part of a long answer.
+            return answer.tail == Tail::Took;
+        };
         if answer.tail == Tail::Took {
             let nanos = answer.bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
             self.take_slow(answer.id);
