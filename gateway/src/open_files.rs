@@ -6,25 +6,45 @@ use tidegate_protocols::settings::{Key, Settings};
 /// Open files that are not clients: listeners, event queues, logs. Source: Redis `CONFIG_MIN_RESERVED_FDS`.
 const RESERVED: u64 = 32;
 
+/// Those of a worker: its event queue and what wakes it. Source: counted in `/proc/PID/fd`.
+const RESERVED_PER_WORKER: u64 = 4;
+
+/// Those of a shard process besides its links: its pipes, and what watches over it, twice while it is started again.
+/// Source: counted likewise.
+const RESERVED_PER_SHARD: u64 = 8;
+
+/// Links of a worker to a shard: one, and another while it is made anew.
+const LINKS_PER_WORKER: u64 = 2;
+
 /// Makes room for `maxclients`, or lowers `maxclients` to the room there is. Returns what to warn about.
 pub fn make_room(settings: &Settings) -> Option<String> {
     let clients = settings.number(Key::MaxClients).unsigned_abs();
-    let room = room_for(clients);
+    let room = room_for(clients, settings);
     if room >= clients {
         return None;
     }
-    let allowed = room + RESERVED;
+    let reserved = reserved(settings);
+    let allowed = room + reserved;
     settings.set(Key::MaxClients, &room.to_string()).expect("at least one client and fewer than asked for");
     Some(format!(
         "maxclients is lowered from {clients} to {room}: the system allows {allowed} open files \
          (raise it with `ulimit -n {}` or LimitNOFILE= in systemd)",
-        clients + RESERVED
+        clients + reserved
     ))
 }
 
 /// Makes room for `clients` as far as the system lets us; returns for how many there is room then.
-pub(crate) fn room_for(clients: u64) -> u64 {
-    raise(clients.saturating_add(RESERVED)).saturating_sub(RESERVED).max(1)
+pub(crate) fn room_for(clients: u64, settings: &Settings) -> u64 {
+    let reserved = reserved(settings);
+    raise(clients.saturating_add(reserved)).saturating_sub(reserved).max(1)
+}
+
+/// How many open files clients must not take: without them a shard that has died could not be started again, nor reached.
+fn reserved(settings: &Settings) -> u64 {
+    let [workers, shards] =
+        [Key::Threads, Key::ShardProcesses].map(|key| settings.number(key).unsigned_abs());
+    let per_worker = RESERVED_PER_WORKER + shards * LINKS_PER_WORKER;
+    RESERVED + workers * per_worker + shards * RESERVED_PER_SHARD
 }
 
 /// Raises the limit to `wanted` as far as it can be; returns where it is then.
@@ -57,5 +77,14 @@ mod tests {
         let warning = make_room(&settings).expect("the kernel's own limit, fs.nr_open, is lower");
         assert!(warning.starts_with("maxclients is lowered from 4294967295 to "), "{warning}");
         assert!(settings.number(Key::MaxClients) < i64::from(u32::MAX));
+    }
+
+    #[test]
+    fn what_shard_processes_and_their_links_need_is_not_for_clients() {
+        let settings = Settings::default();
+        settings.set(Key::Threads, "2").unwrap();
+        assert_eq!(reserved(&settings), 32 + 8);
+        settings.set(Key::ShardProcesses, "3").unwrap();
+        assert_eq!(reserved(&settings), 32 + 8 + 2 * 3 * 2 + 3 * 8);
     }
 }

@@ -131,11 +131,21 @@ async fn keep_time(intake: Rc<Intake>) {
         intake.work.wake();
         let idle_ms = settings.number(Key::Timeout) as u64 * 1000;
         if idle_ms > 0 {
-            let since = now_ms().saturating_sub(idle_ms);
-            let idle = intake.all().into_iter().filter(|connection| {
-                connection.family != Family::Link && connection.session.client.last_ms() < since
-            });
-            idle.for_each(|connection| connection.end());
+            end_idle(&intake, idle_ms);
+        }
+    }
+}
+
+/// Ends the clients of which nothing has been heard for so long.
+fn end_idle(intake: &Intake, idle_ms: u64) {
+    let now_ms = now_ms();
+    for connection in intake.all() {
+        let client = &connection.session.client;
+        if !connection.pipeline.borrow().is_empty() {
+            // Who waits for an answer is not idle: that a shard is slow is no fault of its client.
+            client.is_active(now_ms);
+        } else if connection.family != Family::Link && client.last_ms() < now_ms.saturating_sub(idle_ms) {
+            connection.end();
         }
     }
 }

@@ -126,6 +126,19 @@ fn a_shard_that_does_not_answer_holds_up_its_own_keys_alone_and_the_write_is_in_
     stuck.ask(b"SET busy 2\r\nGET busy\r\n", b"+OK\r\n$1\r\n2\r\n");
 }
 
+#[test]
+fn a_client_that_waits_for_a_shard_is_not_idle() {
+    let behind = on_two();
+    behind.shards[1].fake.busy.store(usize::MAX, SeqCst);
+    let mut client = behind.client();
+    client.ask(b"CONFIG SET timeout 1 link-timeout-ms 2000\r\n", b"+OK\r\n");
+    client.send(b"GET busy\r\n");
+    let line = client.line();
+    assert!(line.starts_with("-CLUSTERDOWN shard shard-1"), "{line}");
+    client.ask(b"PING\r\n", b"+PONG\r\n");
+    behind.shards[1].fake.busy.store(0, SeqCst);
+}
+
 /// Waits until the shard has no more links than the two of the gateway's workers.
 fn links_settle(shard: &Server) {
     let deadline = Instant::now() + Duration::from_secs(20);

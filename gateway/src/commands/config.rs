@@ -75,16 +75,16 @@ fn changes(pairs: &Args<'_>, settings: &Settings) -> Result<Vec<(Key, Value)>, E
             Change::Fixed => refused(name, "can't set immutable config"),
             Change::Live | Change::Start => refused(name, &reason),
         })?;
-        check(key, &value).map_err(|reason| refused(name, &reason))?;
+        check(key, &value, settings).map_err(|reason| refused(name, &reason))?;
         Ok((key, value))
     };
     keys.into_iter().enumerate().map(value).collect()
 }
 
 /// What only the system knows.
-fn check(key: Key, value: &Value) -> Result<(), String> {
+fn check(key: Key, value: &Value, settings: &Settings) -> Result<(), String> {
     let (Key::MaxClients, Value::Number(clients)) = (key, value) else { return Ok(()) };
-    let room = open_files::room_for(clients.unsigned_abs());
+    let room = open_files::room_for(clients.unsigned_abs(), settings);
     if room >= clients.unsigned_abs() {
         return Ok(());
     }
