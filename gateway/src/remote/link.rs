@@ -420,12 +420,7 @@ impl Link {
         if state.stream.is_some() {
             return Vec::new();
         }
-        let mut ids: Vec<usize> =
-            (0..state.waiting.len()).filter(|&id| state.waiting[id].is_some()).collect();
-        ids.sort_unstable_by_key(|&id| {
-            let waiting = state.waiting[id].as_ref();
-            waiting.map(|waiting| (waiting.chunk.wrapping_sub(state.first), waiting.begin))
-        });
+        let ids = state.in_order();
         let mut unsent = Vec::with_capacity(ids.len());
         for id in ids {
             let Some(waiting) = state.waiting[id] else { continue };
@@ -666,17 +661,24 @@ impl State {
         is_dangerous
     }
 
+    /// The numbers of all requests that are not answered, in the order in which they came.
+    fn in_order(&self) -> Vec<usize> {
+        let mut ids: Vec<usize> = (0..self.waiting.len()).filter(|&id| self.waiting[id].is_some()).collect();
+        ids.sort_unstable_by_key(|&id| {
+            self.waiting[id].as_ref().map(|it| (it.chunk.wrapping_sub(self.first), it.begin))
+        });
+        ids
+    }
+
     /// Puts what is left of each chunk together again, in its order, to be sent.
     fn compact(&mut self) {
         let first = self.first;
-        let place = |waiting: &Waiting| waiting.chunk.wrapping_sub(first) as usize;
-        let mut left: Vec<usize> = (0..self.waiting.len()).filter(|&id| self.waiting[id].is_some()).collect();
-        left.sort_unstable_by_key(|&id| self.waiting[id].as_ref().map(|it| (place(it), it.begin)));
+        let left = self.in_order();
         let old = std::mem::take(&mut self.chunks);
         let mut last = None;
         for id in left {
             let Some(waiting) = &mut self.waiting[id] else { continue };
-            let from = &old[place(waiting)];
+            let from = &old[waiting.chunk.wrapping_sub(first) as usize];
             if last != Some(waiting.chunk) {
                 last = Some(waiting.chunk);
                 let (bytes, since) = (Vec::new(), from.since);

@@ -13,7 +13,7 @@ pub struct ShardReport {
     pub links: u64,
     /// Why the last link that is down is down; empty if none is.
     pub reason: String,
-    /// Requests sent.
+    /// Requests given to its links, also those that never were sent.
     pub requests: u64,
     /// Writes to links: one for all requests of a tick.
     pub batches: u64,

@@ -196,8 +196,8 @@ impl RemoteWorker {
         self.ask_them(request, context, how, places, None)
     }
 
-    /// Asks several shards, whatever is on its way to them.
-    /// All of it is itself what `within` says, if it does.
+    /// Asks several shards, whatever is on its way to them. What they say together is the answer to the part `within`, if
+    /// that is given.
     pub(super) fn ask_them(
         &mut self,
         request: &Request<'_>,

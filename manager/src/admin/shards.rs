@@ -11,7 +11,7 @@ use crate::supervisor::{State, Ward};
 type Counter = (&'static str, &'static str, fn(&ShardReport) -> u64);
 
 const COUNTERS: &[Counter] = &[
-    ("requests_total", "Requests sent to the shard.", |report| report.requests),
+    ("requests_total", "Requests for the shard, also those that never were sent.", |report| report.requests),
     ("batches_total", "Writes to links: one for all requests of a tick.", |report| report.batches),
     ("sent_bytes_total", "Bytes sent to the shard.", |report| report.bytes_out),
     ("received_bytes_total", "Bytes received from the shard.", |report| report.bytes_in),
