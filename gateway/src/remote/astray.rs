@@ -31,8 +31,9 @@ use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 use super::gather::How;
-use super::link::{Link, Owner};
+use super::link::Link;
 use super::lost;
+use super::unanswered::Owner;
 use super::worker::RemoteWorker;
 use crate::limits::ASK_AGAIN_REST;
 

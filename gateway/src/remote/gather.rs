@@ -5,7 +5,7 @@ use tidegate_protocols::route::{self, Leg, Part};
 use tidegate_protocols::table::{Flags, Gather};
 use tidegate_protocols::{Dialect, Reply, Request};
 
-use super::link::Owner;
+use super::unanswered::Owner;
 
 /// What becomes of the answers.
 #[derive(Debug)]

@@ -1,7 +1,4 @@
-//! One link: what a worker has sent to a shard, and is to be answered.
-//!
-//! Frames stay here until they are answered, because a link that is lost decides their fate: what was not sent yet is
-//! sent over the next, reads are sent once more, and for everything else nobody knows whether it was executed.
+//! One link of a worker to a shard: sending, reading, and what happens when it is made and lost.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -12,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tidegate_protocols::link::{Answer, Malformed, Tail};
+use tidegate_protocols::link::{Answer, Malformed};
 use tidegate_protocols::topology::LinkPlace;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -20,82 +17,9 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use super::dial;
 use super::generation::Generation;
 use super::ledger::Page;
+use super::unanswered::{Answered, Chunk, Clock, Fate, Lost, Owner, State, Waiting};
 use crate::limits::{KEPT_BYTES, LINK_CREDIT_BYTES, READ_BYTES};
 use crate::wake::Wake;
-
-/// Whose request it is: the ticket, and which part of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Owner {
-    pub(super) ticket: u32,
-    /// [`Owner::WHOLE`], or a place among several.
-    pub(super) part: u32,
-}
-
-impl Owner {
-    /// Nobody waits for the answer.
-    pub(super) const NOBODY: Self = Self { ticket: u32::MAX, part: 0 };
-    /// The part of a request that goes to one shard as it is.
-    pub(super) const WHOLE: u32 = u32::MAX;
-}
-
-/// A request that has not been answered.
-#[derive(Clone, Copy, Debug)]
-struct Waiting {
-    owner: Owner,
-    /// Where its frame is.
-    chunk: u32,
-    begin: u32,
-    end: u32,
-    /// It may be executed twice without harm.
-    is_read: bool,
-    /// It has been sent a second time.
-    is_again: bool,
-    /// A part of the answer has been given out.
-    has_begun: bool,
-}
-
-/// Frames that are written together.
-struct Chunk {
-    bytes: Vec<u8>,
-    written: usize,
-    /// How many of them are not answered.
-    unanswered: u32,
-    /// Nothing is added any more.
-    sealed: bool,
-    /// When the first of them was put here.
-    since: Instant,
-}
-
-/// An answer, or a part of one.
-pub(super) struct Answered<'a> {
-    pub(super) owner: Owner,
-    pub(super) tail: Tail,
-    pub(super) bytes: &'a [u8],
-    /// The request.
-    pub(super) frame: &'a [u8],
-    /// How long it took.
-    pub(super) nanos: u64,
-    /// How long the shard took, if that was long.
-    pub(super) slow_nanos: u64,
-}
-
-/// A request that will not be answered by the shard.
-pub(super) struct Lost {
-    pub(super) owner: Owner,
-    pub(super) frame: Vec<u8>,
-    pub(super) fate: Fate,
-}
-
-/// What is known of a request that will not be answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// It has not been executed.
-    Unsent,
-    /// It changes nothing.
-    Harmless,
-    /// It may have been executed.
-    InDoubt,
-}
 
 /// See the module.
 pub(super) struct Link {
@@ -120,31 +44,6 @@ pub(super) struct Link {
     state: RefCell<State>,
 }
 
-struct State {
-    stream: Option<Rc<OwnedWriteHalf>>,
-    /// Since when there is none.
-    down_since: Instant,
-    /// When the shard has last said anything, if only that there is a link now, or has taken more of what is sent.
-    heard: Instant,
-    /// The socket has not taken all it was given last.
-    is_blocked: bool,
-    chunks: VecDeque<Chunk>,
-    /// The number of the first chunk; the others follow.
-    first: u32,
-    /// The place of the first chunk that is not written.
-    unwritten: usize,
-    waiting: Vec<Option<Waiting>>,
-    free: Vec<u32>,
-    /// Bytes of all chunks.
-    bytes: usize,
-    inbox: Vec<u8>,
-    lost: Vec<Lost>,
-    /// What has taken long, by the numbers of requests whose answers are on their way.
-    slow: Vec<(u32, u64)>,
-    /// A buffer to use again.
-    spare: Vec<u8>,
-}
-
 impl Link {
     pub(super) fn new(
         name: String,
@@ -163,22 +62,7 @@ impl Link {
             held: Cell::new(false),
             behind_since: Cell::new(None),
             asks_again: Cell::new(false),
-            state: RefCell::new(State {
-                stream: None,
-                down_since: Instant::now(),
-                heard: Instant::now(),
-                is_blocked: false,
-                chunks: VecDeque::new(),
-                first: 0,
-                unwritten: 0,
-                waiting: Vec::new(),
-                free: Vec::new(),
-                bytes: 0,
-                inbox: Vec::new(),
-                lost: Vec::new(),
-                slow: Vec::new(),
-                spare: Vec::new(),
-            }),
+            state: RefCell::new(State::new()),
         }
     }
 
@@ -524,182 +408,9 @@ impl Link {
     }
 }
 
-/// How long answers have taken: those to requests that were sent together came after the same time.
-struct Clock {
-    now: Instant,
-    chunk: Option<u32>,
-    nanos: u64,
-}
-
-impl Clock {
-    fn look(&mut self, chunk: u32, since: Instant) {
-        self.chunk = Some(chunk);
-        self.nanos = self.now.saturating_duration_since(since).as_nanos() as u64;
-    }
-}
-
-impl Chunk {
-    fn is_older(&self, time: Duration, now: Instant) -> bool {
-        now.saturating_duration_since(self.since) >= time
-    }
-}
-
-impl State {
-    /// Gives out one answer. `false` if nothing with its number was asked.
-    #[inline]
-    fn answer(
-        &mut self,
-        answer: &Answer<'_>,
-        clock: &mut Clock,
-        page: &Page,
-        each: &mut impl FnMut(Answered<'_>),
-    ) -> bool {
-        let Some(Some(waiting)) = self.waiting.get_mut(answer.id as usize) else {
-            // How long it took may come after the last part of a long answer.
-            return answer.tail == Tail::Took;
-        };
-        if answer.tail == Tail::Took {
-            let nanos = answer.bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-            self.take_slow(answer.id);
-            self.slow.push((answer.id, nanos));
-            return true;
-        }
-        let ends = answer.tail != Tail::Part;
-        waiting.has_begun = true;
-        let waiting = *waiting;
-        if clock.chunk != Some(waiting.chunk) {
-            clock.look(waiting.chunk, self.chunk(&waiting).since);
-        }
-        let slow_nanos = if ends { self.take_slow(answer.id) } else { 0 };
-        if waiting.owner != Owner::NOBODY {
-            let Answer { tail, bytes, .. } = *answer;
-            let frame = self.frame(&waiting);
-            each(Answered { owner: waiting.owner, tail, bytes, frame, nanos: clock.nanos, slow_nanos });
-        }
-        if ends {
-            page.answered_after(clock.nanos);
-            self.forget(answer.id, &waiting);
-        }
-        true
-    }
-
-    /// How long the request of this number has taken, if the shard has told.
-    #[inline]
-    fn take_slow(&mut self, id: u32) -> u64 {
-        if self.slow.is_empty() {
-            return 0;
-        }
-        let place = self.slow.iter().position(|(slow, _)| *slow == id);
-        place.map_or(0, |place| self.slow.swap_remove(place).1)
-    }
-
-    #[inline]
-    fn chunk(&self, waiting: &Waiting) -> &Chunk {
-        &self.chunks[waiting.chunk.wrapping_sub(self.first) as usize]
-    }
-
-    #[inline]
-    fn frame(&self, waiting: &Waiting) -> &[u8] {
-        &self.chunk(waiting).bytes[waiting.begin as usize..waiting.end as usize]
-    }
-
-    /// Its number may be used again.
-    #[inline]
-    fn forget(&mut self, id: u32, waiting: &Waiting) {
-        self.waiting[id as usize] = None;
-        self.free.push(id);
-        self.chunks[waiting.chunk.wrapping_sub(self.first) as usize].unanswered -= 1;
-    }
-
-    /// Lets go of what is answered.
-    #[inline]
-    fn release(&mut self) {
-        while self.unwritten > 0 && self.chunks.front().is_some_and(|chunk| chunk.unanswered == 0) {
-            let Some(mut chunk) = self.chunks.pop_front() else { return };
-            self.first = self.first.wrapping_add(1);
-            self.unwritten -= 1;
-            self.bytes -= chunk.bytes.len();
-            if chunk.bytes.capacity() <= KEPT_BYTES {
-                chunk.bytes.clear();
-                self.spare = chunk.bytes;
-            }
-        }
-        if self.free.len() == self.waiting.len()
-            && self.waiting.capacity() * size_of::<Waiting>() > KEPT_BYTES
-        {
-            self.waiting = Vec::new();
-            self.free = Vec::new();
-        }
-    }
-
-    /// The link is lost: decides what becomes of each request, and keeps what is sent over the next. Returns whether the
-    /// shard may still execute something that matters.
-    fn resolve(&mut self, page: &Page) -> bool {
-        let mut is_dangerous = false;
-        for id in 0..self.waiting.len() {
-            let Some(mut waiting) = self.waiting[id] else { continue };
-            let is_sent = self.chunk(&waiting).written >= waiting.end as usize;
-            let is_wanted = waiting.owner != Owner::NOBODY;
-            is_dangerous |= is_sent && !waiting.is_read;
-            if is_wanted && !is_sent {
-                page.held.add(1);
-            } else if is_wanted && waiting.is_read && !waiting.is_again && !waiting.has_begun {
-                page.retried.add(1);
-                waiting.is_again = true;
-                self.waiting[id] = Some(waiting);
-            } else {
-                let frame = self.frame(&waiting).to_vec();
-                self.forget(id as u32, &waiting);
-                if is_wanted {
-                    page.in_doubt.add(u64::from(!waiting.is_read));
-                    let fate = if waiting.is_read { Fate::Harmless } else { Fate::InDoubt };
-                    self.lost.push(Lost { owner: waiting.owner, frame, fate });
-                }
-            }
-        }
-        self.compact();
-        is_dangerous
-    }
-
-    /// The numbers of all requests that are not answered, in the order in which they came.
-    fn in_order(&self) -> Vec<usize> {
-        let mut ids: Vec<usize> = (0..self.waiting.len()).filter(|&id| self.waiting[id].is_some()).collect();
-        ids.sort_unstable_by_key(|&id| {
-            self.waiting[id].as_ref().map(|it| (it.chunk.wrapping_sub(self.first), it.begin))
-        });
-        ids
-    }
-
-    /// Puts what is left of each chunk together again, in its order, to be sent.
-    fn compact(&mut self) {
-        let first = self.first;
-        let left = self.in_order();
-        let old = std::mem::take(&mut self.chunks);
-        let mut last = None;
-        for id in left {
-            let Some(waiting) = &mut self.waiting[id] else { continue };
-            let from = &old[waiting.chunk.wrapping_sub(first) as usize];
-            if last != Some(waiting.chunk) {
-                last = Some(waiting.chunk);
-                let (bytes, since) = (Vec::new(), from.since);
-                self.chunks.push_back(Chunk { bytes, written: 0, unanswered: 0, sealed: true, since });
-            }
-            let number = first.wrapping_add(self.chunks.len() as u32 - 1);
-            let Some(chunk) = self.chunks.back_mut() else { continue };
-            let begin = chunk.bytes.len() as u32;
-            chunk.bytes.extend_from_slice(&from.bytes[waiting.begin as usize..waiting.end as usize]);
-            chunk.unanswered += 1;
-            let end = chunk.bytes.len() as u32;
-            *waiting = Waiting { chunk: number, begin, end, ..*waiting };
-        }
-        self.bytes = self.chunks.iter().map(|chunk| chunk.bytes.len()).sum();
-        self.unwritten = 0;
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use tidegate_protocols::link;
+    use tidegate_protocols::link::{self, Tail};
 
     use super::*;
 

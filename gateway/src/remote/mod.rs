@@ -14,6 +14,7 @@ mod lost;
 mod report;
 mod tickets;
 mod transact;
+mod unanswered;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tidegate_protocols::data::{Answered, Answers, Piece, Ticket};
 
 use super::gather::Gathering;
-use super::link::Owner;
+use super::unanswered::Owner;
 use super::{Common, lost};
 
 /// What a ticket is for, if not for a request that goes to one shard as it is: of those nothing has to be known.

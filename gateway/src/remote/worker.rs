@@ -20,8 +20,9 @@ use tokio::task::spawn_local;
 use super::astray::Astray;
 use super::dial::keep_up;
 use super::gather::{Gathering, How};
-use super::link::{self, Fate, Link, Lost, Owner};
+use super::link::Link;
 use super::tickets::{Asked, Tickets};
+use super::unanswered::{self, Fate, Lost, Owner};
 use super::{Common, lost};
 use crate::followed::Followed;
 use crate::limits::{FIGURES_AGE, LARGE_BYTES};
@@ -511,7 +512,7 @@ impl RemoteWorker {
         let now = self.now;
         let mut misplaced = Vec::new();
         let result = link.answers(now, |answered| {
-            let link::Answered { owner, tail, bytes, frame, nanos, slow_nanos } = answered;
+            let unanswered::Answered { owner, tail, bytes, frame, nanos, slow_nanos } = answered;
             if matches!(tail, Tail::Moved | Tail::Behind) {
                 let since = now.checked_sub(Duration::from_nanos(nanos)).unwrap_or(now);
                 return misplaced.push(self.astray.misplaced(owner, (frame, tail), &link.name, since));

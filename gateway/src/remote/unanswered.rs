@@ -1,0 +1,307 @@
+//! What has been sent over a link and is not answered, and what becomes of it.
+//!
+//! Frames stay here until they are answered, because a link that is lost decides their fate: what was not sent yet is
+//! sent over the next, reads are sent once more, and for everything else nobody knows whether it was executed.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use tidegate_protocols::link::{Answer, Tail};
+use tokio::net::tcp::OwnedWriteHalf;
+
+use super::ledger::Page;
+use crate::limits::KEPT_BYTES;
+
+/// Whose request it is: the ticket, and which part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Owner {
+    pub(super) ticket: u32,
+    /// [`Owner::WHOLE`], or a place among several.
+    pub(super) part: u32,
+}
+
+impl Owner {
+    /// Nobody waits for the answer.
+    pub(super) const NOBODY: Self = Self { ticket: u32::MAX, part: 0 };
+    /// The part of a request that goes to one shard as it is.
+    pub(super) const WHOLE: u32 = u32::MAX;
+}
+
+/// A request that has not been answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiting {
+    pub(super) owner: Owner,
+    /// Where its frame is.
+    pub(super) chunk: u32,
+    pub(super) begin: u32,
+    pub(super) end: u32,
+    /// It may be executed twice without harm.
+    pub(super) is_read: bool,
+    /// It has been sent a second time.
+    pub(super) is_again: bool,
+    /// A part of the answer has been given out.
+    pub(super) has_begun: bool,
+}
+
+/// Frames that are written together.
+pub(super) struct Chunk {
+    pub(super) bytes: Vec<u8>,
+    pub(super) written: usize,
+    /// How many of them are not answered.
+    pub(super) unanswered: u32,
+    /// Nothing is added any more.
+    pub(super) sealed: bool,
+    /// When the first of them was put here.
+    pub(super) since: Instant,
+}
+
+/// An answer, or a part of one.
+pub(super) struct Answered<'a> {
+    pub(super) owner: Owner,
+    pub(super) tail: Tail,
+    pub(super) bytes: &'a [u8],
+    /// The request.
+    pub(super) frame: &'a [u8],
+    /// How long it took.
+    pub(super) nanos: u64,
+    /// How long the shard took, if that was long.
+    pub(super) slow_nanos: u64,
+}
+
+/// A request that will not be answered by the shard.
+pub(super) struct Lost {
+    pub(super) owner: Owner,
+    pub(super) frame: Vec<u8>,
+    pub(super) fate: Fate,
+}
+
+/// What is known of a request that will not be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It has not been executed.
+    Unsent,
+    /// It changes nothing.
+    Harmless,
+    /// It may have been executed.
+    InDoubt,
+}
+
+/// A link as it stands now.
+pub(super) struct State {
+    pub(super) stream: Option<Rc<OwnedWriteHalf>>,
+    /// Since when there is none.
+    pub(super) down_since: Instant,
+    /// When the shard has last said anything, if only that there is a link now, or has taken more of what is sent.
+    pub(super) heard: Instant,
+    /// The socket has not taken all it was given last.
+    pub(super) is_blocked: bool,
+    pub(super) chunks: VecDeque<Chunk>,
+    /// The number of the first chunk; the others follow.
+    pub(super) first: u32,
+    /// The place of the first chunk that is not written.
+    pub(super) unwritten: usize,
+    pub(super) waiting: Vec<Option<Waiting>>,
+    pub(super) free: Vec<u32>,
+    /// Bytes of all chunks.
+    pub(super) bytes: usize,
+    pub(super) inbox: Vec<u8>,
+    pub(super) lost: Vec<Lost>,
+    /// What has taken long, by the numbers of requests whose answers are on their way.
+    pub(super) slow: Vec<(u32, u64)>,
+    /// A buffer to use again.
+    pub(super) spare: Vec<u8>,
+}
+
+/// How long answers have taken: those to requests that were sent together came after the same time.
+pub(super) struct Clock {
+    pub(super) now: Instant,
+    pub(super) chunk: Option<u32>,
+    pub(super) nanos: u64,
+}
+
+impl Clock {
+    pub(super) fn look(&mut self, chunk: u32, since: Instant) {
+        self.chunk = Some(chunk);
+        self.nanos = self.now.saturating_duration_since(since).as_nanos() as u64;
+    }
+}
+
+impl Chunk {
+    pub(super) fn is_older(&self, time: Duration, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) >= time
+    }
+}
+
+impl State {
+    /// There is no link yet, and nothing to be sent over it.
+    pub(super) fn new() -> Self {
+        Self {
+            stream: None,
+            down_since: Instant::now(),
+            heard: Instant::now(),
+            is_blocked: false,
+            chunks: VecDeque::new(),
+            first: 0,
+            unwritten: 0,
+            waiting: Vec::new(),
+            free: Vec::new(),
+            bytes: 0,
+            inbox: Vec::new(),
+            lost: Vec::new(),
+            slow: Vec::new(),
+            spare: Vec::new(),
+        }
+    }
+
+    /// Gives out one answer. `false` if nothing with its number was asked.
+    #[inline]
+    pub(super) fn answer(
+        &mut self,
+        answer: &Answer<'_>,
+        clock: &mut Clock,
+        page: &Page,
+        each: &mut impl FnMut(Answered<'_>),
+    ) -> bool {
+        let Some(Some(waiting)) = self.waiting.get_mut(answer.id as usize) else {
+            // How long it took may come after the last part of a long answer.
+            return answer.tail == Tail::Took;
+        };
+        if answer.tail == Tail::Took {
+            let nanos = answer.bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+            self.take_slow(answer.id);
+            self.slow.push((answer.id, nanos));
+            return true;
+        }
+        let ends = answer.tail != Tail::Part;
+        waiting.has_begun = true;
+        let waiting = *waiting;
+        if clock.chunk != Some(waiting.chunk) {
+            clock.look(waiting.chunk, self.chunk(&waiting).since);
+        }
+        let slow_nanos = if ends { self.take_slow(answer.id) } else { 0 };
+        if waiting.owner != Owner::NOBODY {
+            let Answer { tail, bytes, .. } = *answer;
+            let frame = self.frame(&waiting);
+            each(Answered { owner: waiting.owner, tail, bytes, frame, nanos: clock.nanos, slow_nanos });
+        }
+        if ends {
+            page.answered_after(clock.nanos);
+            self.forget(answer.id, &waiting);
+        }
+        true
+    }
+
+    /// How long the request of this number has taken, if the shard has told.
+    #[inline]
+    pub(super) fn take_slow(&mut self, id: u32) -> u64 {
+        if self.slow.is_empty() {
+            return 0;
+        }
+        let place = self.slow.iter().position(|(slow, _)| *slow == id);
+        place.map_or(0, |place| self.slow.swap_remove(place).1)
+    }
+
+    #[inline]
+    pub(super) fn chunk(&self, waiting: &Waiting) -> &Chunk {
+        &self.chunks[waiting.chunk.wrapping_sub(self.first) as usize]
+    }
+
+    #[inline]
+    pub(super) fn frame(&self, waiting: &Waiting) -> &[u8] {
+        &self.chunk(waiting).bytes[waiting.begin as usize..waiting.end as usize]
+    }
+
+    /// Its number may be used again.
+    #[inline]
+    pub(super) fn forget(&mut self, id: u32, waiting: &Waiting) {
+        self.waiting[id as usize] = None;
+        self.free.push(id);
+        self.chunks[waiting.chunk.wrapping_sub(self.first) as usize].unanswered -= 1;
+    }
+
+    /// Lets go of what is answered.
+    #[inline]
+    pub(super) fn release(&mut self) {
+        while self.unwritten > 0 && self.chunks.front().is_some_and(|chunk| chunk.unanswered == 0) {
+            let Some(mut chunk) = self.chunks.pop_front() else { return };
+            self.first = self.first.wrapping_add(1);
+            self.unwritten -= 1;
+            self.bytes -= chunk.bytes.len();
+            if chunk.bytes.capacity() <= KEPT_BYTES {
+                chunk.bytes.clear();
+                self.spare = chunk.bytes;
+            }
+        }
+        if self.free.len() == self.waiting.len()
+            && self.waiting.capacity() * size_of::<Waiting>() > KEPT_BYTES
+        {
+            self.waiting = Vec::new();
+            self.free = Vec::new();
+        }
+    }
+
+    /// The link is lost: decides what becomes of each request, and keeps what is sent over the next. Returns whether the
+    /// shard may still execute something that matters.
+    pub(super) fn resolve(&mut self, page: &Page) -> bool {
+        let mut is_dangerous = false;
+        for id in 0..self.waiting.len() {
+            let Some(mut waiting) = self.waiting[id] else { continue };
+            let is_sent = self.chunk(&waiting).written >= waiting.end as usize;
+            let is_wanted = waiting.owner != Owner::NOBODY;
+            is_dangerous |= is_sent && !waiting.is_read;
+            if is_wanted && !is_sent {
+                page.held.add(1);
+            } else if is_wanted && waiting.is_read && !waiting.is_again && !waiting.has_begun {
+                page.retried.add(1);
+                waiting.is_again = true;
+                self.waiting[id] = Some(waiting);
+            } else {
+                let frame = self.frame(&waiting).to_vec();
+                self.forget(id as u32, &waiting);
+                if is_wanted {
+                    page.in_doubt.add(u64::from(!waiting.is_read));
+                    let fate = if waiting.is_read { Fate::Harmless } else { Fate::InDoubt };
+                    self.lost.push(Lost { owner: waiting.owner, frame, fate });
+                }
+            }
+        }
+        self.compact();
+        is_dangerous
+    }
+
+    /// The numbers of all requests that are not answered, in the order in which they came.
+    pub(super) fn in_order(&self) -> Vec<usize> {
+        let mut ids: Vec<usize> = (0..self.waiting.len()).filter(|&id| self.waiting[id].is_some()).collect();
+        ids.sort_unstable_by_key(|&id| {
+            self.waiting[id].as_ref().map(|it| (it.chunk.wrapping_sub(self.first), it.begin))
+        });
+        ids
+    }
+
+    /// Puts what is left of each chunk together again, in its order, to be sent.
+    pub(super) fn compact(&mut self) {
+        let first = self.first;
+        let left = self.in_order();
+        let old = std::mem::take(&mut self.chunks);
+        let mut last = None;
+        for id in left {
+            let Some(waiting) = &mut self.waiting[id] else { continue };
+            let from = &old[waiting.chunk.wrapping_sub(first) as usize];
+            if last != Some(waiting.chunk) {
+                last = Some(waiting.chunk);
+                let (bytes, since) = (Vec::new(), from.since);
+                self.chunks.push_back(Chunk { bytes, written: 0, unanswered: 0, sealed: true, since });
+            }
+            let number = first.wrapping_add(self.chunks.len() as u32 - 1);
+            let Some(chunk) = self.chunks.back_mut() else { continue };
+            let begin = chunk.bytes.len() as u32;
+            chunk.bytes.extend_from_slice(&from.bytes[waiting.begin as usize..waiting.end as usize]);
+            chunk.unanswered += 1;
+            let end = chunk.bytes.len() as u32;
+            *waiting = Waiting { chunk: number, begin, end, ..*waiting };
+        }
+        self.bytes = self.chunks.iter().map(|chunk| chunk.bytes.len()).sum();
+        self.unwritten = 0;
+    }
+}
