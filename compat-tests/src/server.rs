@@ -35,7 +35,7 @@ pub struct Server {
     behind: Option<Box<Self>>,
     directory: Directory,
     /// Only to be removed at the end.
-    _shards_directory: Option<Directory>,
+    shards_directory: Option<Directory>,
     redis: Option<SocketAddr>,
     memcached: Option<SocketAddr>,
     admin: Option<SocketAddr>,
@@ -79,8 +79,9 @@ impl Server {
         fs::write(&file, format!("epoch = 1\n\n{topology}")).map_err(|error| error.to_string())?;
         let command = [program, "gateway", "--topology", &file.to_string_lossy()].map(str::to_owned);
         let command = [&command[..], flags].concat();
-        let server = Self::start(|| tidegate_plan(command.clone()))?;
-        Ok(Self { shards, _shards_directory: Some(directory), ..server })
+        let mut server = Self::start(|| tidegate_plan(command.clone()))?;
+        (server.shards, server.shards_directory) = (shards, Some(directory));
+        Ok(server)
     }
 
     /// Tidegate in memcached's place, with memcached's own flags. In front of shard processes it is not there for
@@ -150,7 +151,7 @@ impl Server {
         let socket = directory.0.join("redis.sock").display().to_string();
         let behind = Self::redis_at(redis, &[&["--unixsocket".to_owned(), socket.clone()], flags].concat())?;
         let file = directory.0.join("twemproxy.yml").display().to_string();
-        let server = Self::start(|| {
+        let mut server = Self::start(|| {
             let [port, statistics] = [free_port(), free_port()];
             // A file that cannot be written is missed by the program.
             let _ = fs::write(&file, twemproxy_file(port, &socket));
@@ -162,7 +163,8 @@ impl Server {
             command.extend(fixed.map(str::to_owned).into_iter().chain(own));
             Plan { command, redis: Some(port), memcached: None, admin: None }
         })?;
-        Ok(Self { behind: Some(Box::new(behind)), _shards_directory: Some(directory), ..server })
+        (server.behind, server.shards_directory) = (Some(Box::new(behind)), Some(directory));
+        Ok(server)
     }
 
     /// The installed memcached.
@@ -296,7 +298,7 @@ impl Server {
             shards: Vec::new(),
             behind: None,
             directory,
-            _shards_directory: None,
+            shards_directory: None,
             redis: at(plan.redis),
             memcached: at(plan.memcached),
             admin: at(plan.admin),
@@ -335,6 +337,15 @@ impl Directory {
         let path = env::temp_dir().join(format!("tidegate-test-{}-{number}", std::process::id()));
         fs::create_dir_all(&path).map_err(|error| format!("a folder for the server: {error}"))?;
         Ok(Self(path))
+    }
+}
+
+/// A test that fails says what the server has printed.
+impl Drop for Server {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("what the servers have printed:\n{}", self.log());
+        }
     }
 }
 

@@ -30,6 +30,7 @@ use tidegate_shards::Allocator;
 static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
+    end_at_panics();
     let start = match Start::parse(std::env::args_os()) {
         Ok(start) => start,
         Err(error) => error.exit(),
@@ -41,4 +42,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Has a panic anywhere end the process, in builds that would otherwise lose one task and go on: its clients would
+/// wait for ever.
+fn end_at_panics() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
 }

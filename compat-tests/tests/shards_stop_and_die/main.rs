@@ -60,6 +60,8 @@ fn every_answer_is_right_while_shards_are_stopped_killed_and_restarted() {
     let kinds: Vec<_> = (0..200).map(Kind::of).collect();
     let homes = kinds.iter().map(Kind::home).collect();
     let world = World::new(server.redis(), server.memcached(), LINK_TIMEOUT + ANSWER_SLACK, homes);
+    let admin = server.admin();
+    let _report = OnPanic(|| eprintln!("{}{}", page(admin), client_list(world.redis)));
     thread::scope(|scope| {
         for (client, &kind) in kinds.iter().enumerate() {
             let world = &world;
@@ -73,8 +75,10 @@ fn every_answer_is_right_while_shards_are_stopped_killed_and_restarted() {
         let _end = AtTheEnd(|| world.end());
         let everybody = |rounds| world.clients.iter().all(|client| client.rounds.load(SeqCst) >= rounds);
         world.until("every client is served", PATIENCE, || everybody(3));
+        // What is kept for the next time is there once everything has happened.
+        torment(&mut server, &world, seed, Duration::ZERO);
         let before = server.process().resident_bytes().unwrap();
-        torment(&mut server, &world, seed, trouble);
+        torment(&mut server, &world, seed.wrapping_add(1), trouble);
         let rounds: Vec<_> = world.clients.iter().map(|client| client.rounds.load(SeqCst)).collect();
         world.until("every client is served again", PATIENCE, || {
             world.clients.iter().zip(&rounds).all(|(client, was)| client.rounds.load(SeqCst) >= was + 3)
@@ -90,7 +94,7 @@ fn every_answer_is_right_while_shards_are_stopped_killed_and_restarted() {
         println!("resident: {} KiB before, {} KiB after", before >> 10, after >> 10);
     });
     if let Some(failure) = world.failure() {
-        panic!("SEED={seed}: {failure}\n{}", server.log());
+        panic!("SEED={seed}: {failure}");
     }
     let sum = |of: fn(&world::Progress) -> u64| world.clients.iter().map(of).sum::<u64>();
     let rounds = sum(|client| client.rounds.load(SeqCst));
@@ -103,6 +107,17 @@ struct AtTheEnd<F: Fn()>(F);
 impl<F: Fn()> Drop for AtTheEnd<F> {
     fn drop(&mut self) {
         (self.0)();
+    }
+}
+
+/// Tells more of what went wrong.
+struct OnPanic<F: Fn()>(F);
+
+impl<F: Fn()> Drop for OnPanic<F> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            (self.0)();
+        }
     }
 }
 
@@ -281,13 +296,30 @@ impl Probes<'_> {
     }
 }
 
+/// The gateway's page of metrics, or why there is none.
+fn page(admin: SocketAddr) -> String {
+    said(admin, b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+}
+
+/// What the gateway says of its clients, or why it says nothing.
+fn client_list(redis: SocketAddr) -> String {
+    said(redis, b"CLIENT LIST\r\nQUIT\r\n")
+}
+
+/// All that somebody says to this, or why they say nothing.
+fn said(address: SocketAddr, request: &[u8]) -> String {
+    let mut said = String::new();
+    let all = TcpStream::connect(address).and_then(|mut stream| {
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(request)?;
+        stream.read_to_string(&mut said)
+    });
+    all.map_or_else(|error| format!("{address} says nothing: {error}"), |_| said)
+}
+
 /// `tidegate_link_waiting` of every shard.
 fn waiting(admin: SocketAddr) -> Vec<f64> {
-    let mut stream = TcpStream::connect(admin).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-    let mut page = String::new();
-    stream.read_to_string(&mut page).unwrap();
+    let page = page(admin);
     let lines = page.lines().filter(|line| line.starts_with("tidegate_link_waiting{"));
     let waiting: Vec<_> = lines.map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect();
     assert_eq!(waiting.len(), SHARDS, "{page}");
