@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 /// How long a reply may take.
 pub const REPLY_WAIT: Duration = Duration::from_secs(10);
 
+/// Bytes that are kept though they have been read.
+const KEPT_BYTES: usize = 64 * 1024;
+
 /// Why there is nothing (more) to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Silence {
@@ -65,6 +68,7 @@ impl Wire {
 
     /// The next line without its line end, which is CRLF everywhere in these protocols.
     pub fn line(&mut self) -> Result<Vec<u8>, Silence> {
+        self.let_go();
         let mut searched = self.position;
         loop {
             if let Some(end) =
@@ -82,6 +86,7 @@ impl Wire {
 
     /// The next `count` bytes.
     pub fn bytes(&mut self, count: usize) -> Result<Vec<u8>, Silence> {
+        self.let_go();
         while self.buffer.len() - self.position < count {
             self.more()?;
         }
@@ -135,6 +140,14 @@ impl Wire {
     /// What was received and not read as a reply.
     pub fn unread(&self) -> &[u8] {
         &self.buffer[self.position..]
+    }
+
+    /// Forgets what has been read, if it is much.
+    fn let_go(&mut self) {
+        if self.position >= KEPT_BYTES {
+            self.buffer.drain(..self.position);
+            self.position = 0;
+        }
     }
 
     fn more(&mut self) -> Result<(), Silence> {
