@@ -9,6 +9,7 @@ pub mod form;
 pub mod install;
 pub mod kept;
 pub mod load;
+pub mod machine;
 pub mod nodes;
 pub mod server;
 pub mod shard;

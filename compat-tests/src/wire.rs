@@ -2,7 +2,9 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::machine::Deadline;
 
 /// How long a reply may take.
 pub const REPLY_WAIT: Duration = Duration::from_secs(10);
@@ -24,7 +26,7 @@ pub struct Wire {
     stream: TcpStream,
     buffer: Vec<u8>,
     position: usize,
-    deadline: Instant,
+    deadline: Deadline,
 }
 
 impl Wire {
@@ -34,7 +36,7 @@ impl Wire {
             .map_err(|error| format!("{address}: {error}"))?;
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
         stream.set_write_timeout(Some(REPLY_WAIT)).map_err(|error| error.to_string())?;
-        Ok(Self { stream, buffer: Vec::new(), position: 0, deadline: Instant::now() })
+        Ok(Self { stream, buffer: Vec::new(), position: 0, deadline: Deadline::after(Duration::ZERO) })
     }
 
     /// Where this end of it is.
@@ -61,9 +63,9 @@ impl Wire {
         self.stream.shutdown(Shutdown::Write)
     }
 
-    /// From now on reads end after `wait`.
+    /// From now on reads end after `wait`, if the machine does not stand still.
     pub fn wait_at_most(&mut self, wait: Duration) {
-        self.deadline = Instant::now() + wait;
+        self.deadline = Deadline::after(wait);
     }
 
     /// The next line without its line end, which is CRLF everywhere in these protocols.
@@ -151,7 +153,7 @@ impl Wire {
     }
 
     fn more(&mut self) -> Result<(), Silence> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
+        let left = self.deadline.left();
         if left.is_zero() || self.stream.set_read_timeout(Some(left)).is_err() {
             return Err(Silence::Late);
         }
@@ -162,10 +164,15 @@ impl Wire {
                 self.buffer.extend_from_slice(&chunk[..count]);
                 Ok(())
             }
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                Err(Silence::Late)
+            // The deadline may have moved meanwhile.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                ) =>
+            {
+                self.more()
             }
-            Err(error) if error.kind() == ErrorKind::Interrupted => self.more(),
             Err(_) => Err(Silence::Closed),
         }
     }

@@ -62,18 +62,21 @@ impl Key {
         value
     }
 
-    /// The key holds this, says an answer; `ahead` are the numbers of values that were sent after the request.
+    /// The key holds this, says an answer; `ahead` is what was sent to be written after the request.
     ///
     /// # Errors
     /// It cannot.
-    pub(crate) fn saw(&mut self, value: Option<&[u8]>, ahead: &[u64], world: &World) -> Result<(), String> {
+    pub(crate) fn saw(
+        &mut self,
+        value: Option<&[u8]>,
+        ahead: &[Option<u64>],
+        world: &World,
+    ) -> Result<(), String> {
         self.admit_death(world);
         let number = value.map(|value| self.number_of(value)).transpose()?;
-        if let Some(number) = number
-            && ahead.contains(&number)
-        {
+        if ahead.contains(&number) && !self.possible.contains(&number) {
             // A read whose link was lost has been sent again, after writes that may have been executed before that.
-            self.early.push(number);
+            self.early.extend(number);
             return Ok(());
         }
         if !self.possible.contains(&number) {

@@ -84,7 +84,7 @@ impl Pipelined {
                 let key = &mut self.keys[place];
                 let fate = match value_of(answer)? {
                     Ok(was) => {
-                        key.saw(was.as_deref(), &numbers_ahead(batch, place), world)?;
+                        key.saw(was.as_deref(), &writes_ahead(batch, place), world)?;
                         Fate::Done
                     }
                     Err(error) => talk.fate(&error, &[key.shard])?,
@@ -98,15 +98,16 @@ impl Pipelined {
     }
 }
 
-/// The numbers of values for a key that were sent after the first request of `batch`; none if that is a write, which
-/// is never sent twice.
-fn numbers_ahead(batch: &[Sent], place: usize) -> Vec<u64> {
+/// What was sent to be written to a key after the first request of `batch`; none if that is a write, which is never sent
+/// twice.
+fn writes_ahead(batch: &[Sent], place: usize) -> Vec<Option<u64>> {
     let Sent::Get { .. } = batch[0] else { return Vec::new() };
-    let number = |sent: &Sent| match sent {
-        Sent::Set { key, number } if *key == place => Some(*number),
+    let write = |sent: &Sent| match sent {
+        Sent::Set { key, number } if *key == place => Some(Some(*number)),
+        Sent::Delete { key } if *key == place => Some(None),
         _ => None,
     };
-    batch[1..].iter().filter_map(number).collect()
+    batch[1..].iter().filter_map(write).collect()
 }
 
 impl Program for Pipelined {

@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tidegate_compat_tests::answer::{Answer, NoAnswer, request};
+use tidegate_compat_tests::machine::stalled;
 use tidegate_compat_tests::wire::{Silence, Wire};
 
 use crate::key::Fate;
@@ -62,6 +63,8 @@ pub(crate) struct Talk<'w> {
     /// What trouble there had been when the batch began.
     troubles: [u64; SHARDS],
     began: Instant,
+    /// For how long the machine had stood still.
+    stalled: Duration,
     errors: u64,
 }
 
@@ -78,8 +81,8 @@ impl<'w> Talk<'w> {
     ) -> Result<Self, String> {
         let wires = (0..wires).map(|_| Wire::connect(address)).collect::<Result<_, _>>()?;
         let dice = fastrand::Rng::with_seed(client as u64);
-        let (troubles, began) = ([0; SHARDS], Instant::now());
-        Ok(Self { world, dice, client, address, wires, next: 0, troubles, began, errors: 0 })
+        let (troubles, began, stalled) = ([0; SHARDS], Instant::now(), stalled());
+        Ok(Self { world, dice, client, address, wires, next: 0, troubles, began, stalled, errors: 0 })
     }
 
     /// Rounds until it is over, and then a last look.
@@ -100,7 +103,8 @@ impl<'w> Talk<'w> {
                 }
                 Err(wrong) => return Err(wrong.to_string()),
             }
-            let took = self.began.elapsed().as_micros() as u64;
+            let took = self.began.elapsed().saturating_sub(stalled().saturating_sub(self.stalled)).as_micros()
+                as u64;
             if self.errors == 0 {
                 progress.slowest_us.fetch_max(took, SeqCst);
                 progress.rounds.fetch_add(1, SeqCst);
@@ -123,6 +127,7 @@ impl<'w> Talk<'w> {
         self.troubles = self.world.shards.each_ref().map(ShardState::troubles);
         self.errors = 0;
         self.began = Instant::now();
+        self.stalled = stalled();
     }
 
     /// A number for a value that no other value has.
@@ -190,8 +195,7 @@ impl<'w> Talk<'w> {
     /// # Errors
     /// It is not one of those that are told when shards are in trouble, or none of these is.
     pub(crate) fn fate(&mut self, error: &str, shards: &[usize]) -> Result<Fate, String> {
-        let troubled = |&shard: &usize| self.world.shards[shard].was_troubled_since(self.troubles[shard]);
-        if !shards.iter().any(troubled) {
+        if !shards.iter().any(|&shard| self.was_troubled(shard)) {
             return Err(format!("{error:?} though shards {shards:?} are well"));
         }
         self.errors += 1;
@@ -203,9 +207,10 @@ impl<'w> Talk<'w> {
         }
     }
 
-    /// Whether something was in the way of this shard since the batch began.
+    /// Whether something was in the way of this shard since the batch began: what has stood still with the machine may be
+    /// taken for a shard that does not answer.
     pub(crate) fn was_troubled(&self, shard: usize) -> bool {
-        self.world.shards[shard].was_troubled_since(self.troubles[shard])
+        stalled() > self.stalled || self.world.shards[shard].was_troubled_since(self.troubles[shard])
     }
 
     /// All connections are in step: nothing has come that was not asked for.

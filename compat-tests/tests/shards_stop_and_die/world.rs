@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tidegate_compat_tests::machine::Deadline;
 
 /// Shards there are; they have equal parts of the slots.
 pub(crate) const SHARDS: usize = 3;
@@ -74,12 +76,12 @@ impl World {
     /// # Panics
     /// With `what` if it does not happen within `wait`, and with what a client has found wrong meanwhile.
     pub(crate) fn until(&self, what: &str, wait: Duration, happened: impl Fn() -> bool) {
-        let deadline = Instant::now() + wait;
+        let deadline = Deadline::after(wait);
         while !happened() {
             if let Some(failure) = self.failure() {
                 panic!("{failure}");
             }
-            assert!(Instant::now() < deadline, "in {wait:?} not: {what}");
+            assert!(!deadline.left().is_zero(), "in {wait:?} not: {what}");
             self.rest();
         }
     }
