@@ -181,14 +181,17 @@ impl Link {
         Ok(())
     }
 
-    /// Writes what the socket takes.
-    pub(super) fn flush(&self) {
+    /// Writes what the socket takes, and has the task of the link see to the rest.
+    ///
+    /// # Errors
+    /// There is no link any more, as that task will find, too.
+    pub(super) fn flush(&self) -> std::io::Result<()> {
         let state = &mut *self.state.borrow_mut();
         if state.unwritten == state.chunks.len() {
-            return;
+            return Ok(());
         }
         self.publish(state);
-        let Some(stream) = &state.stream else { return };
+        let Some(stream) = &state.stream else { return Ok(()) };
         while let Some(chunk) = state.chunks.get_mut(state.unwritten) {
             chunk.sealed = true;
             match stream.try_write(&chunk.bytes[chunk.written..]) {
@@ -201,19 +204,17 @@ impl Link {
                     self.page.bytes_out.add(bytes as u64);
                     self.page.batches.add(1);
                 }
-                // Whoever reads finds out what is wrong.
                 Err(error) => {
-                    if error.kind() == std::io::ErrorKind::WouldBlock {
-                        state.is_blocked = true;
-                        self.kick.wake();
-                    }
-                    return;
+                    self.kick.wake();
+                    state.is_blocked = error.kind() == std::io::ErrorKind::WouldBlock;
+                    return if state.is_blocked { Ok(()) } else { Err(error) };
                 }
             }
             if chunk.written == chunk.bytes.len() {
                 state.unwritten += 1;
             }
         }
+        Ok(())
     }
 
     /// Whether there is something the socket has not taken.
@@ -333,7 +334,8 @@ impl Link {
         let waiting = self.take_chunks();
         first(self);
         self.put_behind(waiting);
-        self.flush();
+        // If it is lost already, its task is about to look.
+        let _ = self.flush();
     }
 
     /// There is no link any more.
