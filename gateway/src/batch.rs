@@ -35,8 +35,8 @@ pub(crate) struct Decoded {
     pub(crate) ask: Ask,
     /// For RESP the version is the session's at the time of the reply.
     pub(crate) dialect: Dialect,
-    /// Its buffer: the arena, or one of `large`.
-    large: Option<u32>,
+    /// Its buffer: one of `large`, or [`ARENA`].
+    large: u32,
     /// Where in its buffer it begins.
     begin: u32,
     spans: (u32, u32),
@@ -49,7 +49,7 @@ impl Decoded {
     /// Whether it came in a buffer of its own.
     #[inline]
     pub(crate) fn is_large(&self) -> bool {
-        self.large.is_some()
+        self.large != ARENA
     }
 
     /// Whether a gateway has sent it, for one of its clients.
@@ -61,9 +61,9 @@ impl Decoded {
 
 /// What a request says besides its arguments; most say neither.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Aside<'a> {
+pub(crate) struct Aside {
     /// What a Memcached client says.
-    pub(crate) item: Option<&'a Item>,
+    pub(crate) item: Option<Item>,
     /// What the gateway says that passed it on.
     pub(crate) link: Option<link::Ask>,
 }
@@ -103,6 +103,9 @@ pub(crate) enum Place {
 
 /// The item, or the words of a gateway, of a request that says nothing there.
 const NO_ITEM: u32 = 0;
+
+/// The buffer of a request that is in the arena.
+const ARENA: u32 = u32::MAX;
 
 impl Batch {
     /// An empty batch with an arena of `arena_bytes`.
@@ -187,27 +190,33 @@ impl Batch {
         (ask, dialect): (Ask, Dialect),
         place: Place,
         first_span: usize,
-        aside: Aside<'_>,
+        aside: &Aside,
     ) {
         let passed_on = aside.link.map_or(NO_ITEM, |ask| {
             self.passed_on.push(ask);
             self.passed_on.len() as u32 - 1
         });
-        let item = aside.item.map_or(NO_ITEM, |item| {
+        let item = aside.item.as_ref().map_or(NO_ITEM, |item| {
             self.items.push(*item);
             self.items.len() as u32 - 1
         });
         let (large, begin) = match place {
-            Place::Arena(begin) => (None, begin as u32),
-            Place::Large => (Some(self.large.len() as u32 - 1), 0),
+            Place::Arena(begin) => (ARENA, begin as u32),
+            Place::Large => (self.large.len() as u32 - 1, 0),
         };
         let spans = (first_span as u32, self.spans.len() as u32);
         self.requests.push(Decoded { ask, dialect, large, begin, spans, item, passed_on });
         let end = self.requests.len();
         match self.sources.last_mut() {
             Some(source) if Rc::ptr_eq(&source.connection, connection) => source.end = end,
-            _ => self.sources.push(Source { connection: Rc::clone(connection), end }),
+            _ => self.begin_source(connection),
         }
+    }
+
+    /// The last request is the first of another connection than the one before.
+    #[inline(never)]
+    fn begin_source(&mut self, connection: &Rc<Connection>) {
+        self.sources.push(Source { connection: Rc::clone(connection), end: self.requests.len() });
     }
 
     /// Moves a buffer in that holds one request, which is pushed next with [`Place::Large`].
@@ -219,9 +228,10 @@ impl Batch {
     #[inline]
     pub(crate) fn args(&self, decoded: &Decoded) -> Args<'_> {
         let spans = &self.spans[decoded.spans.0 as usize..decoded.spans.1 as usize];
-        match decoded.large {
-            None => Args::new(&self.arena[decoded.begin as usize..], spans),
-            Some(index) => Args::new(&self.large[index as usize], spans),
+        if decoded.is_large() {
+            Args::new(&self.large[decoded.large as usize], spans)
+        } else {
+            Args::new(&self.arena[decoded.begin as usize..], spans)
         }
     }
 
@@ -229,6 +239,16 @@ impl Batch {
     #[inline]
     pub(crate) fn passed_on(&self, decoded: &Decoded) -> link::Ask {
         self.passed_on[decoded.passed_on as usize]
+    }
+
+    /// The logical database a request is for.
+    #[inline]
+    pub(crate) fn database(&self, decoded: &Decoded, connection: &Connection) -> u8 {
+        if decoded.is_passed_on() {
+            self.passed_on(decoded).database
+        } else {
+            connection.session.context().database
+        }
     }
 
     /// For whom a request is executed.
@@ -253,8 +273,8 @@ impl Batch {
         for index in range {
             let decoded = self.requests[index];
             let first_span = into.spans.len();
-            let place = if let Some(large) = decoded.large {
-                into.take_large(std::mem::take(&mut self.large[large as usize]));
+            let place = if decoded.is_large() {
+                into.take_large(std::mem::take(&mut self.large[decoded.large as usize]));
                 let spans = &self.spans[decoded.spans.0 as usize..decoded.spans.1 as usize];
                 into.spans.extend_from_slice(spans);
                 Place::Large
@@ -267,9 +287,9 @@ impl Batch {
                 }
                 Place::Arena(begin)
             };
-            let item = Some(&self.items[decoded.item as usize]);
+            let item = (decoded.item != NO_ITEM).then(|| self.items[decoded.item as usize]);
             let link = decoded.is_passed_on().then(|| self.passed_on(&decoded));
-            into.push(connection, (decoded.ask, decoded.dialect), place, first_span, Aside { item, link });
+            into.push(connection, (decoded.ask, decoded.dialect), place, first_span, &Aside { item, link });
         }
     }
 

@@ -168,9 +168,15 @@ impl CommandCounters {
     /// One call that took `nanos`.
     #[inline]
     pub(crate) fn called(&self, nanos: u64) {
-        self.calls.add(1);
-        self.nanos.add(nanos);
-        self.latency[bucket_of(nanos)].add(1);
+        self.called_often(nanos, 1);
+    }
+
+    /// So many calls that took `nanos` each.
+    #[inline]
+    pub(crate) fn called_often(&self, nanos: u64, calls: u64) {
+        self.calls.add(calls);
+        self.nanos.add(nanos * calls);
+        self.latency[bucket_of(nanos)].add(calls);
     }
 }
 

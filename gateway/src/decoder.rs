@@ -7,7 +7,7 @@ use tidegate_protocols::settings::Key;
 use tidegate_protocols::table::{is_in_one_slot, resolve};
 use tidegate_protocols::{Args, Dialect, Row, Span, Verb, link, resp};
 
-use crate::batch::Ask;
+use crate::batch::{Aside, Ask};
 use crate::connection::Connection;
 use crate::directions::{Astray, Directions, Known};
 use crate::session::Attention;
@@ -51,13 +51,8 @@ pub(crate) enum Rules {
 
 /// What one look at the input found.
 pub(crate) enum Found {
-    Request {
-        ask: Ask,
-        dialect: Dialect,
-        item: Option<Item>,
-        link: Option<link::Ask>,
-        bytes: usize,
-    },
+    /// A request of so many bytes. What it says besides its arguments is in the `aside`.
+    Request(Ask, Dialect, usize),
     Empty(usize),
     More(usize),
     /// Nothing after this is looked at.
@@ -159,65 +154,65 @@ impl Decoder {
             }),
         }
     }
-    /// Decodes the request that `input` begins with.
+
+    /// Decodes the request that `input` begins with. A connection uses one `aside`, which is none at first, for all of
+    /// its requests.
     #[inline]
-    pub(crate) fn look(&mut self, input: &mut [u8], rules: &Rules, spans: &mut Vec<Span>) -> Found {
+    pub(crate) fn look(
+        &mut self,
+        input: &mut [u8],
+        rules: &Rules,
+        spans: &mut Vec<Span>,
+        aside: &mut Aside,
+    ) -> Found {
         match (self, rules) {
             (Self::Redis(decoder), Rules::Redis(limits)) => match decoder.decode(input, limits, spans) {
-                Ok(resp::Decoded::Request(bytes)) => {
-                    Found::Request { ask: Ask::Words, dialect: Dialect::Resp2, item: None, link: None, bytes }
-                }
+                Ok(resp::Decoded::Request(bytes)) => Found::Request(Ask::Words, Dialect::Resp2, bytes),
                 Ok(resp::Decoded::Empty(bytes)) => Found::Empty(bytes),
                 Ok(resp::Decoded::More(missing)) => Found::More(missing),
                 Err(fault) => Found::End(Ask::Fault(fault)),
             },
             (Self::Memcached(decoder), Rules::Memcached(rules)) => {
-                let mut item = Item::NONE;
-                match decoder.decode(input, rules, spans, &mut item) {
+                match decoder.decode(input, rules, spans, aside.item.insert(Item::NONE)) {
                     memcached::Decoded::Request { row, dialect, bytes } => {
-                        Found::Request { ask: Ask::Row(row), dialect, item: Some(item), link: None, bytes }
+                        Found::Request(Ask::Row(row), dialect, bytes)
                     }
                     memcached::Decoded::Empty(bytes) => Found::Empty(bytes),
                     memcached::Decoded::More(missing) => Found::More(missing),
                     memcached::Decoded::Close => Found::End(Ask::Close),
                 }
             }
-            (Self::Link, &Rules::Link(frame_bytes_max)) => frame(input, frame_bytes_max, spans),
+            (Self::Link, &Rules::Link(frame_bytes_max)) => frame(input, frame_bytes_max, spans, aside),
             _ => unreachable!("the rules are made for the decoder"),
         }
     }
 }
 
 /// The next request a gateway has passed on.
-#[inline]
-fn frame(input: &[u8], frame_bytes_max: u64, spans: &mut Vec<Span>) -> Found {
-    let mut item = Item::NONE;
+#[inline(always)]
+pub(crate) fn frame(input: &[u8], frame_bytes_max: u64, spans: &mut Vec<Span>, aside: &mut Aside) -> Found {
     let begin = spans.len();
-    match link::decode(input, frame_bytes_max, spans, &mut item) {
-        Ok(link::Decoded::Request(outline)) => {
-            if let Err(malformed) = outline.check_for_shard() {
-                spans.truncate(begin);
-                return distrusted(&malformed.to_string());
-            }
-            let link::Outline { row, dialect, ask, bytes } = outline;
-            if let Verb::Link(verb) = row.verb
-                && let Err(malformed) = link::Errand::check(verb, &Args::new(input, &spans[begin..]))
-            {
-                spans.truncate(begin);
-                return distrusted(&malformed.to_string());
-            }
-            // Most say nothing there, and what is not there need not be kept.
-            let item = (!matches!(dialect, Dialect::Resp2 | Dialect::Resp3)).then_some(item);
-            Found::Request { ask: Ask::Row(row), dialect, item, link: Some(ask), bytes }
-        }
-        Ok(link::Decoded::More(missing)) => Found::More(missing),
-        Err(malformed) => distrusted(&malformed.to_string()),
+    aside.item = None;
+    let outline = match link::decode_with(input, frame_bytes_max, spans, |item| aside.item = Some(item)) {
+        Ok(link::Decoded::Request(outline)) => outline,
+        Ok(link::Decoded::More(missing)) => return Found::More(missing),
+        Err(malformed) => return distrusted(&malformed),
+    };
+    let checked = match outline.row.verb {
+        Verb::Link(verb) => link::Errand::check(verb, &Args::new(input, &spans[begin..])),
+        _ => outline.check_for_shard(),
+    };
+    if let Err(malformed) = checked {
+        spans.truncate(begin);
+        return distrusted(&malformed);
     }
+    aside.link = Some(outline.ask);
+    Found::Request(Ask::Row(outline.row), outline.dialect, outline.bytes)
 }
 
 /// The end of a link whose other end is not what it should be.
 #[cold]
-fn distrusted(reason: &str) -> Found {
+fn distrusted(reason: &link::Malformed) -> Found {
     tracing::warn!("closed a link: {reason}");
     Found::End(Ask::Close)
 }

@@ -12,9 +12,9 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 use tokio::net::tcp::OwnedReadHalf;
 
-use crate::batch::{Aside, Batch, Place};
+use crate::batch::{Aside, Ask, Batch, Place};
 use crate::connection::Connection;
-use crate::decoder::{Decoder, Family, Found, Spread, resolved};
+use crate::decoder::{Decoder, Family, Found, Rules, Spread, frame, resolved};
 use crate::intake::Intake;
 use crate::limits::{LARGE_BYTES, READ_BYTES};
 
@@ -104,29 +104,24 @@ impl Inbox {
     pub(crate) fn decode_large(&mut self, connection: &Rc<Connection>) -> Reading {
         let batch = &mut *connection.intake.filling.borrow_mut();
         let (rules, spread) = (self.decoder.rules(connection), Spread::of(connection));
-        let mut at = 0;
+        let (mut at, mut aside) = (0, Aside::default());
         self.missing = 0;
         let reading = loop {
             if !batch.has_room() {
                 break Reading::Rests;
             }
             let first_span = batch.spans.len();
-            match self.decoder.look(&mut self.rest[at..], &rules, &mut batch.spans) {
+            match self.decoder.look(&mut self.rest[at..], &rules, &mut batch.spans, &mut aside) {
                 Found::More(missing) => {
                     self.missing = missing;
                     break Reading::GoesOn;
                 }
                 Found::Empty(bytes) => at += bytes,
-                Found::End(ask) => {
-                    let dialect = connection.session.dialect();
-                    batch.push(connection, (ask, dialect), Place::Arena(0), first_span, Aside::default());
-                    return Reading::Ends;
-                }
-                Found::Request { ask, dialect, item, link, bytes } => {
+                Found::End(ask) => return end_input(batch, connection, ask, first_span),
+                Found::Request(ask, dialect, bytes) => {
                     let ask = resolved(ask, &self.rest[at..], &batch.spans[first_span..], &spread);
                     let place = self.hand_over(batch, &mut at, bytes);
-                    let aside = Aside { item: item.as_ref(), link };
-                    batch.push(connection, (ask, dialect), place, first_span, aside);
+                    batch.push(connection, (ask, dialect), place, first_span, &aside);
                     if self.rest.len() > at && connection.session.may_log_in() {
                         break Reading::Rests;
                     }
@@ -167,17 +162,20 @@ impl Inbox {
     /// Decodes the arena up to `end` and keeps what is left.
     #[inline]
     fn decode_arena(&mut self, connection: &Rc<Connection>, batch: &mut Batch, end: usize) -> Reading {
-        let (rules, spread) = (self.decoder.rules(connection), Spread::of(connection));
+        let (rules, mut aside) = (self.decoder.rules(connection), Aside::default());
+        if let Rules::Link(frame_bytes_max) = rules {
+            return self.decode_frames(connection, batch, end, frame_bytes_max);
+        }
+        let spread = Spread::of(connection);
         self.missing = 0;
         while batch.used < end {
             let begin = batch.used;
             let first_span = batch.spans.len();
-            match self.decoder.look(&mut batch.arena[begin..end], &rules, &mut batch.spans) {
-                Found::Request { ask, dialect, item, link, bytes } => {
+            match self.decoder.look(&mut batch.arena[begin..end], &rules, &mut batch.spans, &mut aside) {
+                Found::Request(ask, dialect, bytes) => {
                     let ask = resolved(ask, &batch.arena[begin..], &batch.spans[first_span..], &spread);
                     batch.used = begin + bytes;
-                    let aside = Aside { item: item.as_ref(), link };
-                    batch.push(connection, (ask, dialect), Place::Arena(begin), first_span, aside);
+                    batch.push(connection, (ask, dialect), Place::Arena(begin), first_span, &aside);
                     if batch.used < end && connection.session.may_log_in() {
                         self.rest = batch.arena[batch.used..end].to_vec();
                         return Reading::Rests;
@@ -185,17 +183,54 @@ impl Inbox {
                 }
                 Found::Empty(bytes) => batch.used = begin + bytes,
                 Found::More(missing) => {
-                    self.missing = missing;
-                    self.rest = batch.arena[begin..end].to_vec();
+                    self.keep(&batch.arena[begin..end], missing);
                     break;
                 }
-                Found::End(ask) => {
-                    let dialect = connection.session.dialect();
-                    batch.push(connection, (ask, dialect), Place::Arena(begin), first_span, Aside::default());
-                    return Reading::Ends;
-                }
+                Found::End(ask) => return end_input(batch, connection, ask, first_span),
             }
         }
         Reading::GoesOn
     }
+
+    /// The same for frames of a gateway, of which there are many at once and none needs another look.
+    fn decode_frames(
+        &mut self,
+        connection: &Rc<Connection>,
+        batch: &mut Batch,
+        end: usize,
+        frame_bytes_max: u64,
+    ) -> Reading {
+        let mut aside = Aside::default();
+        self.missing = 0;
+        while batch.used < end {
+            let (begin, first_span) = (batch.used, batch.spans.len());
+            match frame(&batch.arena[begin..end], frame_bytes_max, &mut batch.spans, &mut aside) {
+                Found::Request(ask, dialect, bytes) => {
+                    batch.used = begin + bytes;
+                    batch.push(connection, (ask, dialect), Place::Arena(begin), first_span, &aside);
+                }
+                Found::Empty(bytes) => batch.used = begin + bytes,
+                Found::More(missing) => {
+                    self.keep(&batch.arena[begin..end], missing);
+                    break;
+                }
+                Found::End(ask) => return end_input(batch, connection, ask, first_span),
+            }
+        }
+        Reading::GoesOn
+    }
+
+    /// Keeps the beginning of a request, of which so many bytes are missing.
+    fn keep(&mut self, rest: &[u8], missing: usize) {
+        self.missing = missing;
+        self.rest = rest.to_vec();
+    }
+}
+
+/// Nothing more of a connection is looked at.
+#[cold]
+fn end_input(batch: &mut Batch, connection: &Rc<Connection>, ask: Ask, first_span: usize) -> Reading {
+    let (dialect, place) = (connection.session.dialect(), Place::Arena(batch.used));
+    batch.push(connection, (ask, dialect), place, first_span, &Aside::default());
+    Reading::Ends
 }

@@ -202,10 +202,11 @@ impl<W: Worker> Tick<W> {
                 self.end_part();
                 self.at.source += 1;
             }
+            let plain = self.connection().session.is_plain() && self.pause.is_none();
             let decoded = *self.batch.decoded(self.at.request);
             let prepared = self.prepared[self.at.request - begin];
-            let plain = self.connection().session.is_plain() && self.pause.is_none();
             pace = match decoded.ask {
+                Ask::Row(_) if plain && decoded.is_passed_on() => self.execute_all_passed_on(begin, end),
                 Ask::Row(row) if plain => self.serve(row, &decoded, prepared),
                 _ => self.attend(&decoded, prepared),
             };
@@ -225,8 +226,7 @@ impl<W: Worker> Tick<W> {
         for (decoded, connection) in batch.of_sources(requests, at.source) {
             prepared.push(match decoded.ask {
                 Ask::Row(row) if row.route != Route::Gateway => {
-                    let request = batch.request(decoded, row, decoded.dialect);
-                    data.prepare(&request, &batch.context(decoded, connection))
+                    data.prepare(row, &batch.args(decoded), batch.database(decoded, connection))
                 }
                 _ => Prepared::default(),
             });
@@ -242,7 +242,8 @@ impl<W: Worker> Tick<W> {
     #[inline]
     fn serve(&mut self, row: &'static Row, decoded: &Decoded, prepared: Prepared) -> Pace {
         let outcome = if decoded.is_passed_on() {
-            self.execute_passed_on(row, decoded, prepared)
+            let connection = Rc::clone(self.connection());
+            self.execute_passed_on(&connection, row, decoded, prepared)
         } else if W::ANSWERS_LATER && row.route == Route::Gateway {
             self.execute_with_chores(row, decoded)
         } else {

@@ -42,7 +42,8 @@ pub(crate) struct Stopwatch {
     watchful: u32,
     /// Part of the time since `began` that belongs to requests timed one by one.
     apart_nanos: u64,
-    sharing: Vec<Verb>,
+    /// Who shares the time of the stretch: how many of a command one after the other.
+    sharing: Vec<(Verb, u32)>,
     slower_than_us: i64,
     spike_ms: i64,
     /// How long the last request took that was slow.
@@ -102,7 +103,10 @@ impl Stopwatch {
     /// A request has been executed that shares the time of its stretch.
     #[inline]
     pub(crate) fn share(&mut self, row: &Row) {
-        self.sharing.push(row.verb);
+        match self.sharing.last_mut() {
+            Some((verb, count)) if *verb == row.verb => *count += 1,
+            _ => self.sharing.push((row.verb, 1)),
+        }
     }
 
     /// A request that is timed by itself has been executed.
@@ -171,9 +175,9 @@ impl Stopwatch {
             if self.is_slow(shared) {
                 self.watchful = WATCHFUL_STRETCHES;
             }
-            let share = shared / self.sharing.len() as u64;
-            for verb in self.sharing.drain(..) {
-                counters.command(verb).called(share);
+            let share = shared / self.sharing.iter().map(|(_, count)| u64::from(*count)).sum::<u64>();
+            for (verb, count) in self.sharing.drain(..) {
+                counters.command(verb).called_often(share, u64::from(count));
             }
         }
         self.apart_nanos = 0;

@@ -8,9 +8,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::reply::Reply;
-use crate::request::Request;
+use crate::request::{Args, Request};
 use crate::settings::Key;
 use crate::slots::Slots;
+use crate::table::Row;
 use crate::transaction::{Entered, Transaction, Watches};
 
 /// A store shared by the gateway's workers.
@@ -57,8 +58,8 @@ pub trait Worker: 'static {
     /// A tick begins; `now_ms` is the time, in Unix milliseconds, for everything in it.
     fn begin(&mut self, now_ms: u64);
 
-    /// First look at a request of `context`: computes where its first key belongs.
-    fn prepare(&mut self, request: &Request<'_>, context: &Context) -> Prepared;
+    /// First look at a request: computes where its first key belongs, in the logical `database` that is selected.
+    fn prepare(&mut self, row: &Row, args: &Args<'_>, database: u8) -> Prepared;
 
     /// Second look, at a whole stretch: starts all that its requests will read on its way into the cache.
     /// All together, because the processor overlaps only what lies close to each other in time.
@@ -162,7 +163,7 @@ pub struct Answered<'a> {
     pub ticket: Ticket,
     /// What has come.
     pub piece: Piece<'a>,
-    /// The request, as it was sent; empty if it is not known any more.
+    /// The request, as it was sent; empty if it is not known any more, or simply answered.
     pub frame: &'a [u8],
     /// How long it took, with the way there and back.
     pub nanos: u64,

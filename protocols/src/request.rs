@@ -73,6 +73,18 @@ impl<'a> Args<'a> {
         self.spans.is_empty()
     }
 
+    /// Bytes of each, in order.
+    #[inline]
+    pub fn lengths(&self) -> impl ExactSizeIterator<Item = u32> + use<'a> {
+        self.spans.iter().map(|span| span.end - span.start)
+    }
+
+    /// Bytes of all together.
+    #[inline]
+    pub fn bytes(&self) -> usize {
+        self.lengths().map(|length| length as usize).sum()
+    }
+
     /// Argument `index`; the caller has checked the arity.
     #[inline]
     pub fn at(&self, index: usize) -> &'a [u8] {

@@ -62,7 +62,10 @@ impl Bench {
     fn stretch(&mut self, row: &'static Row, stretch: &[Words]) {
         let mut prepared = [Prepared::default(); STRETCH];
         for (laid, prepared) in stretch.iter().zip(&mut prepared) {
-            *prepared = self.worker.prepare(&request(laid, row), &self.context);
+            *prepared = {
+                let request = request(laid, row);
+                self.worker.prepare(request.row, &request.args, self.context.database)
+            };
         }
         self.worker.fetch(&prepared[..stretch.len()]);
         for (laid, prepared) in stretch.iter().zip(&prepared) {

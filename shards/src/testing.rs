@@ -63,7 +63,7 @@ impl Client {
         let request = Request { row, dialect: self.dialect, args: words.args(), item };
         let mut out = Vec::new();
         self.worker.begin(self.now_ms);
-        let prepared = self.worker.prepare(&request, &self.context);
+        let prepared = self.worker.prepare(request.row, &request.args, self.context.database);
         self.worker.fetch(&[prepared]);
         let mut reply = Reply::new(&mut out, self.dialect);
         let _ = self.worker.execute(&request, prepared, &self.context, &mut reply);

@@ -10,7 +10,7 @@ use tidegate_protocols::settings::{Key, Policy, Settings};
 use tidegate_protocols::slot::SLOTS;
 use tidegate_protocols::table::{Flags, Route};
 use tidegate_protocols::transaction::{Entered, Transaction, WatchedKey, Watches};
-use tidegate_protocols::{Error, Reply, Request, Slots, Verb};
+use tidegate_protocols::{Args, Error, Reply, Request, Row, Slots, Verb};
 
 use crate::allocator::ThreadCounter;
 use crate::counts::Counts;
@@ -215,11 +215,11 @@ impl Worker for StoreWorker {
     }
 
     #[inline]
-    fn prepare(&mut self, request: &Request<'_>, context: &Context) -> Prepared {
-        let index = request.row.first_key(&request.args);
-        let Some(key) = request.args.get(index).filter(|_| index != 0) else { return Prepared::default() };
-        let Spot { hash, slot } = self.local.shared.keyspace.spot(key);
-        Prepared { hash, slot, database: context.database, keyed: true }
+    fn prepare(&mut self, row: &Row, args: &Args<'_>, database: u8) -> Prepared {
+        let index = row.first_key(args);
+        let Some(key) = args.get(index).filter(|_| index != 0) else { return Prepared::default() };
+        let Spot { hash, slot } = self.held.keyspace().spot(key);
+        Prepared { hash, slot, database, keyed: true }
     }
 
     /// Nothing but prefetches in tight loops: a prefetch whose address the processor has to translate first

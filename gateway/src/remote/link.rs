@@ -72,6 +72,12 @@ impl Link {
         self.state.borrow().bytes >= LINK_CREDIT_BYTES || self.held.get() || self.behind_since.get().is_some()
     }
 
+    /// Whether there is a link over which something can be sent at once.
+    #[inline]
+    pub(super) fn is_clear(&self) -> bool {
+        !self.is_full() && self.state.borrow().stream.is_some()
+    }
+
     /// Has what is new wait, or no longer.
     pub(super) fn hold(&self, is_held: bool) {
         self.held.set(is_held);

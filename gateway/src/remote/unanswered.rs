@@ -61,7 +61,7 @@ pub(super) struct Answered<'a> {
     pub(super) owner: Owner,
     pub(super) tail: Tail,
     pub(super) bytes: &'a [u8],
-    /// The request.
+    /// The request, where somebody may want to know: of what is there, and was not slow, it is empty.
     pub(super) frame: &'a [u8],
     /// How long it took.
     pub(super) nanos: u64,
@@ -163,31 +163,37 @@ impl State {
         page: &Page,
         each: &mut impl FnMut(Answered<'_>),
     ) -> bool {
-        let Some(Some(waiting)) = self.waiting.get_mut(answer.id as usize) else {
-            // How long it took may come after the last part of a long answer.
-            return answer.tail == Tail::Took;
-        };
-        if answer.tail == Tail::Took {
-            let nanos = answer.bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-            self.take_slow(answer.id);
-            self.slow.push((answer.id, nanos));
-            return true;
+        let Answer { id, tail, bytes } = *answer;
+        // How long it took may come after the last part of a long answer.
+        let Some(place) = self.waiting.get_mut(id as usize) else { return tail == Tail::Took };
+        let Some(waiting) = *place else { return tail == Tail::Took };
+        match tail {
+            Tail::Took => {
+                let nanos = bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+                self.take_slow(id);
+                self.slow.push((id, nanos));
+                return true;
+            }
+            Tail::Part => *place = Some(Waiting { has_begun: true, ..waiting }),
+            Tail::Done | Tail::Failed | Tail::Moved | Tail::Behind => *place = None,
         }
-        let ends = answer.tail != Tail::Part;
-        waiting.has_begun = true;
-        let waiting = *waiting;
+        let ends = tail != Tail::Part;
+        let slow_nanos = if ends { self.take_slow(id) } else { 0 };
+        let chunk = &mut self.chunks[waiting.chunk.wrapping_sub(self.first) as usize];
         if clock.chunk != Some(waiting.chunk) {
-            clock.look(waiting.chunk, self.chunk(&waiting).since);
-        }
-        let slow_nanos = if ends { self.take_slow(answer.id) } else { 0 };
-        if waiting.owner != Owner::NOBODY {
-            let Answer { tail, bytes, .. } = *answer;
-            let frame = self.frame(&waiting);
-            each(Answered { owner: waiting.owner, tail, bytes, frame, nanos: clock.nanos, slow_nanos });
+            clock.look(waiting.chunk, chunk.since);
         }
         if ends {
+            self.free.push(id);
+            chunk.unanswered -= 1;
             page.answered_after(clock.nanos);
-            self.forget(answer.id, &waiting);
+        }
+        if waiting.owner != Owner::NOBODY {
+            let frame = match tail {
+                Tail::Done if slow_nanos == 0 => &[],
+                _ => &chunk.bytes[waiting.begin as usize..waiting.end as usize],
+            };
+            each(Answered { owner: waiting.owner, tail, bytes, frame, nanos: clock.nanos, slow_nanos });
         }
         true
     }

@@ -14,7 +14,7 @@ use tidegate_protocols::table::link::Link as Verbs;
 use tidegate_protocols::table::{Flags, Gather, Row};
 use tidegate_protocols::topology::{ShardNode, Topology};
 use tidegate_protocols::transaction::{Entered, Transaction, Watches};
-use tidegate_protocols::{Dialect, Error, Reply, Request, Span, Words};
+use tidegate_protocols::{Args, Dialect, Error, Reply, Request, Span, Words};
 use tokio::task::spawn_local;
 
 use super::astray::Astray;
@@ -140,7 +140,9 @@ impl RemoteWorker {
         context: &Context,
         reply: &mut Reply<'_>,
     ) -> Outcome {
-        if let Some(outcome) = self.hindrance(place, request, reply) {
+        if !self.links[place].is_clear()
+            && let Some(outcome) = self.hindrance(place, request, reply)
+        {
             return outcome;
         }
         let ticket = self.tickets.take();
@@ -394,9 +396,9 @@ impl Worker for RemoteWorker {
     }
 
     #[inline]
-    fn prepare(&mut self, request: &Request<'_>, _context: &Context) -> Prepared {
-        match request.row.only_key() {
-            Some(key) => Prepared { slot: slot_of(request.args.at(key)), keyed: true, ..Prepared::default() },
+    fn prepare(&mut self, row: &Row, args: &Args<'_>, _database: u8) -> Prepared {
+        match row.only_key() {
+            Some(key) => Prepared { slot: slot_of(args.at(key)), keyed: true, ..Prepared::default() },
             None => Prepared::default(),
         }
     }

@@ -1,17 +1,44 @@
 //! The tick of a shard: requests that gateways have passed on, answered in frames.
 
-use tidegate_protocols::data::{Outcome, Prepared, Worker};
-use tidegate_protocols::link::{self, Ask, Tail};
-use tidegate_protocols::table::link::Link;
-use tidegate_protocols::{Row, Verb};
+use std::rc::Rc;
 
-use super::Tick;
-use crate::batch::Decoded;
+use tidegate_protocols::data::{Context, Outcome, Prepared, Worker};
+use tidegate_protocols::link::{self, Tail};
+use tidegate_protocols::table::link::Link;
+use tidegate_protocols::{Reply, Row, Verb};
+
+use super::{Pace, Tick};
+use crate::batch::{Ask, Decoded};
+use crate::commands::Scope;
+use crate::connection::Connection;
+use crate::limits::OUTPUT_FLUSH_BYTES;
 
 impl<W: Worker> Tick<W> {
+    /// Executes the requests of one gateway, from the next on, before `end` and in the stretch that has begun at `begin`,
+    /// up to the first that needs attention.
+    pub(super) fn execute_all_passed_on(&mut self, begin: usize, end: usize) -> Pace {
+        let connection = Rc::clone(self.connection());
+        let end = end.min(self.batch.sources()[self.at.source].end);
+        while self.at.request < end && connection.session.is_plain() {
+            let decoded = *self.batch.decoded(self.at.request);
+            let Ask::Row(row) = decoded.ask else { break };
+            let prepared = self.prepared[self.at.request - begin];
+            if self.execute_passed_on(&connection, row, &decoded, prepared) == Outcome::Busy {
+                return Pace::Waits;
+            }
+            self.at.request += 1;
+            if self.output.len() > OUTPUT_FLUSH_BYTES {
+                break;
+            }
+        }
+        Pace::GoesOn
+    }
+
     /// Executes a request that a gateway has passed on, if its keys are here.
+    #[inline]
     pub(super) fn execute_passed_on(
         &mut self,
+        connection: &Connection,
         row: &'static Row,
         decoded: &Decoded,
         prepared: Prepared,
@@ -20,19 +47,18 @@ impl<W: Worker> Tick<W> {
         let mark = self.output.len();
         link::begin(&mut self.output);
         let tail = match row.verb {
-            _ if self.is_behind(row, &ask) => Some(Tail::Behind),
-            Verb::Link(verb) => self.run_errand(verb, decoded, &ask),
-            _ if !self.has_keys_of(row, decoded, prepared, ask.epoch) => Some(Tail::Moved),
-            _ => match self.execute(row, decoded, prepared) {
-                Outcome::Done => Some(Tail::Done),
-                Outcome::Failed => Some(Tail::Failed),
-                Outcome::Busy => None,
+            _ if self.is_behind(connection, row, &ask) => Tail::Behind,
+            Verb::Link(verb) => match self.run_errand(verb, decoded, &ask) {
+                Some(tail) => tail,
+                None => return self.take_back(mark),
+            },
+            _ if !self.has_keys_of(row, decoded, prepared, ask.epoch) => Tail::Moved,
+            _ => match self.execute_here(connection, row, decoded, prepared, &ask) {
+                Outcome::Done => Tail::Done,
+                Outcome::Failed => Tail::Failed,
+                Outcome::Busy => return self.take_back(mark),
                 Outcome::Later(_) | Outcome::Full(_) => unreachable!("a shard has its data itself"),
             },
-        };
-        let Some(tail) = tail else {
-            self.output.truncate(mark);
-            return Outcome::Busy;
         };
         if matches!(tail, Tail::Moved | Tail::Behind) {
             self.intake.counters().moved.add(1);
@@ -42,19 +68,68 @@ impl<W: Worker> Tick<W> {
             link::tell_time(&mut self.output, mark, ask.id, nanos);
         }
         if let Some(long) = long {
-            self.connection().send_long(long);
+            connection.send_long(long);
         }
         Outcome::Done
     }
 
+    /// The request is tried again: there is no answer yet.
+    #[cold]
+    fn take_back(&mut self, mark: usize) -> Outcome {
+        self.output.truncate(mark);
+        Outcome::Busy
+    }
+
+    /// Executes a request in the store.
+    #[inline]
+    fn execute_here(
+        &mut self,
+        connection: &Connection,
+        row: &'static Row,
+        decoded: &Decoded,
+        prepared: Prepared,
+        ask: &link::Ask,
+    ) -> Outcome {
+        let session = &connection.session;
+        session.client.heard_of(self.now_ms, row);
+        let request = self.batch.request(decoded, row, decoded.dialect);
+        let &link::Ask { database, no_touch, in_cluster, .. } = ask;
+        let context = Context { client_id: session.client.id, database, no_touch, in_cluster };
+        let began = self.watch.begin(row);
+        let mark = self.output.len();
+        let mut reply = Reply::new(&mut self.output, decoded.dialect);
+        let outcome = self.data.execute(&request, prepared, &context, &mut reply);
+        match outcome {
+            Outcome::Done => {}
+            Outcome::Failed => {
+                let counters = self.intake.counters();
+                counters.command(row.verb).failed.add(1);
+                counters.error(&self.output[mark..]);
+            }
+            Outcome::Busy | Outcome::Later(_) | Outcome::Full(_) => return outcome,
+        }
+        match began.or_else(|| self.watch.suspect(decoded.is_large(), self.output.len() - mark)) {
+            None => self.watch.share(row),
+            Some(began) => {
+                let scope = Scope { session, shared: &self.intake.shared, now_ms: self.now_ms };
+                self.watch.record(began, &request, &scope, self.intake.counters());
+            }
+        }
+        outcome
+    }
+
     /// Whether the gateway goes by a topology that this shard has not heard of, or has done so before on this link and
     /// does not know yet what was refused for that: nothing may be executed before it.
-    fn is_behind(&self, row: &Row, ask: &Ask) -> bool {
-        let ahead = &self.connection().session.ahead;
+    #[inline]
+    fn is_behind(&self, connection: &Connection, row: &Row, ask: &link::Ask) -> bool {
+        let ahead = &connection.session.ahead;
         if ask.again {
             ahead.set(None);
         }
-        let Some(holding) = self.holding.as_ref().filter(|_| goes_by_topology(row)) else { return false };
+        let Some(holding) = &self.holding else { return false };
+        if holding.epoch >= ask.epoch && ahead.get().is_none() || !goes_by_topology(row) {
+            return false;
+        }
         if holding.epoch < ask.epoch {
             ahead.set(Some(ask.epoch));
         }
@@ -62,6 +137,7 @@ impl<W: Worker> Tick<W> {
     }
 
     /// Whether all keys of a request belong to this shard at the epoch by which it was chosen.
+    #[inline]
     fn has_keys_of(&self, row: &Row, decoded: &Decoded, prepared: Prepared, epoch: u32) -> bool {
         let Some(holding) = &self.holding else { return false };
         if holding.epoch != epoch {

@@ -14,7 +14,7 @@ use tidegate_protocols::settings::{Key, Settings};
 use tidegate_protocols::slot::slot_of;
 use tidegate_protocols::table::strings::Strings;
 use tidegate_protocols::transaction::{Entered, Transaction, WatchedKey, Watches};
-use tidegate_protocols::{Reply, Request, Verb};
+use tidegate_protocols::{Args, Reply, Request, Row, Verb};
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -89,9 +89,9 @@ impl Data for Handle {
 impl Worker for FakeWorker {
     fn begin(&mut self, _now_ms: u64) {}
 
-    fn prepare(&mut self, request: &Request<'_>, _context: &Context) -> Prepared {
-        let slot = request.row.only_key().map_or(0, |key| slot_of(request.args.at(key)));
-        Prepared { hash: request.args.len() as u64, slot, database: 0, keyed: true }
+    fn prepare(&mut self, row: &Row, args: &Args<'_>, _database: u8) -> Prepared {
+        let slot = row.only_key().map_or(0, |key| slot_of(args.at(key)));
+        Prepared { hash: args.len() as u64, slot, database: 0, keyed: true }
     }
 
     fn fetch(&mut self, _prepared: &[Prepared]) {}

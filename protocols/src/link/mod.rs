@@ -19,7 +19,7 @@ mod tests;
 pub use answer::{Answer, LongAnswer, Tail, begin, seal, tell_time};
 pub use errand::Errand;
 pub use greeting::{Greeting, table_print};
-pub use request::{Ask, Decoded, Outline, decode, encode, frame_bytes_max};
+pub use request::{Ask, Decoded, Outline, decode, decode_with, encode, frame_bytes_max};
 
 use thiserror::Error;
 

@@ -5,7 +5,7 @@
 //! arguments u32 | length of each argument u32 … | item, if marked | bytes of the arguments
 //! ```
 
-use super::{Malformed, item, number};
+use super::{Malformed, item};
 use crate::limits::{self, ARGUMENTS_MAX};
 use crate::memcached::Item;
 use crate::reply::Dialect;
@@ -100,30 +100,27 @@ impl Outline {
 pub fn encode(out: &mut Vec<u8>, request: &Request<'_>, ask: &Ask) -> Result<(), Malformed> {
     let has_item = !matches!(request.dialect, Dialect::Resp2 | Dialect::Resp3);
     let of_item = if has_item { item::BYTES } else { 0 };
-    let data: usize = request.args.iter().map(<[u8]>::len).sum();
-    let bytes = HEAD_BYTES + 4 * request.args.len() + of_item + data;
+    let bytes = HEAD_BYTES + 4 * request.args.len() + of_item + request.args.bytes();
     let length = u32::try_from(bytes).map_err(|_| Malformed::TooLong(bytes as u64, u64::from(u32::MAX)))?;
-    let begin = out.len();
     out.reserve(bytes);
-    // Written in place: piece by piece takes a look at the capacity for each.
-    out.resize(begin + bytes - data, 0);
-    let (head, rest) = out[begin..].split_at_mut(HEAD_BYTES);
+    let mut head = [0; HEAD_BYTES];
     head[0..4].copy_from_slice(&length.to_le_bytes());
     head[4..8].copy_from_slice(&ask.id.to_le_bytes());
     head[8..12].copy_from_slice(&ask.epoch.to_le_bytes());
     head[12..14].copy_from_slice(&(request.row.verb.index() as u16).to_le_bytes());
     head[14] = request.dialect as u8;
     head[15] = ask.database;
-    let marks =
-        [(ask.no_touch, NO_TOUCH), (has_item, ITEM), (ask.in_cluster, IN_CLUSTER), (ask.again, AGAIN)];
-    head[16] = marks.map(|(is_set, mark)| if is_set { mark } else { 0 }).iter().sum();
+    head[16] = (u8::from(ask.no_touch) * NO_TOUCH)
+        | (u8::from(has_item) * ITEM)
+        | (u8::from(ask.in_cluster) * IN_CLUSTER)
+        | (u8::from(ask.again) * AGAIN);
     head[20..24].copy_from_slice(&(request.args.len() as u32).to_le_bytes());
-    let (lengths, rest) = rest.split_at_mut(4 * request.args.len());
-    if has_item {
-        rest.copy_from_slice(&item::encode(request.item));
+    out.extend_from_slice(&head);
+    for length in request.args.lengths() {
+        out.extend_from_slice(&length.to_le_bytes());
     }
-    for (arg, length) in request.args.iter().zip(lengths.as_chunks_mut().0) {
-        *length = (arg.len() as u32).to_le_bytes();
+    if has_item {
+        out.extend_from_slice(&item::encode(request.item));
     }
     for arg in request.args.iter() {
         out.extend_from_slice(arg);
@@ -143,6 +140,21 @@ pub fn decode(
     spans: &mut Vec<Span>,
     item: &mut Item,
 ) -> Result<Decoded, Malformed> {
+    *item = Item::NONE;
+    decode_with(input, frame_bytes_max, spans, |found| *item = found)
+}
+
+/// As [`decode`], for frames of which few have an item: `keep` is given the one that is there.
+///
+/// # Errors
+/// As [`decode`], but an item may have been given.
+#[inline(always)]
+pub fn decode_with(
+    input: &[u8],
+    frame_bytes_max: u64,
+    spans: &mut Vec<Span>,
+    keep: impl FnOnce(Item),
+) -> Result<Decoded, Malformed> {
     let Some(&length) = input.first_chunk() else { return Ok(Decoded::More(HEAD_BYTES - input.len())) };
     let length = u32::from_le_bytes(length);
     let bytes = length as usize;
@@ -151,30 +163,25 @@ pub fn decode(
     }
     let Some(frame) = input.get(..bytes) else { return Ok(Decoded::More(bytes - input.len())) };
     let too_short = Malformed::TooShort(length);
-    let (first, mut lengths) = frame.split_first_chunk().ok_or(too_short)?;
+    let (first, rest) = frame.split_first_chunk().ok_or(too_short)?;
     let (outline, arguments, marks) = head(first)?;
-    let mut start = arguments.checked_mul(4).map(|lengths| HEAD_BYTES + lengths).ok_or(too_short)?;
-    if marks & ITEM == 0 {
-        *item = Item::NONE;
-    } else {
+    let lengths = rest.get(..4 * arguments).ok_or(too_short)?.as_chunks().0;
+    let mut start = HEAD_BYTES + 4 * arguments;
+    if marks & ITEM != 0 {
         let bytes = frame.get(start..).and_then(|rest| rest.first_chunk()).ok_or(too_short)?;
-        *item = item::decode(bytes)?;
+        keep(item::decode(bytes)?);
         start += item::BYTES;
     }
-    if start > bytes {
-        return Err(too_short);
-    }
     let begin = spans.len();
-    spans.reserve(arguments);
-    for _ in 0..arguments {
-        let len = number(&mut lengths).map_or(0, u32::from_le_bytes) as usize;
-        let end = start.saturating_add(len);
-        if end > bytes {
-            spans.truncate(begin);
-            return Err(too_short);
-        }
-        spans.push(Span::new(start, end));
-        start = end;
+    // What lies beyond the end is seen when all are added up: they only grow.
+    spans.extend(lengths.iter().map(|length| {
+        let span = (start, start + u32::from_le_bytes(*length) as usize);
+        start = span.1;
+        Span { start: span.0 as u32, end: span.1 as u32 }
+    }));
+    if start > bytes {
+        spans.truncate(begin);
+        return Err(too_short);
     }
     Ok(Decoded::Request(outline))
 }
