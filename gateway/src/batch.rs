@@ -183,7 +183,7 @@ impl Batch {
     }
 
     /// Adds the request whose arguments are the spans from `first_span` on.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(
         &mut self,
         connection: &Rc<Connection>,
@@ -241,13 +241,14 @@ impl Batch {
         self.passed_on[decoded.passed_on as usize]
     }
 
-    /// The logical database a request is for.
+    /// The logical database a request is for, and which slot its key is said to have.
     #[inline]
-    pub(crate) fn database(&self, decoded: &Decoded, connection: &Connection) -> u8 {
+    pub(crate) fn told(&self, decoded: &Decoded, connection: &Connection) -> (u8, Option<u16>) {
         if decoded.is_passed_on() {
-            self.passed_on(decoded).database
+            let ask = &self.passed_on[decoded.passed_on as usize];
+            (ask.database, ask.slot)
         } else {
-            connection.session.context().database
+            (connection.session.context().database, None)
         }
     }
 

@@ -135,6 +135,7 @@ impl<W: Worker> Tick<W> {
             std::mem::swap(&mut self.batch, &mut self.intake.filling.borrow_mut());
             self.intake.room.wake();
             if W::ANSWERS_LATER {
+                // For what has come and for what is asked: both were there before.
                 self.begin();
                 self.collect();
             }
@@ -162,7 +163,9 @@ impl<W: Worker> Tick<W> {
 
     async fn execute_batch(&mut self) {
         self.intake.ticking.set(true);
-        self.begin();
+        if !W::ANSWERS_LATER {
+            self.begin();
+        }
         while self.at.request < self.batch.len() {
             if self.stretch() == Pace::Waits {
                 self.data.finish();
@@ -204,7 +207,8 @@ impl<W: Worker> Tick<W> {
             }
             let plain = self.connection().session.is_plain() && self.pause.is_none();
             let decoded = *self.batch.decoded(self.at.request);
-            let prepared = self.prepared[self.at.request - begin];
+            let prepared =
+                if W::ANSWERS_LATER { Prepared::default() } else { self.prepared[self.at.request - begin] };
             pace = match decoded.ask {
                 Ask::Row(_) if plain && decoded.is_passed_on() => self.execute_all_passed_on(begin, end),
                 Ask::Row(row) if plain => self.serve(row, &decoded, prepared),
@@ -221,12 +225,17 @@ impl<W: Worker> Tick<W> {
     /// Starts what requests will touch on its way into the cache. Should one of them select another database
     /// before the next, that one's data is merely not there yet.
     fn prepare(&mut self, requests: Range<usize>) {
+        if W::ANSWERS_LATER {
+            // Nothing that could be fetched is here.
+            return;
+        }
         let Self { batch, data, prepared, at, .. } = self;
         prepared.clear();
         for (decoded, connection) in batch.of_sources(requests, at.source) {
             prepared.push(match decoded.ask {
                 Ask::Row(row) if row.route != Route::Gateway => {
-                    data.prepare(row, &batch.args(decoded), batch.database(decoded, connection))
+                    let (database, slot) = batch.told(decoded, connection);
+                    data.prepare(row, &batch.args(decoded), database, slot)
                 }
                 _ => Prepared::default(),
             });
@@ -242,12 +251,13 @@ impl<W: Worker> Tick<W> {
     #[inline]
     fn serve(&mut self, row: &'static Row, decoded: &Decoded, prepared: Prepared) -> Pace {
         let outcome = if decoded.is_passed_on() {
-            let connection = Rc::clone(self.connection());
-            self.execute_passed_on(&connection, row, decoded, prepared)
-        } else if W::ANSWERS_LATER && row.route == Route::Gateway {
+            self.execute_passed_on(row, decoded, prepared)
+        } else if !W::ANSWERS_LATER {
+            self.execute(row, decoded, prepared)
+        } else if row.route == Route::Gateway {
             self.execute_with_chores(row, decoded)
         } else {
-            self.execute(row, decoded, prepared)
+            self.execute_elsewhere(row, decoded)
         };
         match outcome {
             Outcome::Busy => return Pace::Waits,

@@ -40,7 +40,7 @@ pub trait Data: Send + Sync + 'static {
 /// One worker's way to the data. Calls come in ticks: `begin`, then for each stretch of requests
 /// `prepare` for each, `fetch` for all, `execute` for all in order, then `finish`.
 pub trait Worker: 'static {
-    /// Whether anything is ever [`Outcome::Later`].
+    /// Whether anything is ever [`Outcome::Later`]. Then nothing is prepared or fetched before it is executed.
     const ANSWERS_LATER: bool = false;
 
     /// Called once, before everything else, on the thread and in the runtime of the worker. `wake` asks for a tick:
@@ -58,8 +58,9 @@ pub trait Worker: 'static {
     /// A tick begins; `now_ms` is the time, in Unix milliseconds, for everything in it.
     fn begin(&mut self, now_ms: u64);
 
-    /// First look at a request: computes where its first key belongs, in the logical `database` that is selected.
-    fn prepare(&mut self, row: &Row, args: &Args<'_>, database: u8) -> Prepared;
+    /// First look at a request: computes where its first key belongs, in the logical `database` that is selected. `slot`
+    /// is what a gateway says of that key; it may be wrong.
+    fn prepare(&mut self, row: &Row, args: &Args<'_>, database: u8, slot: Option<u16>) -> Prepared;
 
     /// Second look, at a whole stretch: starts all that its requests will read on its way into the cache.
     /// All together, because the processor overlaps only what lies close to each other in time.
@@ -172,7 +173,7 @@ pub struct Answered<'a> {
 }
 
 /// What [`Worker::collect`] gives answers to.
-pub type Answers<'a> = dyn FnMut(Answered<'_>) + 'a;
+pub type Answers<'a> = dyn FnMut(&Answered<'_>) + 'a;
 
 /// What concerns the stores of all shards.
 #[derive(Clone, Copy, Debug)]

@@ -64,7 +64,7 @@ impl Bench {
         for (laid, prepared) in stretch.iter().zip(&mut prepared) {
             *prepared = {
                 let request = request(laid, row);
-                self.worker.prepare(request.row, &request.args, self.context.database)
+                self.worker.prepare(request.row, &request.args, self.context.database, None)
             };
         }
         self.worker.fetch(&prepared[..stretch.len()]);

@@ -174,7 +174,13 @@ impl Keyspace {
     /// Where `key` belongs.
     #[inline]
     pub(crate) fn spot(&self, key: &[u8]) -> Spot {
-        Spot { hash: self.hasher.hash(key), slot: slot_of(key) }
+        self.spot_in(slot_of(key), key)
+    }
+
+    /// Where `key` belongs, of which the slot is known.
+    #[inline]
+    pub(crate) fn spot_in(&self, slot: u16, key: &[u8]) -> Spot {
+        Spot { hash: self.hasher.hash(key), slot }
     }
 
     /// The partition of a slot.

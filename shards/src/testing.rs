@@ -19,6 +19,8 @@ pub(crate) struct Client {
     pub(crate) worker: StoreWorker,
     pub(crate) context: Context,
     pub(crate) dialect: Dialect,
+    /// What a gateway says of the keys.
+    pub(crate) slot: Option<u16>,
     pub(crate) now_ms: u64,
 }
 
@@ -34,7 +36,7 @@ impl Client {
         let store = Store::new(Arc::clone(&settings), count);
         let worker = store.worker(0, count);
         let (context, dialect) = (Context::default(), Dialect::Resp2);
-        Self { settings, store, worker, context, dialect, now_ms: 1_700_000_000_000 }
+        Self { settings, store, worker, context, dialect, slot: None, now_ms: 1_700_000_000_000 }
     }
 
     /// The reply to a line of words, as text; words in single quotes are not needed: use [`Client::send`].
@@ -63,13 +65,25 @@ impl Client {
         let request = Request { row, dialect: self.dialect, args: words.args(), item };
         let mut out = Vec::new();
         self.worker.begin(self.now_ms);
-        let prepared = self.worker.prepare(request.row, &request.args, self.context.database);
+        let prepared = self.worker.prepare(request.row, &request.args, self.context.database, self.slot);
         self.worker.fetch(&[prepared]);
         let mut reply = Reply::new(&mut out, self.dialect);
         let _ = self.worker.execute(&request, prepared, &self.context, &mut reply);
         self.worker.finish();
         out
     }
+}
+
+#[test]
+fn a_slot_that_is_said_wrong_is_no_place_for_a_key() {
+    let mut client = Client::with_workers(2);
+    client.run("SET k v");
+    client.slot = Some(0);
+    assert_eq!(client.run("GET k"), "$-1\\r\\n");
+    client.run("SET k w");
+    client.run("SET l x");
+    client.slot = None;
+    assert_eq!(client.run("GET k") + &client.run("GET l"), "$1\\r\\nw\\r\\n$1\\r\\nx\\r\\n");
 }
 
 #[test]

@@ -179,6 +179,13 @@ impl StoreWorker {
     }
 }
 
+/// Whether nothing comes of it if the slot of the request's key is said wrong: what only reads finds no key in a
+/// slot that is not the key's own, as writing has put none there.
+#[inline]
+fn may_be_told(row: &Row) -> bool {
+    row.flags.has(Flags::READONLY) && row.only_key().is_some() && row.is_redis()
+}
+
 /// What may be removed to make room: nothing, where Memcached clients are to get an error instead.
 fn policy(settings: &Settings, for_memcached: bool) -> Policy {
     let refuses = for_memcached && settings.is_on(Key::MemcachedErrorOnFull);
@@ -215,10 +222,14 @@ impl Worker for StoreWorker {
     }
 
     #[inline]
-    fn prepare(&mut self, row: &Row, args: &Args<'_>, database: u8) -> Prepared {
+    fn prepare(&mut self, row: &Row, args: &Args<'_>, database: u8, slot: Option<u16>) -> Prepared {
         let index = row.first_key(args);
         let Some(key) = args.get(index).filter(|_| index != 0) else { return Prepared::default() };
-        let Spot { hash, slot } = self.held.keyspace().spot(key);
+        let keyspace = self.held.keyspace();
+        let Spot { hash, slot } = match slot {
+            Some(slot) if may_be_told(row) => keyspace.spot_in(slot, key),
+            _ => keyspace.spot(key),
+        };
         Prepared { hash, slot, database, keyed: true }
     }
 

@@ -261,7 +261,7 @@ impl RemoteWorker {
         let bytes = if request.row.gather == Gather::Cursor { SCAN_OVER } else { b"" };
         let (ticket, piece) = (Ticket(owner.ticket), Piece::Done(bytes));
         let answered = Answered { ticket, piece, frame, nanos: 0, slow_nanos: 0 };
-        self.tickets.answered(owner, answered, &self.common, answers);
+        self.tickets.answered(owner, &answered, &self.common, answers);
     }
 
     fn give_up(&mut self, misplaced: &Misplaced, error: &Error, answers: &mut Answers<'_>) {

@@ -83,7 +83,7 @@ impl Tickets {
         let tickets: Vec<_> = of_way.map(|(number, _)| Ticket(*number)).collect();
         for ticket in tickets {
             self.end(ticket);
-            answers(Answered { ticket, piece: Piece::Clear, frame: &[], nanos: 0, slow_nanos: 0 });
+            answers(&Answered { ticket, piece: Piece::Clear, frame: &[], nanos: 0, slow_nanos: 0 });
         }
     }
 
@@ -92,7 +92,7 @@ impl Tickets {
     pub(super) fn answered(
         &mut self,
         owner: Owner,
-        answered: Answered<'_>,
+        answered: &Answered<'_>,
         common: &Common,
         answers: &mut Answers<'_>,
     ) {
@@ -109,7 +109,7 @@ impl Tickets {
     fn answered_part(
         &mut self,
         owner: Owner,
-        Answered { ticket, piece, nanos, slow_nanos, .. }: Answered<'_>,
+        &Answered { ticket, piece, nanos, slow_nanos, .. }: &Answered<'_>,
         common: &Common,
         answers: &mut Answers<'_>,
     ) {
@@ -137,10 +137,10 @@ impl Tickets {
         let piece = if has_failed { Piece::Failed(&bytes) } else { Piece::Done(&bytes) };
         let answered = Answered { ticket, piece, frame, nanos, slow_nanos };
         match gathering.within {
-            None => answers(answered),
+            None => answers(&answered),
             Some(owner) => {
                 let answered = Answered { ticket: Ticket(owner.ticket), ..answered };
-                self.answered(owner, answered, common, answers);
+                self.answered(owner, &answered, common, answers);
             }
         }
     }

@@ -112,7 +112,7 @@ impl RemoteWorker {
                 reply.ok();
                 Outcome::Done
             }
-            Home::At(shard) => self.ask(usize::from(shard), &request, context, reply),
+            Home::At(shard) => self.ask(usize::from(shard), &request, context, reply, None),
             Home::Nowhere => refused(&request, &Error::Unserved, reply),
             Home::Anywhere | Home::Apart => refused(&request, &Error::CrossSlot, reply),
         }
@@ -179,7 +179,7 @@ impl RemoteWorker {
         let request = Request { row, dialect, args: words.args(), item: &Item::NONE };
         let mut refusal = Vec::new();
         let mut reply = Reply::new(&mut refusal, dialect);
-        match self.ask(usize::from(shard), &request, &context, &mut reply) {
+        match self.ask(usize::from(shard), &request, &context, &mut reply, None) {
             Outcome::Later(ticket) => Entered::Later(ticket),
             Outcome::Full(ticket) => Entered::Full(ticket),
             Outcome::Done | Outcome::Failed | Outcome::Busy => Entered::Refused(refusal),

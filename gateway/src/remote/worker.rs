@@ -53,6 +53,8 @@ struct Delivery<'a> {
     place: usize,
     owner: Owner,
     context: &'a Context,
+    /// Of its only key.
+    slot: Option<u16>,
 }
 
 impl RemoteWorker {
@@ -121,13 +123,14 @@ impl RemoteWorker {
     /// Sends a request to one shard.
     #[inline]
     fn send(&mut self, request: &Request<'_>, delivery: Delivery<'_>) -> Result<(), frames::Malformed> {
-        let Delivery { place, owner, context: &Context { database, no_touch, in_cluster, .. } } = delivery;
+        let Delivery { place, owner, context, slot } = delivery;
+        let &Context { database, no_touch, in_cluster, .. } = context;
         let epoch = self.topology.epoch;
         let is_read = request.row.flags.has(Flags::READONLY);
         let link = &self.links[place];
         let again = link.take_again();
         link.push(owner, is_read, self.now, |out, id| {
-            frames::encode(out, request, &Ask { id, epoch, database, no_touch, in_cluster, again })
+            frames::encode(out, request, &Ask { id, epoch, database, no_touch, in_cluster, again, slot })
         })
     }
 
@@ -139,6 +142,7 @@ impl RemoteWorker {
         request: &Request<'_>,
         context: &Context,
         reply: &mut Reply<'_>,
+        slot: Option<u16>,
     ) -> Outcome {
         if !self.links[place].is_clear()
             && let Some(outcome) = self.hindrance(place, request, reply)
@@ -147,7 +151,7 @@ impl RemoteWorker {
         }
         let ticket = self.tickets.take();
         let owner = Owner { ticket: ticket.0, part: Owner::WHOLE };
-        match self.send(request, Delivery { place, owner, context }) {
+        match self.send(request, Delivery { place, owner, context, slot }) {
             Ok(()) => Outcome::Later(ticket),
             Err(malformed) => {
                 self.tickets.give_back(ticket);
@@ -158,8 +162,12 @@ impl RemoteWorker {
 
     /// Tells one shard something whose answer nobody waits for.
     pub(super) fn tell(&mut self, shard: Shard, request: &Request<'_>) {
-        let delivery =
-            Delivery { place: usize::from(shard), owner: Owner::NOBODY, context: &Context::default() };
+        let delivery = Delivery {
+            place: usize::from(shard),
+            owner: Owner::NOBODY,
+            context: &Context::default(),
+            slot: None,
+        };
         let sent = self.send(request, delivery);
         debug_assert!(sent.is_ok(), "what gateways say of themselves is short");
     }
@@ -223,7 +231,8 @@ impl RemoteWorker {
         let gathering = Gathering::new(how, request, frame, places.len()).within(within);
         let ticket = self.tickets.take_for(Asked::Several(Box::new(gathering)));
         for (part, &place) in places.iter().enumerate() {
-            let delivery = Delivery { place, owner: Owner { ticket: ticket.0, part: part as u32 }, context };
+            let owner = Owner { ticket: ticket.0, part: part as u32 };
+            let delivery = Delivery { place, owner, context, slot: None };
             let mut spans = std::mem::take(&mut self.spans);
             let sent = match parts.get(part) {
                 Some(part) => self.send(&part.request(request, &mut spans), delivery),
@@ -260,7 +269,7 @@ impl RemoteWorker {
         reply: &mut Reply<'_>,
     ) -> Outcome {
         match plan {
-            Plan::One(shard) => self.ask(usize::from(shard), request, context, reply),
+            Plan::One(shard) => self.ask(usize::from(shard), request, context, reply, None),
             Plan::Split(parts) => {
                 let places: Vec<_> = parts.iter().map(|part: &Part| usize::from(part.shard)).collect();
                 let how = How::Split(request.row.gather, parts);
@@ -395,12 +404,9 @@ impl Worker for RemoteWorker {
         self.look_after_links();
     }
 
-    #[inline]
-    fn prepare(&mut self, row: &Row, args: &Args<'_>, _database: u8) -> Prepared {
-        match row.only_key() {
-            Some(key) => Prepared { slot: slot_of(args.at(key)), keyed: true, ..Prepared::default() },
-            None => Prepared::default(),
-        }
+    /// Nothing of a key is known here but its slot, which is looked for when the request is planned.
+    fn prepare(&mut self, _: &Row, _: &Args<'_>, _: u8, _: Option<u16>) -> Prepared {
+        Prepared::default()
     }
 
     fn fetch(&mut self, _prepared: &[Prepared]) {}
@@ -409,14 +415,15 @@ impl Worker for RemoteWorker {
     fn execute(
         &mut self,
         request: &Request<'_>,
-        prepared: Prepared,
+        _prepared: Prepared,
         context: &Context,
         reply: &mut Reply<'_>,
     ) -> Outcome {
-        if prepared.keyed
-            && let Some(shard) = self.topology.owners().of(prepared.slot)
-        {
-            return self.ask(usize::from(shard), request, context, reply);
+        if let Some(key) = request.row.only_key() {
+            let slot = slot_of(request.args.at(key));
+            if let Some(shard) = self.topology.owners().of(slot) {
+                return self.ask(usize::from(shard), request, context, reply, Some(slot));
+            }
         }
         let plan = plan(request, self.owners(request.row));
         self.execute_apart(plan, request, context, reply)
@@ -527,7 +534,7 @@ impl RemoteWorker {
                 Tail::Done | Tail::Moved | Tail::Behind | Tail::Took => Piece::Done(bytes),
             };
             let answered = Answered { ticket: Ticket(owner.ticket), piece, frame, nanos, slow_nanos };
-            self.tickets.answered(owner, answered, &self.common, answers);
+            self.tickets.answered(owner, &answered, &self.common, answers);
         });
         if let Err(malformed) = result {
             link.cut(&malformed.to_string(), now);
@@ -552,6 +559,6 @@ impl RemoteWorker {
         let bytes = lost::refusal(frame, error);
         let piece = Piece::Broken(&bytes);
         let answered = Answered { ticket: Ticket(owner.ticket), piece, frame, nanos: 0, slow_nanos: 0 };
-        self.tickets.answered(owner, answered, &self.common, answers);
+        self.tickets.answered(owner, &answered, &self.common, answers);
     }
 }

@@ -6,14 +6,16 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use tidegate_protocols::data::{Answered, Outcome, Piece, Ticket, Worker};
+use tidegate_protocols::data::{Answered, Outcome, Piece, Prepared, Ticket, Worker};
 use tidegate_protocols::transaction::Requests;
 use tidegate_protocols::{Reply, Row};
 
 use super::{Tick, chores, transactions};
+use crate::batch::Decoded;
 use crate::commands::{self, Scope};
 use crate::connection::Connection;
 use crate::counters::WorkerCounters;
+use crate::decoder::Family;
 use crate::intake::Intake;
 use crate::limits::KEPT_BYTES;
 use crate::queue::Queue;
@@ -97,8 +99,8 @@ impl Later {
 
     /// Takes an answer, or a part of one.
     #[inline]
-    fn take(&mut self, intake: &Intake, watch: &mut Stopwatch, now_ms: u64, came: Answered<'_>) {
-        let Answered { ticket, piece, frame, nanos, slow_nanos } = came;
+    fn take(&mut self, intake: &Intake, watch: &mut Stopwatch, now_ms: u64, came: &Answered<'_>) {
+        let &Answered { ticket, piece, frame, nanos, slow_nanos } = came;
         let place = ticket.0 as usize;
         let (bytes, has_failed) = match piece {
             Piece::Done(bytes) => (bytes, false),
@@ -277,6 +279,39 @@ impl<W: Worker> Tick<W> {
         }
     }
 
+    /// Sends one request to where its data is.
+    #[inline]
+    pub(super) fn execute_elsewhere(&mut self, row: &'static Row, decoded: &Decoded) -> Outcome {
+        let connection = &self.batch.sources()[self.at.source].connection;
+        let session = &connection.session;
+        let dialect = if connection.family == Family::Redis {
+            session.dialect()
+        } else {
+            connection.speaks(decoded.dialect);
+            decoded.dialect
+        };
+        session.client.heard_of(self.now_ms, row);
+        let request = self.batch.request(decoded, row, dialect);
+        let mark = self.output.len();
+        let mut reply = Reply::new(&mut self.output, dialect);
+        let outcome = self.data.execute(&request, Prepared::default(), &session.context(), &mut reply);
+        match outcome {
+            Outcome::Later(ticket) => self.await_answer(ticket, row, None),
+            Outcome::Busy | Outcome::Full(_) => {}
+            Outcome::Failed => {
+                let counters = self.intake.counters();
+                counters.command(row.verb).failed.add(1);
+                counters.error(&self.output[mark..]);
+                if super::is_within_line(&request) {
+                    session.put(Attention::Closing, true);
+                }
+                self.watch.share(row);
+            }
+            Outcome::Done => self.watch.share(row),
+        }
+        outcome
+    }
+
     /// The request that is executed now is answered later.
     #[inline]
     pub(super) fn await_answer(&mut self, ticket: Ticket, row: &'static Row, special: Option<Special>) {
@@ -320,6 +355,9 @@ impl<W: Worker> Tick<W> {
     /// Puts what has been said since the last part into the pipeline, if replies before it are still to come.
     #[inline]
     pub(super) fn say_before(&mut self, connection: &Rc<Connection>) {
+        if self.output.is_empty() {
+            return;
+        }
         let begin = self.parts.last().map_or(0, |part| part.end);
         if self.output.len() > begin {
             self.later.touch(connection);

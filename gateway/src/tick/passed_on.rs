@@ -19,24 +19,42 @@ impl<W: Worker> Tick<W> {
     pub(super) fn execute_all_passed_on(&mut self, begin: usize, end: usize) -> Pace {
         let connection = Rc::clone(self.connection());
         let end = end.min(self.batch.sources()[self.at.source].end);
+        let (mut last, mut pace) = (None, Pace::GoesOn);
         while self.at.request < end && connection.session.is_plain() {
             let decoded = *self.batch.decoded(self.at.request);
             let Ask::Row(row) = decoded.ask else { break };
             let prepared = self.prepared[self.at.request - begin];
-            if self.execute_passed_on(&connection, row, &decoded, prepared) == Outcome::Busy {
-                return Pace::Waits;
+            last = Some(row);
+            if self.answer_passed_on(&connection, row, &decoded, prepared) == Outcome::Busy {
+                pace = Pace::Waits;
+                break;
             }
             self.at.request += 1;
             if self.output.len() > OUTPUT_FLUSH_BYTES {
                 break;
             }
         }
-        Pace::GoesOn
+        if let Some(row) = last {
+            connection.session.client.heard_of(self.now_ms, row);
+        }
+        pace
+    }
+
+    /// Executes one such request of a gateway that needs attention.
+    #[cold]
+    pub(super) fn execute_passed_on(
+        &mut self,
+        row: &'static Row,
+        decoded: &Decoded,
+        prepared: Prepared,
+    ) -> Outcome {
+        let connection = Rc::clone(self.connection());
+        self.answer_passed_on(&connection, row, decoded, prepared)
     }
 
     /// Executes a request that a gateway has passed on, if its keys are here.
-    #[inline]
-    pub(super) fn execute_passed_on(
+    #[inline(always)]
+    fn answer_passed_on(
         &mut self,
         connection: &Connection,
         row: &'static Row,
@@ -91,7 +109,6 @@ impl<W: Worker> Tick<W> {
         ask: &link::Ask,
     ) -> Outcome {
         let session = &connection.session;
-        session.client.heard_of(self.now_ms, row);
         let request = self.batch.request(decoded, row, decoded.dialect);
         let &link::Ask { database, no_touch, in_cluster, .. } = ask;
         let context = Context { client_id: session.client.id, database, no_touch, in_cluster };

@@ -278,7 +278,7 @@ impl<W: Worker> Executor<'_, W> {
                 commands::execute(request, self.scope, &mut reply)
             }
             _ => {
-                let prepared = self.data.prepare(request.row, &request.args, context.database);
+                let prepared = self.data.prepare(request.row, &request.args, context.database, None);
                 self.data.execute(request, prepared, context, &mut reply)
             }
         };

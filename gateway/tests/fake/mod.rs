@@ -89,7 +89,7 @@ impl Data for Handle {
 impl Worker for FakeWorker {
     fn begin(&mut self, _now_ms: u64) {}
 
-    fn prepare(&mut self, row: &Row, args: &Args<'_>, _database: u8) -> Prepared {
+    fn prepare(&mut self, row: &Row, args: &Args<'_>, _database: u8, _slot: Option<u16>) -> Prepared {
         let slot = row.only_key().map_or(0, |key| slot_of(args.at(key)));
         Prepared { hash: args.len() as u64, slot, database: 0, keyed: true }
     }

@@ -24,7 +24,7 @@ pub use request::{Ask, Decoded, Outline, decode, decode_with, encode, frame_byte
 use thiserror::Error;
 
 /// Version of the frames; both sides must have the same.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 /// Why a peer on a link is not believed any more. The link is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -50,7 +50,7 @@ pub enum Malformed {
     /// The arguments are not what the command takes.
     #[error("the arguments of {0} are not what it takes")]
     Arguments(&'static str),
-    /// There is no such dialect, database, or kind of answer.
+    /// There is no such dialect, database, slot, or kind of answer.
     #[error("{0} is no {1}")]
     Unknown(u32, &'static str),
 }

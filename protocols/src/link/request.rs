@@ -1,7 +1,7 @@
 //! Frames from a gateway to a shard: one request each.
 //!
 //! ```text
-//! length u32 | id u32 | epoch u32 | row u16 | dialect u8 | database u8 | marks u8 | 0 u8 | 0 u16 |
+//! length u32 | id u32 | epoch u32 | row u16 | dialect u8 | database u8 | marks u8 | 0 u8 | slot u16 |
 //! arguments u32 | length of each argument u32 … | item, if marked | bytes of the arguments
 //! ```
 
@@ -10,6 +10,7 @@ use crate::limits::{self, ARGUMENTS_MAX};
 use crate::memcached::Item;
 use crate::reply::Dialect;
 use crate::request::{Request, Span};
+use crate::slot::SLOTS;
 use crate::table::{Route, Row, Verb, row_at};
 
 /// Bytes of a frame before the lengths of its arguments.
@@ -24,6 +25,8 @@ const IN_CLUSTER: u8 = 4;
 
 /// Mark: the gateway asks again.
 const AGAIN: u8 = 8;
+/// Mark: the gateway says the slot of the key.
+const SLOT: u8 = 16;
 
 /// What a frame says besides the request itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +43,8 @@ pub struct Ask {
     pub in_cluster: bool,
     /// The gateway has heard of everything that was [`super::Tail::Behind`]: from here on requests may be executed.
     pub again: bool,
+    /// The slot of the only key, less than [`SLOTS`], where the gateway has looked for it. It may be wrong.
+    pub slot: Option<u16>,
 }
 
 /// What was found at the start of the input.
@@ -96,7 +101,7 @@ impl Outline {
 /// # Errors
 /// [`Malformed::TooLong`] if it would not fit in one; nothing is added then. Requests are limited to
 /// [`limits::QUERY_BYTES_MAX`], so only long lists of short arguments ever are.
-#[inline]
+#[inline(always)]
 pub fn encode(out: &mut Vec<u8>, request: &Request<'_>, ask: &Ask) -> Result<(), Malformed> {
     let has_item = !matches!(request.dialect, Dialect::Resp2 | Dialect::Resp3);
     let of_item = if has_item { item::BYTES } else { 0 };
@@ -113,7 +118,9 @@ pub fn encode(out: &mut Vec<u8>, request: &Request<'_>, ask: &Ask) -> Result<(),
     head[16] = (u8::from(ask.no_touch) * NO_TOUCH)
         | (u8::from(has_item) * ITEM)
         | (u8::from(ask.in_cluster) * IN_CLUSTER)
-        | (u8::from(ask.again) * AGAIN);
+        | (u8::from(ask.again) * AGAIN)
+        | (u8::from(ask.slot.is_some()) * SLOT);
+    head[18..20].copy_from_slice(&ask.slot.unwrap_or_default().to_le_bytes());
     head[20..24].copy_from_slice(&(request.args.len() as u32).to_le_bytes());
     out.extend_from_slice(&head);
     for length in request.args.lengths() {
@@ -203,6 +210,10 @@ fn head(frame: &[u8; HEAD_BYTES]) -> Result<(Outline, usize, u8), Malformed> {
         return Err(Malformed::Arity(row.name, arguments));
     }
     let [no_touch, in_cluster, again] = [NO_TOUCH, IN_CLUSTER, AGAIN].map(|mark| marks & mark != 0);
-    let ask = Ask { id: word(4), epoch: word(8), database, no_touch, in_cluster, again };
+    let slot = (marks & SLOT != 0).then(|| u16::from_le_bytes([frame[18], frame[19]]));
+    if let Some(slot @ SLOTS..) = slot {
+        return Err(Malformed::Unknown(u32::from(slot), "slot"));
+    }
+    let ask = Ask { id: word(4), epoch: word(8), database, no_touch, in_cluster, again, slot };
     Ok((Outline { row, dialect, ask, bytes: word(0) as usize }, arguments as usize, marks))
 }

@@ -5,6 +5,7 @@ use crate::limits::{LINK_PART_BYTES_MAX, QUERY_BYTES_MAX};
 use crate::memcached::{Item, Options, Status};
 use crate::reply::Dialect;
 use crate::request::{Request, Span, Words};
+use crate::slot::SLOTS;
 use crate::table::link::Link;
 use crate::table::{Row, lookup, rows};
 use crate::transaction::Requests;
@@ -26,7 +27,15 @@ fn set() -> Vec<u8> {
         &words,
         Dialect::Resp3,
         &Item::NONE,
-        &Ask { id: 7, epoch: 3, database: 2, no_touch: true, in_cluster: false, again: false },
+        &Ask {
+            id: 7,
+            epoch: 3,
+            database: 2,
+            no_touch: true,
+            in_cluster: false,
+            again: false,
+            slot: Some(12539),
+        },
     )
 }
 
@@ -75,9 +84,10 @@ proptest! {
     fn a_request_arrives_as_it_was_sent(
         words in any_words(), item in any_item(), dialect in 0..5_usize,
         (id, epoch, database) in (any::<u32>(), any::<u32>(), 0..16_u8),
-        (no_touch, in_cluster, again) in any::<(bool, bool, bool)>(),
+        (no_touch, in_cluster, again) in any::<(bool, bool, bool)>(), slot in prop::option::of(0..SLOTS),
     ) {
-        let (dialect, ask) = (Dialect::ALL[dialect], Ask { id, epoch, database, no_touch, in_cluster, again });
+        let ask = Ask { id, epoch, database, no_touch, in_cluster, again, slot };
+        let dialect = Dialect::ALL[dialect];
         let frame = encoded(b"del", &words, dialect, &item, &ask);
         let mut input = frame.clone();
         input.extend_from_slice(b"what comes next");
@@ -154,6 +164,7 @@ fn what_is_wrong_with_a_request_is_named() {
     assert_eq!(with(12, &[0xff, 0xff]), Malformed::Row(u16::MAX));
     assert_eq!(with(14, &[5]), Malformed::Unknown(5, "dialect"));
     assert_eq!(with(15, &[16]), Malformed::Unknown(16, "database"));
+    assert_eq!(with(18, &SLOTS.to_le_bytes()), Malformed::Unknown(u32::from(SLOTS), "slot"));
     assert_eq!(with(16, &[3]), Malformed::TooShort(set().len() as u32), "an item that is not there");
     assert_eq!(with(20, &[1, 0, 0, 0]), Malformed::Arity("SET", 1));
     assert_eq!(with(20, &[0xff; 4]), Malformed::Arity("SET", u32::MAX));

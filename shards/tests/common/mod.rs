@@ -72,7 +72,7 @@ impl Client {
             while let Some(request) = requests.next_request() {
                 between();
                 let (prepared, mut out) =
-                    (self.worker.prepare(request.row, &request.args, context.database), Vec::new());
+                    (self.worker.prepare(request.row, &request.args, context.database, None), Vec::new());
                 let mut reply = Reply::new(&mut out, request.dialect);
                 let outcome = self.worker.execute(&request, prepared, &context, &mut reply);
                 assert_ne!(outcome, Outcome::Busy);
@@ -98,7 +98,7 @@ impl Client {
         let (context, mut out) = (Context::default(), Vec::new());
         loop {
             self.worker.begin(self.now_ms);
-            let prepared = self.worker.prepare(request.row, &request.args, context.database);
+            let prepared = self.worker.prepare(request.row, &request.args, context.database, None);
             self.worker.fetch(&[prepared]);
             let mut reply = Reply::new(&mut out, request.dialect);
             let outcome = self.worker.execute(request, prepared, &context, &mut reply);
