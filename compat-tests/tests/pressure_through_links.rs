@@ -2,6 +2,7 @@
 //! other clients hardly notice.
 #![allow(clippy::unwrap_used)]
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -21,6 +22,15 @@ const MEBIBYTE: u64 = 1024 * KIBIBYTE;
 const LONGEST: u64 = 512 * MEBIBYTE;
 /// What a process may grow by beyond what has to wait in it.
 const GROWTH_MAX: u64 = 64 * MEBIBYTE;
+/// Bytes of each of several long values, and what they are made of.
+const LONG: u64 = 32 * MEBIBYTE;
+const LONG_REPLIES: Range<u8> = b'a'..b'i';
+/// After how many requests of another client without any growth a process is taken to have what comes.
+const ROUNDS_AS_LARGE: usize = 500;
+/// How many of them may be on their way to a client of which nothing is known.
+const LONG_AT_ONCE: u64 = 2;
+/// What the slowest request of another client may take while those come.
+const SLOWEST_MAX: Duration = Duration::from_millis(250);
 /// Bytes of the gateway that a connection may cost that has asked a shard for something.
 const CONNECTION_BYTES_MAX: u64 = 3 * KIBIBYTE;
 const CONNECTIONS: usize = 10_000;
@@ -143,6 +153,68 @@ fn a_slow_reader_of_the_longest_value_costs_that_value_and_nobody_else_anything(
     until("memory is given back", || {
         gateway_bytes(&server) <= before.0 + GROWTH_MAX && server.resident_bytes() <= before.1 + GROWTH_MAX
     });
+}
+
+/// The slowest of another client's requests to both shards until the gateway has not grown for many of them, and
+/// how large it has become.
+fn until_it_stays(server: &Server) -> (Duration, u64) {
+    let mut other = Wire::connect(server.redis()).unwrap();
+    let (mut slowest, mut bytes, mut as_large) = (Duration::ZERO, gateway_bytes(server), 0);
+    while as_large < ROUNDS_AS_LARGE {
+        let began = Instant::now();
+        other.ask(b"SET {1}other x\r\nSET {3}other x\r\n", b"+OK\r\n+OK\r\n");
+        slowest = slowest.max(began.elapsed());
+        as_large += 1;
+        let now = gateway_bytes(server);
+        if now > bytes {
+            (bytes, as_large) = (now, 0);
+        }
+    }
+    (slowest, bytes)
+}
+
+/// Insists on all of a value of [`LONG`] bytes, all the same.
+fn expect_long(reader: &mut Wire, byte: u8) {
+    reader.expect(format!("${LONG}\r\n").as_bytes());
+    let mut left = LONG;
+    while left > 0 {
+        reader.wait_at_most(PATIENCE);
+        let bytes = reader.bytes(left.min(MEBIBYTE) as usize).unwrap();
+        assert!(bytes.iter().all(|it| *it == byte), "{left} bytes before the end");
+        left -= bytes.len() as u64;
+    }
+    reader.expect(b"\r\n");
+}
+
+#[test]
+fn many_long_replies_that_nobody_reads_are_fetched_by_and_by() {
+    let _alone = alone();
+    let server = start(&[]);
+    let before = gateway_bytes(&server);
+    let mut writer = Wire::connect(server.redis()).unwrap();
+    for (number, byte) in LONG_REPLIES.enumerate() {
+        writer.send(format!("*3\r\n$3\r\nSET\r\n$6\r\nlong:{number}\r\n${LONG}\r\n").as_bytes());
+        writer.send(&vec![byte; LONG as usize]);
+        writer.ask(b"\r\n", b"+OK\r\n");
+    }
+    let asks: String = (0..LONG_REPLIES.len()).map(|number| format!("GET long:{number}\r\n")).collect();
+    let mut good = false;
+    for attempt in 1.. {
+        until("memory is given back", || gateway_bytes(&server) <= before + GROWTH_MAX / 2);
+        let mut slow = Wire::connect(server.redis()).unwrap();
+        slow.send(asks.as_bytes());
+        let (slowest, bytes) = until_it_stays(&server);
+        let grown = bytes.saturating_sub(before);
+        println!("the gateway has grown by {} MiB, others waited {slowest:?}", grown / MEBIBYTE);
+        assert!(grown <= LONG_AT_ONCE * LONG + GROWTH_MAX, "the gateway holds {grown} bytes more");
+        good = good || slowest <= SLOWEST_MAX;
+        if good || attempt == ATTEMPTS {
+            // It reads after all.
+            LONG_REPLIES.for_each(|byte| expect_long(&mut slow, byte));
+            break;
+        }
+    }
+    assert!(good, "others wait while long replies are fetched that nobody reads");
 }
 
 #[test]

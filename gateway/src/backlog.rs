@@ -18,6 +18,7 @@ use crate::connection::Connection;
 use crate::decoder::Family;
 use crate::limits::{HANG_UP_LOOK, LONG_ANSWERS_MAX, OUTPUT_BYTES_MAX, OUTPUT_BYTES_SOFT, OUTPUT_STALL};
 use crate::outbox::Outbox;
+use crate::pieces::Pieces;
 use crate::session::Attention;
 use crate::shared::now_ms;
 
@@ -37,14 +38,39 @@ impl Connection {
         if output.is_empty() {
             return;
         }
-        let is_writing = self.backlog.borrow().as_ref().is_some_and(|backlog| backlog.outbox.is_writing());
-        let waits = is_writing || self.session.has(Attention::Held);
-        let written = if waits { Some(0) } else { self.write(output) };
+        let written = if self.has_to_wait() { Some(0) } else { self.write(output) };
         match written {
             Some(bytes) if bytes == output.len() => {}
             Some(bytes) => self.wait_with(&output[bytes..]),
             None => self.end(),
         }
+    }
+
+    /// The same of output that may be much: little is written now, lest others wait for it, and nothing is copied.
+    #[cold]
+    pub(crate) fn send_pieces(&self, mut output: Pieces) {
+        let mut written = 0;
+        if !self.has_to_wait()
+            && let Some(piece) = output.pop()
+        {
+            match self.write(&piece) {
+                Some(bytes) if bytes == piece.len() => {}
+                Some(bytes) => {
+                    written = bytes;
+                    output.put_back(piece);
+                }
+                None => return self.end(),
+            }
+        }
+        if !output.is_empty() {
+            self.wait_for(|outbox| outbox.append(output, written));
+        }
+    }
+
+    /// Whether what is sent has to wait behind something.
+    fn has_to_wait(&self) -> bool {
+        self.session.has(Attention::Held)
+            || self.backlog.borrow().as_ref().is_some_and(|backlog| backlog.outbox.is_writing())
     }
 
     /// Writes a long answer, on a link, in turn with others. If there is too much of them the requests that follow
@@ -87,9 +113,14 @@ impl Connection {
     }
 
     fn wait_with(self: &Rc<Self>, output: &[u8]) {
+        self.wait_for(|outbox| outbox.add(output));
+    }
+
+    /// Has what `add` adds wait. Too much of it closes the client.
+    fn wait_for(&self, add: impl FnOnce(&mut Outbox)) {
         let mut backlog = self.backlog.borrow_mut();
         let waiting = backlog.get_or_insert_default();
-        waiting.outbox.add(output);
+        add(&mut waiting.outbox);
         let bytes = waiting.outbox.output_bytes();
         self.session.client.set_pending_bytes(bytes);
         if bytes as u64 > hard_bytes(self.output_limit()) {

@@ -136,6 +136,14 @@ impl Connection {
         self.session.put(Attention::Closing, true);
     }
 
+    /// Requests wait until there is room in the pipeline.
+    pub(crate) fn wait_for_room(&self) {
+        if !self.session.has(Attention::Waits) {
+            self.waits_for_room.set(true);
+            self.session.put(Attention::Waits, true);
+        }
+    }
+
     /// Requests need not wait for answers any more.
     pub(crate) fn clear(&self) {
         if self.session.has(Attention::Waits) {

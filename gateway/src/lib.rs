@@ -23,6 +23,7 @@ mod membership;
 mod nodes;
 pub mod open_files;
 mod outbox;
+mod pieces;
 mod pipeline;
 mod process;
 mod queue;

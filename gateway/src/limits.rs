@@ -32,6 +32,9 @@ pub(crate) const OUTPUT_BYTES_SOFT: usize = 1024 * 1024;
 /// above that nothing more is executed for the link until one of them is gone.
 pub(crate) const LONG_ANSWERS_MAX: usize = 2;
 
+/// Bytes of replies that are put together to be sent to one client at once. More are kept in pieces, as they come.
+pub(crate) const READY_BYTES: usize = KEPT_BYTES / 16;
+
 /// How long a client may take nothing of the output that waits for it.
 pub(crate) const OUTPUT_STALL: Duration = Duration::from_mins(1);
 
@@ -54,10 +57,10 @@ pub(crate) const MAINTAIN_SHARE: u32 = 4;
 pub(crate) const CLIENT_REQUESTS_MAX: usize = 1024;
 
 /// Requests of one client that may be on their way before anything is known of its replies.
-pub(crate) const CLIENT_REQUESTS_FIRST: usize = 8;
+pub(crate) const CLIENT_REQUESTS_FIRST: usize = 2;
 
 /// Requests of one client that may be on their way however long replies are.
-pub(crate) const CLIENT_REQUESTS_MIN: usize = 4;
+pub(crate) const CLIENT_REQUESTS_MIN: usize = 1;
 
 /// Bytes of replies that one client may have to expect at once, as far as can be told from those before.
 pub(crate) const CLIENT_WAITING_BYTES: usize = 4 * 1024 * 1024;

@@ -8,17 +8,13 @@ use std::collections::VecDeque;
 
 use tidegate_protocols::link::LongAnswer;
 
-/// Bytes to which pieces of output are put together. In one piece, what waits would move, and take twice its memory,
-/// each time it doubles.
-const PIECE_BYTES: usize = 1024 * 1024;
+use crate::pieces::Pieces;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    /// What follows `sending`, in pieces that are let go one by one; each ends where an answer or a frame does.
-    output: VecDeque<Vec<u8>>,
-    /// Bytes of those.
-    output_bytes: usize,
+    /// What follows `sending`. On a link each piece ends where an answer or a frame does.
+    output: Pieces,
     /// Output that is being written.
     sending: Vec<u8>,
     /// Long answers; of the first, a frame is written next or now.
@@ -56,7 +52,7 @@ impl Outbox {
     /// Bytes of output that wait, without long answers.
     pub(crate) fn output_bytes(&self) -> usize {
         let sending = if self.now == Now::Short { self.sending.len() - self.written } else { 0 };
-        self.output_bytes + sending
+        self.output.bytes() + sending
     }
 
     /// Bytes of memory of long answers that are not written to their end.
@@ -66,11 +62,17 @@ impl Outbox {
 
     /// Has output wait.
     pub(crate) fn add(&mut self, output: &[u8]) {
-        self.output_bytes += output.len();
-        match self.output.back_mut() {
-            Some(piece) if piece.len() + output.len() <= PIECE_BYTES => piece.extend_from_slice(output),
-            _ => self.output.push_back(output.to_vec()),
+        self.output.add(output);
+    }
+
+    /// Has output wait as it is. So many bytes of its first piece are written already; if any are, nothing else waits.
+    pub(crate) fn append(&mut self, mut output: Pieces, written: usize) {
+        if written > 0 {
+            debug_assert!(!self.is_writing(), "what is begun comes first");
+            self.sending = output.pop().unwrap_or_default();
+            (self.now, self.written) = (Now::Short, written);
         }
+        self.output.append(output);
     }
 
     /// Has a long answer wait.
@@ -93,9 +95,8 @@ impl Outbox {
     }
 
     fn begin(&mut self) {
-        if let Some(piece) = self.output.pop_front() {
+        if let Some(piece) = self.output.pop() {
             self.now = Now::Short;
-            self.output_bytes -= piece.len();
             self.sending = piece;
         } else if !self.long.is_empty() {
             self.now = Now::Long;

@@ -7,9 +7,10 @@ use std::collections::VecDeque;
 use tidegate_protocols::number::integer;
 
 use crate::limits::{
-    CLIENT_REQUESTS_FIRST, CLIENT_REQUESTS_MAX, CLIENT_REQUESTS_MIN, CLIENT_WAITING_BYTES, OUTPUT_BYTES_MAX,
-    PIPELINE_SLOTS_KEPT,
+    CLIENT_REQUESTS_FIRST, CLIENT_REQUESTS_MAX, CLIENT_REQUESTS_MIN, CLIENT_WAITING_BYTES, OUTPUT_BYTES_SOFT,
+    PIPELINE_SLOTS_KEPT, READY_BYTES,
 };
+use crate::pieces::{PIECE_BYTES, Pieces};
 
 /// Bytes of a reply that says nothing about how many may be waited for.
 const SHORT_REPLY_BYTES: usize = CLIENT_WAITING_BYTES / CLIENT_REQUESTS_MAX;
@@ -32,15 +33,29 @@ pub(crate) struct Pipeline {
     held: usize,
     /// What can be sent.
     ready: Vec<u8>,
+    /// What can be sent after that, if it is much.
+    more: Pieces,
 }
 
 /// The place of one reply, or of several that are there already.
 #[derive(Debug)]
 enum Slot {
     /// What has come of a reply, which goes on.
-    Coming(Vec<u8>),
+    Coming(Option<Box<Pieces>>),
     /// All of it, or of several.
     Whole(Vec<u8>),
+    /// All of a long one.
+    Long(Box<Pieces>),
+}
+
+impl Slot {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Coming(coming) => coming.as_ref().map_or(0, |pieces| pieces.bytes()),
+            Self::Whole(whole) => whole.len(),
+            Self::Long(pieces) => pieces.bytes(),
+        }
+    }
 }
 
 impl Pipeline {
@@ -54,12 +69,12 @@ impl Pipeline {
     /// follow for now.
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
-        self.waiting >= self.requests_max()
+        self.waiting >= self.requests_max() || self.held > OUTPUT_BYTES_SOFT
     }
 
     /// Whether enough of a full pipeline has come that requests may follow again.
     pub(crate) fn has_room(&self) -> bool {
-        self.waiting <= self.requests_max() / 2
+        self.waiting <= self.requests_max() / 2 && self.held <= OUTPUT_BYTES_SOFT
     }
 
     /// How many requests may be on their way, if their replies are as long as the longest before them. Of a client that
@@ -76,9 +91,12 @@ impl Pipeline {
     /// A reply that is there already, behind those that are to come or to be sent.
     pub(crate) fn say(&mut self, bytes: &[u8]) {
         match self.slots.back_mut() {
-            None => return self.ready.extend_from_slice(bytes),
-            Some(Slot::Whole(whole)) => whole.extend_from_slice(bytes),
-            Some(Slot::Coming(_)) => self.slots.push_back(Slot::Whole(bytes.to_vec())),
+            None => return self.put(bytes),
+            Some(Slot::Whole(whole)) if whole.len() + bytes.len() <= PIECE_BYTES => {
+                whole.extend_from_slice(bytes);
+            }
+            // Only a place that is waited for has a number that somebody knows, and all those are before.
+            Some(_) => self.slots.push_back(Slot::Whole(bytes.to_vec())),
         }
         self.held += bytes.len();
     }
@@ -87,29 +105,44 @@ impl Pipeline {
     #[inline]
     pub(crate) fn wait(&mut self) -> u32 {
         self.waiting += 1;
-        self.slots.push_back(Slot::Coming(Vec::new()));
+        self.slots.push_back(Slot::Coming(None));
         self.first.wrapping_add(self.slots.len() as u32 - 1)
     }
 
     /// A part of the reply with this number, and not the last.
     pub(crate) fn part(&mut self, number: u32, bytes: &[u8]) {
         let place = self.place(number);
-        if let Some(Slot::Coming(coming)) = self.slots.get_mut(place) {
-            let (to, so_far) = if place == 0 {
-                self.begun_bytes += bytes.len();
-                (&mut self.ready, self.begun_bytes)
-            } else {
-                if coming.is_empty() {
-                    // Growing with what comes would take twice as much, for a while.
-                    coming.reserve_exact(announced(bytes));
-                }
-                self.held += bytes.len();
-                let so_far = coming.len() + bytes.len();
-                (coming, so_far)
-            };
-            to.extend_from_slice(bytes);
-            self.longest = self.longest.max(so_far);
+        let Some(Slot::Coming(coming)) = self.slots.get_mut(place) else { return };
+        let so_far = if place == 0 {
+            self.begun_bytes += bytes.len();
+            self.put(bytes);
+            self.begun_bytes
+        } else {
+            let coming = coming.get_or_insert_default();
+            let expected = if coming.is_empty() { announced(bytes) } else { PIECE_BYTES };
+            coming.fill(bytes, expected);
+            self.held += bytes.len();
+            coming.bytes()
+        };
+        self.longest = self.longest.max(so_far);
+    }
+
+    /// All of the reply with this number, without a copy if it is long.
+    pub(crate) fn done_with(&mut self, number: u32, bytes: Vec<u8>) {
+        if bytes.len() <= READY_BYTES {
+            return self.done(number, &bytes);
         }
+        let (place, length) = (self.place(number), bytes.len());
+        let Some(Slot::Coming(coming)) = self.slots.get_mut(place) else { return };
+        if place == 0 {
+            self.begun_bytes += length;
+            self.more.push(bytes);
+        } else {
+            self.held += length;
+            coming.get_or_insert_default().push(bytes);
+        }
+        self.longest = self.longest.max(length);
+        self.done(number, &[]);
     }
 
     /// The rest of the reply with this number.
@@ -125,22 +158,34 @@ impl Pipeline {
             self.longest = self.longest.max(bytes.len());
             return self.early(place, bytes);
         }
-        self.ready.extend_from_slice(bytes);
+        self.put(bytes);
         self.longest = self.longest.max(self.begun_bytes + bytes.len());
         self.begun_bytes = 0;
         self.pop();
-        while let Some(Slot::Whole(whole)) = self.slots.front_mut() {
-            self.held -= whole.len();
-            join(&mut self.ready, whole);
-            self.pop();
-        }
-        if let Some(Slot::Coming(coming)) = self.slots.front_mut() {
-            self.begun_bytes = coming.len();
-            self.held -= coming.len();
-            join(&mut self.ready, coming);
+        if !matches!(self.slots.front(), None | Some(Slot::Coming(None))) {
+            self.release();
         }
         if self.waiting == 0 {
             self.longest -= self.longest.div_ceil(8);
+        }
+    }
+
+    /// What has come early and whose turn it is now can be sent.
+    fn release(&mut self) {
+        while let Some(slot) = self.slots.front_mut() {
+            self.held -= slot.bytes();
+            match std::mem::replace(slot, Slot::Coming(None)) {
+                Slot::Whole(whole) => self.put(&whole),
+                Slot::Long(pieces) => self.put_pieces(*pieces),
+                Slot::Coming(coming) => {
+                    if let Some(pieces) = coming {
+                        self.begun_bytes = pieces.bytes();
+                        self.put_pieces(*pieces);
+                    }
+                    return;
+                }
+            }
+            self.pop();
         }
     }
 
@@ -148,8 +193,34 @@ impl Pipeline {
         let slot = &mut self.slots[place];
         if let Slot::Coming(coming) = slot {
             self.held += bytes.len();
-            coming.extend_from_slice(bytes);
-            *slot = Slot::Whole(std::mem::take(coming));
+            *slot = match coming.take() {
+                None => Slot::Whole(bytes.to_vec()),
+                Some(mut pieces) => {
+                    pieces.fill(bytes, bytes.len());
+                    Slot::Long(pieces)
+                }
+            };
+        }
+    }
+
+    /// Has these bytes sent next.
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        if self.more.is_empty() && self.ready.len() + bytes.len() <= READY_BYTES {
+            self.ready.extend_from_slice(bytes);
+        } else {
+            self.more.fill(bytes, PIECE_BYTES);
+        }
+    }
+
+    /// The same, without a copy where they are many.
+    fn put_pieces(&mut self, mut pieces: Pieces) {
+        if self.more.is_empty() && self.ready.len() + pieces.bytes() <= READY_BYTES {
+            while let Some(piece) = pieces.pop() {
+                self.ready.extend_from_slice(&piece);
+            }
+        } else {
+            self.more.append(pieces);
         }
     }
 
@@ -159,10 +230,9 @@ impl Pipeline {
         let place = self.place(number);
         match self.slots.get_mut(place) {
             Some(Slot::Coming(coming)) => {
-                self.held -= coming.len();
-                coming.clear();
+                self.held -= coming.take().map_or(0, |pieces| pieces.bytes());
             }
-            Some(Slot::Whole(_)) | None => {}
+            Some(Slot::Whole(_) | Slot::Long(_)) | None => {}
         }
         place > 0 || self.begun_bytes == 0
     }
@@ -172,8 +242,7 @@ impl Pipeline {
         let place = self.place(number);
         if place < self.slots.len() {
             for slot in self.slots.drain(place + 1..) {
-                let (Slot::Coming(bytes) | Slot::Whole(bytes)) = slot;
-                self.held -= bytes.len();
+                self.held -= slot.bytes();
             }
             self.waiting = self.slots.iter().filter(|slot| matches!(slot, Slot::Coming(_))).count();
         }
@@ -193,6 +262,12 @@ impl Pipeline {
     /// What can be sent now.
     pub(crate) fn take_ready(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.ready)
+    }
+
+    /// What can be sent after that, if there is anything.
+    #[inline]
+    pub(crate) fn take_more(&mut self) -> Option<Pieces> {
+        if self.more.is_empty() { None } else { Some(std::mem::take(&mut self.more)) }
     }
 
     /// Lends a buffer for what can be sent next.
@@ -222,24 +297,21 @@ fn announced(beginning: &[u8]) -> usize {
         let end = rest.iter().take(16).position(|byte| *byte == b'\r')?;
         usize::try_from(integer(&rest[..end])?).ok()
     });
-    length.map_or(beginning.len(), |length| length.saturating_add(16).min(OUTPUT_BYTES_MAX as usize))
-}
-
-/// Moves what is in `from` to the end of `ready`, without a copy of it where it would be all.
-fn join(ready: &mut Vec<u8>, from: &mut Vec<u8>) {
-    if ready.is_empty() && from.len() > ready.capacity() {
-        *ready = std::mem::take(from);
-    } else {
-        ready.append(from);
-    }
+    // With its head and its end.
+    length.map_or(PIECE_BYTES, |length| length.saturating_add(16))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn ready(pipeline: &mut Pipeline) -> String {
-        String::from_utf8(pipeline.take_ready()).unwrap()
+    fn ready_text(pipeline: &mut Pipeline) -> String {
+        let mut bytes = pipeline.take_ready();
+        let mut more = pipeline.take_more().unwrap_or_default();
+        while let Some(piece) = more.pop() {
+            bytes.extend_from_slice(&piece);
+        }
+        String::from_utf8(bytes).unwrap()
     }
 
     #[test]
@@ -250,15 +322,15 @@ mod tests {
         pipeline.say(b"D");
         let e = pipeline.wait();
         pipeline.done(b, b"B");
-        assert_eq!(ready(&mut pipeline), "");
+        assert_eq!(ready_text(&mut pipeline), "");
         pipeline.part(a, b"a1");
-        assert_eq!(ready(&mut pipeline), "a1", "whose turn it is need not wait for its end");
+        assert_eq!(ready_text(&mut pipeline), "a1", "whose turn it is need not wait for its end");
         pipeline.part(e, b"e1");
         pipeline.done(a, b"a2");
-        assert_eq!(ready(&mut pipeline), "a2BCDe1");
+        assert_eq!(ready_text(&mut pipeline), "a2BCDe1");
         assert!(!pipeline.is_empty());
         pipeline.done(e, b"e2");
-        assert_eq!(ready(&mut pipeline), "e2");
+        assert_eq!(ready_text(&mut pipeline), "e2");
         assert!(pipeline.is_empty());
     }
 
@@ -274,7 +346,7 @@ mod tests {
         pipeline.done(b, b"error");
         pipeline.done(c, b"c");
         pipeline.done(a, b"A");
-        assert_eq!(ready(&mut pipeline), "aAerror");
+        assert_eq!(ready_text(&mut pipeline), "aAerror");
         assert!(pipeline.is_empty());
         let [a, b] = [pipeline.wait(), pipeline.wait()];
         pipeline.part(b, b"b");
@@ -288,7 +360,7 @@ mod tests {
         let a = pipeline.wait();
         pipeline.done(a, b"A");
         pipeline.say(b"B");
-        assert_eq!(ready(&mut pipeline), "AB");
+        assert_eq!(ready_text(&mut pipeline), "AB");
     }
 
     #[test]
@@ -308,6 +380,64 @@ mod tests {
             rounds += 1;
         }
         assert_eq!(CLIENT_REQUESTS_FIRST << rounds, CLIENT_REQUESTS_MAX);
+    }
+
+    #[test]
+    fn long_replies_are_kept_in_pieces_and_leave_in_their_order() {
+        let mut pipeline = Pipeline::default();
+        let [a, b, c, d] = [(); 4].map(|()| pipeline.wait());
+        pipeline.say(b"!");
+        let part = |what: &str| what.repeat(READY_BYTES / 4);
+        for _ in 0..6 {
+            pipeline.part(b, part("b").as_bytes());
+            pipeline.part(d, part("d").as_bytes());
+        }
+        pipeline.done(c, b"");
+        pipeline.done(b, b"B");
+        assert_eq!(pipeline.held(), 3 * READY_BYTES + 2);
+        assert!(!pipeline.is_full());
+        pipeline.done(a, b"A");
+        assert_eq!(pipeline.held(), 1, "all but what is behind the last");
+        let (ready, mut more) = (pipeline.take_ready(), pipeline.take_more().unwrap());
+        assert_eq!((&ready[..], more.bytes()), (&b"A"[..], 3 * READY_BYTES + 1));
+        let mut bytes = Vec::new();
+        while let Some(piece) = more.pop() {
+            bytes.extend_from_slice(&piece);
+        }
+        assert!(bytes == format!("{}B{}", part("b").repeat(6), part("d").repeat(6)).into_bytes());
+        pipeline.done(d, b"D");
+        assert_eq!(ready_text(&mut pipeline), "D!");
+        assert_eq!((pipeline.held(), pipeline.is_empty()), (0, true));
+    }
+
+    #[test]
+    fn a_long_reply_that_is_there_as_a_whole_is_not_copied() {
+        let mut pipeline = Pipeline::default();
+        let [a, b] = [pipeline.wait(), pipeline.wait()];
+        let long = vec![b'b'; 2 * PIECE_BYTES];
+        let place = long.as_ptr();
+        pipeline.done_with(b, long);
+        assert_eq!(pipeline.held(), 2 * PIECE_BYTES);
+        pipeline.done_with(a, b"a".to_vec());
+        assert_eq!(pipeline.take_ready(), b"a");
+        let piece = pipeline.take_more().and_then(|mut more| more.pop()).unwrap();
+        assert_eq!((piece.as_ptr(), piece.len(), pipeline.held()), (place, 2 * PIECE_BYTES, 0));
+        let c = pipeline.wait();
+        pipeline.done_with(c, piece);
+        let piece = pipeline.take_more().and_then(|mut more| more.pop()).unwrap();
+        assert_eq!((piece.as_ptr(), pipeline.begun_bytes, pipeline.is_empty()), (place, 0, true));
+    }
+
+    #[test]
+    fn a_client_for_which_much_is_kept_has_no_more_requests_on_their_way() {
+        let mut pipeline = Pipeline { window: CLIENT_REQUESTS_MAX, ..Pipeline::default() };
+        let [a, b] = [pipeline.wait(), pipeline.wait()];
+        pipeline.say(&vec![b'x'; OUTPUT_BYTES_SOFT]);
+        assert!(!pipeline.is_full());
+        pipeline.done(b, b"b");
+        assert!(pipeline.is_full() && !pipeline.has_room());
+        pipeline.done(a, b"a");
+        assert!(!pipeline.is_full() && pipeline.has_room());
     }
 
     #[test]

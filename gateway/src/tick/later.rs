@@ -17,7 +17,7 @@ use crate::connection::Connection;
 use crate::counters::WorkerCounters;
 use crate::decoder::Family;
 use crate::intake::Intake;
-use crate::limits::KEPT_BYTES;
+use crate::limits::READY_BYTES;
 use crate::queue::Queue;
 use crate::session::{Attention, Session};
 use crate::timing::Stopwatch;
@@ -131,7 +131,8 @@ impl Later {
             let came = Came { bytes, has_failed, nanos };
             is_counted = matches!(special, Special::After(_));
             let reply = self.special_reply(special, &pending, came, &scope, counters);
-            self.deliver(&pending.connection, pending.number, &reply);
+            self.touch(&pending.connection);
+            pending.connection.pipeline.borrow_mut().done_with(pending.number, reply);
         } else {
             let reply = if pending.is_silent { &[] } else { bytes };
             self.deliver(&pending.connection, pending.number, reply);
@@ -203,14 +204,20 @@ impl Later {
     pub(super) fn flush(&mut self) {
         for connection in self.touched.drain(..) {
             connection.is_touched.set(false);
-            let mut ready = connection.pipeline.borrow_mut().take_ready();
+            let (mut ready, more) = {
+                let mut pipeline = connection.pipeline.borrow_mut();
+                (pipeline.take_ready(), pipeline.take_more())
+            };
             connection.send(&ready);
+            if let Some(more) = more {
+                connection.send_pieces(more);
+            }
             if connection.waits_for_room.get() && connection.pipeline.borrow().has_room() {
                 connection.waits_for_room.set(false);
                 connection.clear();
             }
             connection.settle();
-            if ready.capacity() <= KEPT_BYTES / 16 {
+            if ready.capacity() <= READY_BYTES {
                 ready.clear();
                 self.buffers.push(ready);
             }
@@ -322,11 +329,11 @@ impl<W: Worker> Tick<W> {
             !session.is_plain() && (session.has(Attention::Silent) || session.has(Attention::Skip));
         let mut pipeline = connection.pipeline.borrow_mut();
         let number = pipeline.wait();
-        if pipeline.is_full() && !session.has(Attention::Waits) {
-            connection.waits_for_room.set(true);
-            session.put(Attention::Waits, true);
-        }
+        let is_full = pipeline.is_full();
         drop(pipeline);
+        if is_full {
+            connection.wait_for_room();
+        }
         if matches!(&special, Some(Special::Transaction { queue, .. }) if queue.has_own) {
             // What follows is executed as those of its requests leave things.
             connection.waits_for_room.set(false);
@@ -361,7 +368,13 @@ impl<W: Worker> Tick<W> {
         let begin = self.parts.last().map_or(0, |part| part.end);
         if self.output.len() > begin {
             self.later.touch(connection);
-            connection.pipeline.borrow_mut().say(&self.output[begin..]);
+            let mut pipeline = connection.pipeline.borrow_mut();
+            pipeline.say(&self.output[begin..]);
+            let is_full = pipeline.is_full();
+            drop(pipeline);
+            if is_full {
+                connection.wait_for_room();
+            }
             self.output.truncate(begin);
         }
     }
