@@ -195,6 +195,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_handed_over_begun_is_written_to_its_end_before_anything_else() {
+        let mut outbox = Outbox::default();
+        let mut pieces = Pieces::default();
+        pieces.push(b"abc".to_vec());
+        pieces.push(b"de".to_vec());
+        outbox.append(pieces, 2);
+        assert!(outbox.is_writing());
+        outbox.add(b"f");
+        let mut pieces = Pieces::default();
+        pieces.push(b"g".to_vec());
+        outbox.append(pieces, 0);
+        assert_eq!(outbox.output_bytes(), 5);
+        let mut wire = Vec::new();
+        while !outbox.is_empty() {
+            wire.push(outbox.next()[0]);
+            outbox.wrote(1);
+        }
+        assert_eq!((&wire[..], outbox.output_bytes(), outbox.is_writing()), (&b"cdefg"[..], 0, false));
+    }
+
+    #[test]
     fn nobody_waits_for_ever_and_no_frame_is_torn() {
         let mut outbox = Outbox::default();
         add(&mut outbox, 1, 3 * LINK_PART_BYTES_MAX);
