@@ -39,7 +39,7 @@ pub(super) fn name(text: &[u8], scope: &Scope<'_>) -> Result<(), Error> {
 }
 
 /// Text without blanks and control characters, fit for a field of `CLIENT LIST`.
-fn graphic(text: &[u8]) -> Option<&str> {
+pub(super) fn graphic(text: &[u8]) -> Option<&str> {
     text.iter().all(u8::is_ascii_graphic).then(|| std::str::from_utf8(text).ok()).flatten()
 }
 
@@ -71,7 +71,7 @@ pub(super) fn no_touch(word: &[u8], scope: &Scope<'_>, reply: &mut Reply<'_>) ->
     Ok(())
 }
 
-fn on_or_off(word: &[u8]) -> Result<bool, Error> {
+pub(crate) fn on_or_off(word: &[u8]) -> Result<bool, Error> {
     if word.eq_ignore_ascii_case(b"on") {
         Ok(true)
     } else if word.eq_ignore_ascii_case(b"off") {

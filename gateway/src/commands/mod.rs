@@ -20,6 +20,8 @@ use tidegate_protocols::data::Outcome;
 use tidegate_protocols::memcached::Answer;
 use tidegate_protocols::{Dialect, Error, Reply, Request, Verb};
 
+pub(crate) use self::client::on_or_off;
+pub(crate) use self::hello::foreseen as dialect_after_hello;
 use crate::registry::Client;
 use crate::session::{Attention, Session};
 use crate::shared::Shared;

@@ -9,6 +9,7 @@ use tidegate_protocols::link::{self as frames, Ask};
 use tidegate_protocols::memcached::Item;
 use tidegate_protocols::number::integer;
 use tidegate_protocols::route::{Plan, Shard};
+use tidegate_protocols::settings::Settings;
 use tidegate_protocols::slot::{SLOTS, slot_of};
 use tidegate_protocols::table::Route;
 use tidegate_protocols::table::connection::Connection;
@@ -18,6 +19,7 @@ use tidegate_protocols::{Dialect, Error, Reply, Request, Verb, Words, limits};
 
 use super::lost;
 use super::worker::{RemoteWorker, refused};
+use crate::commands::{dialect_after_hello, on_or_off};
 
 /// The keys of a request that only gateways make.
 fn keys_of(request: &Request<'_>) -> Vec<Vec<u8>> {
@@ -133,7 +135,8 @@ impl RemoteWorker {
         let Transaction { watches, context, dialect, .. } = *transaction;
         let watched = watches.iter().map(|(WatchedKey { key, .. }, _)| &**key);
         let mut home = self.home_of(Home::Anywhere, watched);
-        let (mut inner, mut foresight) = (Vec::new(), Foresight { context, dialect });
+        let (mut inner, mut foresight) =
+            (Vec::new(), Foresight { settings: &self.common.settings, context, dialect });
         let mut requests = transaction.requests();
         while let Some(request) = requests.next_request() {
             match request.row.route {
@@ -189,12 +192,13 @@ impl RemoteWorker {
 
 /// What the gateway's own requests in a transaction change for those after them. They are executed only when it has
 /// taken place.
-struct Foresight {
+struct Foresight<'a> {
+    settings: &'a Settings,
     context: Context,
     dialect: Dialect,
 }
 
-impl Foresight {
+impl Foresight<'_> {
     fn follow(&mut self, request: &Request<'_>) {
         let word = request.args.get(1).unwrap_or_default();
         match request.row.verb {
@@ -203,14 +207,12 @@ impl Foresight {
                 let index = integer(word).filter(|index| (0..databases).contains(index));
                 self.context.database = index.map_or(self.context.database, |index| index as u8);
             }
-            Verb::Connection(Connection::Hello) => match integer(word) {
-                Some(2) => self.dialect = Dialect::Resp2,
-                Some(3) => self.dialect = Dialect::Resp3,
-                _ => {}
-            },
+            Verb::Connection(Connection::Hello) => {
+                self.dialect = dialect_after_hello(&request.args, self.settings).unwrap_or(self.dialect);
+            }
             Verb::Connection(Connection::ClientNoTouch) => {
                 let word = request.args.get(2).unwrap_or_default();
-                self.context.no_touch = word.eq_ignore_ascii_case(b"on");
+                self.context.no_touch = on_or_off(word).unwrap_or(self.context.no_touch);
             }
             _ => {}
         }
