@@ -4,7 +4,7 @@
 //! pipe that nothing is ever written to; when that closes, it is to end (see [`crate::supervised`]).
 
 use std::env;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use tokio::process::{self, ChildStderr, ChildStdin, Command};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
+use crate::log;
 use crate::supervised::READY;
 
 /// How long it may take until it listens.
@@ -176,8 +177,7 @@ async fn pass_on(log: ChildStderr, name: String, json: bool) -> String {
         if let Some(said) = line.strip_prefix(LAST_WORDS) {
             said.trim_end().clone_into(&mut words);
         } else {
-            // Whoever reads our log may have gone; that is no reason not to serve.
-            let _ = io::stderr().write_all(named(&line, &name, json).as_bytes());
+            log::pass_on(named(&line, &name, json).as_bytes());
         }
         text.clear();
     }

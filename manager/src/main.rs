@@ -35,13 +35,12 @@ fn main() -> ExitCode {
         Ok(start) => start,
         Err(error) => error.exit(),
     };
-    match server::run(&start) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => {
-            eprintln!("tidegate: {reason}");
-            ExitCode::FAILURE
-        }
+    let ended = server::run(&start);
+    if let Err(reason) = &ended {
+        log::pass_on(format!("tidegate: {reason}\n").as_bytes());
     }
+    log::finish();
+    if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Has a panic anywhere end the process, in builds that would otherwise lose one task and go on: its clients would

@@ -35,7 +35,7 @@ const EXIT_INTERRUPTED: i32 = 130;
 /// # Errors
 /// Why it cannot start, for people.
 pub(crate) fn run(start: &Start) -> Result<(), String> {
-    log::init(&start.settings);
+    log::init(&start.settings)?;
     let lifeline = if start.is_supervised { Some(supervised::hold_on()?) } else { None };
     settle(start)?;
     let runtime = Builder::new_current_thread().enable_all().build();
@@ -103,6 +103,7 @@ async fn serve(start: &Start, lifeline: Option<Lifeline>) -> Result<(), String> 
     stop.asked(start, &running, front.as_ref()).await;
     if end(running, front, &mut stop).await.is_none() {
         // What has been dropped has cleaned up by now.
+        log::finish();
         process::exit(EXIT_INTERRUPTED);
     }
     Ok(())

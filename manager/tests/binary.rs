@@ -216,6 +216,28 @@ fn log_lines_are_json_when_asked_for() {
     assert!(line.contains("\"message\":\"serving\"") && line.contains(&port), "{line}");
 }
 
+#[test]
+fn who_does_not_read_the_log_holds_nobody_up() {
+    // More than a pipe holds.
+    let lines = 2500;
+    for shards in ["0", "1"] {
+        let port = free_port();
+        let port_flag = port.to_string();
+        let flags = "--memcached-port 0 --admin-port 0 --threads 1 --set log-level=verbose --redis-port";
+        let flags: Vec<_> = flags.split(' ').chain([&*port_flag, "--shard-processes", shards]).collect();
+        let server = Server::start(Path::new(BINARY), &flags, "redis-cli");
+        for _ in 0..lines {
+            let answer = ask("127.0.0.1", port, "*1\r\nPING\r\n", "\r\n");
+            assert!(answer.starts_with("-ERR Protocol error"), "{answer}");
+        }
+        assert_eq!(ask("127.0.0.1", port, "SET k v\r\n", "\r\n"), "+OK\r\n");
+        server.signal(Signal::TERM);
+        let (code, log) = server.ended();
+        assert_eq!(code, Some(0));
+        assert!((32 * 1024..128 * 1024).contains(&log.len()), "{} bytes of log", log.len());
+    }
+}
+
 /// A folder of this test's own; dropped, it is removed.
 struct Folder(PathBuf);
 

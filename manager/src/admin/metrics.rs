@@ -12,6 +12,8 @@ use tidegate_protocols::data::Figures;
 use tidegate_protocols::settings::Key;
 use tidegate_protocols::table::rows;
 
+use crate::log;
+
 /// The shortest and the longest time, as powers of two of nanoseconds, that has a bucket of its own.
 const BUCKETS: std::ops::RangeInclusive<usize> = 7..=33;
 
@@ -36,6 +38,7 @@ impl Exporter {
             gauge!("tidegate_worker_threads").set(shared.workers as f64);
             gauge!("tidegate_memory_limit_bytes").set(shared.settings.number(Key::MaxMemory) as f64);
             gauge!("tidegate_connections_limit").set(shared.settings.number(Key::MaxClients) as f64);
+            counter!("tidegate_log_lines_lost_total").absolute(log::lost());
             publish_totals(&totals);
             publish_figures(&shared.figures());
         });
@@ -56,6 +59,7 @@ fn describe() {
         ("tidegate_connections_accepted_total", "Connections accepted."),
         ("tidegate_connections_refused_total", "Connections refused: too many, or by protected mode."),
         ("tidegate_connections_overrun_total", "Connections closed because too much output waited for them."),
+        ("tidegate_log_lines_lost_total", "Lines of the log that were lost because it was not read."),
         ("tidegate_link_moved_total", "Requests of gateways for keys that are not here."),
         ("tidegate_reads_total", "Reads from sockets."),
         ("tidegate_writes_total", "Writes to sockets."),
