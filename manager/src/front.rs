@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_gateway::{Remote, Seat, ShardReport};
+use tidegate_gateway::{Remote, Seat, ShardReport, open_files};
 use tidegate_protocols::Slots;
-use tidegate_protocols::settings::Key;
+use tidegate_protocols::settings::{Key, Settings};
 use tidegate_protocols::topology::Topology;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -80,11 +80,14 @@ impl Front {
     }
 
     /// Reads the file again, if the topology comes from one; a mistake in it changes nothing.
-    pub(crate) fn read_again(&self) {
+    pub(crate) fn read_again(&self, settings: &Settings) {
         let Source::File(file) = &self.source else { return };
         let epoch = self.topology.borrow().epoch;
         if let Some(topology) = file.read_again(epoch, |topology| has_gateway(topology, &self.name)) {
             warn_of_unserved(&topology);
+            if let Some(warning) = open_files::make_room(settings, topology.shards().len()) {
+                tracing::warn!("{warning}");
+            }
             self.topology.send_replace(Arc::new(topology));
         }
     }
@@ -95,6 +98,13 @@ impl Front {
             supervisor.end().await;
         }
     }
+}
+
+/// To how many shards there will be links. A mistake in the file is told when it is read to go by it.
+pub(crate) fn shards_at_start(start: &Start) -> usize {
+    let topology =
+        start.place.as_ref().and_then(|place| TopologyFile::at(&place.topology).read(|_| Ok(())).ok());
+    topology.map_or(start.settings.number(Key::ShardProcesses) as usize, |topology| topology.shards().len())
 }
 
 fn has_gateway(topology: &Topology, name: &str) -> Result<(), String> {
@@ -185,11 +195,11 @@ mod tests {
             ONE.replace("epoch = 1", "epoch = 2").replace("16382", "16384"),
         ] {
             fs::write(&path, &text).unwrap();
-            front.read_again();
+            front.read_again(&Settings::default());
             assert_eq!(seat.topology.borrow().epoch, 1);
         }
         fs::write(&path, ONE.replace("epoch = 1", "epoch = 2").replace("16382", "16383")).unwrap();
-        front.read_again();
+        front.read_again(&Settings::default());
         assert_eq!(seat.topology.borrow().epoch, 2);
         assert!(topology_file::unserved(&seat.topology.borrow()).is_empty());
         fs::remove_file(&path).unwrap();

@@ -18,7 +18,7 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::banner::{self, Addresses};
-use crate::front::{Front, Shards};
+use crate::front::{self, Front, Shards};
 use crate::listen;
 use crate::options::Start;
 use crate::supervised::Lifeline;
@@ -50,7 +50,7 @@ fn settle(start: &Start) -> Result<(), String> {
         let processors = thread::available_parallelism().map_or(1, usize::from).min(256);
         settings.set(Key::Threads, &processors.to_string())?;
     }
-    if let Some(warning) = open_files::make_room(settings) {
+    if let Some(warning) = open_files::make_room(settings, front::shards_at_start(start)) {
         tracing::warn!("{warning}");
     }
     for note in &start.notes {
@@ -290,7 +290,7 @@ impl Stop {
                 _ = client.wait_for(|asked| *asked) => return,
                 _ = self.hangup.recv() => {
                     read_users(start, running);
-                    front.inspect(|front| front.read_again());
+                    front.inspect(|front| front.read_again(&start.settings));
                     start.shard_file.as_ref().inspect(|file| file.read_again());
                 }
             }

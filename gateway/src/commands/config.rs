@@ -40,7 +40,8 @@ pub(super) fn get(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) {
 
 /// `CONFIG SET name value …`: all of them, or none and the reason.
 pub(super) fn set(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    for (key, value) in changes(&args.from(2), &scope.shared.settings)? {
+    let shards = scope.shared.seat.as_ref().map_or(0, |seat| seat.topology.borrow().shards().len());
+    for (key, value) in changes(&args.from(2), &scope.shared.settings, shards)? {
         scope.shared.settings.store(key, value);
     }
     reply.ok();
@@ -48,8 +49,8 @@ pub(super) fn set(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) -> 
 }
 
 /// The values that pairs of names and texts give. As in Redis, names are looked at before values, and the
-/// first mistake is the one that is told.
-fn changes(pairs: &Args<'_>, settings: &Settings) -> Result<Vec<(Key, Value)>, Error> {
+/// first mistake is the one that is told. There are links to so many shards.
+fn changes(pairs: &Args<'_>, settings: &Settings, shards: usize) -> Result<Vec<(Key, Value)>, Error> {
     if !pairs.len().is_multiple_of(2) {
         return Err(Error::Syntax);
     }
@@ -75,16 +76,16 @@ fn changes(pairs: &Args<'_>, settings: &Settings) -> Result<Vec<(Key, Value)>, E
             Change::Fixed => refused(name, "can't set immutable config"),
             Change::Live | Change::Start => refused(name, &reason),
         })?;
-        check(key, &value, settings).map_err(|reason| refused(name, &reason))?;
+        check(key, &value, settings, shards).map_err(|reason| refused(name, &reason))?;
         Ok((key, value))
     };
     keys.into_iter().enumerate().map(value).collect()
 }
 
 /// What only the system knows.
-fn check(key: Key, value: &Value, settings: &Settings) -> Result<(), String> {
+fn check(key: Key, value: &Value, settings: &Settings, shards: usize) -> Result<(), String> {
     let (Key::MaxClients, Value::Number(clients)) = (key, value) else { return Ok(()) };
-    let room = open_files::room_for(clients.unsigned_abs(), settings);
+    let room = open_files::room_for(clients.unsigned_abs(), settings, shards);
     if room >= clients.unsigned_abs() {
         return Ok(());
     }
@@ -118,7 +119,7 @@ mod tests {
     use tidegate_protocols::Words;
 
     fn outcome(settings: &Settings, words: &[&str]) -> Result<Vec<Key>, String> {
-        let changes = changes(&Words::new(words).args(), settings).map_err(|error| error.to_string())?;
+        let changes = changes(&Words::new(words).args(), settings, 0).map_err(|error| error.to_string())?;
         Ok(changes.into_iter().map(|(key, _)| key).collect())
     }
 
