@@ -18,6 +18,7 @@ use tokio::time::sleep;
 use crate::decoder::Family;
 use crate::limits::ACCEPT_REST;
 use crate::registry::Address;
+use crate::seldom::{Seldom, warn_seldom};
 use crate::shared::Shared;
 use crate::unix::as_tcp;
 use crate::worker::Message;
@@ -100,11 +101,12 @@ impl Acceptor {
     }
 
     async fn admit(&self, accepted: io::Result<TcpStream>, family: Family) {
+        static REFUSED: Seldom = Seldom::new();
         match accepted {
             Ok(stream) => self.take_in(stream, family),
             Err(error) => {
                 // A client that gave up, or no descriptors: those that are left serve the others.
-                tracing::warn!(%error, "cannot accept a connection");
+                warn_seldom!(REFUSED, %error, "cannot accept a connection");
                 sleep(ACCEPT_REST).await;
             }
         }

@@ -19,6 +19,7 @@ use crate::decoder::Family;
 use crate::limits::{HANG_UP_LOOK, LONG_ANSWERS_MAX, OUTPUT_BYTES_MAX, OUTPUT_BYTES_SOFT, OUTPUT_STALL};
 use crate::outbox::Outbox;
 use crate::pieces::Pieces;
+use crate::seldom::{Seldom, warn_seldom};
 use crate::session::Attention;
 use crate::shared::now_ms;
 
@@ -149,8 +150,9 @@ impl Connection {
     }
 
     fn give_up(&self) {
+        static SLOW: Seldom = Seldom::new();
         self.intake.counters().output_limit_disconnections.add(1);
-        tracing::warn!(client = self.session.client.id, "closed: takes its output too slowly");
+        warn_seldom!(SLOW, client = self.session.client.id, "closed: takes its output too slowly");
     }
 
     /// Starts the task that works the backlog off, if there is one and it does not run yet. A connection

@@ -23,6 +23,7 @@ use crate::inbox::{Inbox, Reading};
 use crate::intake::Intake;
 use crate::limits::READ_BYTES;
 use crate::pipeline::Pipeline;
+use crate::seldom::{CLOSED_LINKS, warn_seldom};
 use crate::session::{Attention, Session};
 use crate::shared::now_ms;
 use crate::wake::Wake;
@@ -233,7 +234,7 @@ pub(crate) async fn serve(connection: Rc<Connection>, mut reader: OwnedReadHalf)
     if let (Family::Link, Some(membership)) = (connection.family, &intake.shared.membership)
         && let Err(reason) = welcome(&connection, &mut reader, membership).await
     {
-        tracing::warn!("closed a link: {reason}");
+        warn_seldom!(CLOSED_LINKS, "closed a link: {reason}");
         return;
     }
     let mut inbox = Inbox::new(connection.family);

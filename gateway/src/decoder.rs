@@ -10,6 +10,7 @@ use tidegate_protocols::{Args, Dialect, Row, Span, Verb, link, resp};
 use crate::batch::{Aside, Ask};
 use crate::connection::Connection;
 use crate::directions::{Astray, Directions, Known};
+use crate::seldom::{CLOSED_LINKS, warn_seldom};
 use crate::session::Attention;
 
 /// Which family of protocols a port speaks.
@@ -214,5 +215,7 @@ pub(crate) fn frame(input: &[u8], frame_bytes_max: u64, spans: &mut Vec<Span>, a
 #[cold]
 fn distrusted(reason: &link::Malformed) -> Found {
     tracing::warn!("closed a link: {reason}");
+fn distrusted(reason: &str) -> Found {
+    warn_seldom!(CLOSED_LINKS, "closed a link: {reason}");
     Found::End(Ask::Close)
 }

@@ -30,6 +30,7 @@ mod queue;
 pub mod rates;
 pub mod registry;
 mod remote;
+pub(crate) mod seldom;
 mod session;
 mod shared;
 pub mod slow_log;
