@@ -329,7 +329,8 @@ impl<W: Worker> Tick<W> {
             Outcome::Failed => {
                 counters.command(row.verb).failed.add(1);
                 counters.error(&self.output[mark..]);
-                if W::ANSWERS_LATER && is_within_line(&request) {
+                if connection.family == Family::Memcached && is_within_line(&request) {
+                    // What follows would be taken for the next reply.
                     session.put(Attention::Closing, true);
                 }
             }

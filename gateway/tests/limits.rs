@@ -230,3 +230,13 @@ fn docs_of_one_command_named_again_and_again_are_refused() {
         client.ask(&array(&words), b"-ERR the reply would be longer than a reply may be\r\n");
     }
 }
+
+#[test]
+fn an_error_within_a_line_of_keys_is_the_end_of_the_reply_and_of_the_client() {
+    let server = Server::start(1);
+    let mut client = Client::connect(server.running.memcached()[0]);
+    let refused = b"-ERR not by the fake\r\n";
+    client.ask(b"get a\r\n", refused);
+    client.ask(b"get a b\r\nget c\r\n", refused);
+    client.expect_end();
+}

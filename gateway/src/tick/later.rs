@@ -67,6 +67,15 @@ struct Came<'a> {
     nanos: u64,
 }
 
+/// A ticket has been given out twice. Whose answer cannot be told from another's any more is closed.
+#[cold]
+fn displaced(ticket: u32, before: &Pending) {
+    let client = before.connection.session.client.id;
+    tracing::error!(client, ticket, "closed: a ticket is of one request until it is answered, and is of two");
+    debug_assert!(false, "a ticket of two requests");
+    before.connection.end();
+}
+
 /// All pending requests of a worker, by ticket, and the connections that have something to send.
 #[derive(Default)]
 pub(super) struct Later {
@@ -86,10 +95,9 @@ impl Later {
         if place >= self.pending.len() {
             self.pending.resize_with(place + 1, || None);
         }
-        let before = self.pending[place].replace(pending);
-        debug_assert!(before.is_none(), "a ticket is of one request until it is answered");
-        // Not even looked at.
-        std::mem::forget(before);
+        if let Some(before) = self.pending[place].replace(pending) {
+            displaced(number, &before);
+        }
     }
 
     fn insert_special(&mut self, ticket: Ticket, pending: Pending, special: Special) {
