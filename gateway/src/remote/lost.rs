@@ -75,11 +75,32 @@ pub(super) fn refusal(frame: &[u8], error: &Error) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use tidegate_protocols::Words;
+
     use super::*;
 
     #[test]
     fn who_asked_for_much_is_told_as_well() {
         // Long requests to several shards are not kept; their clients speak RESP.
         assert_eq!(refusal(&[], &Error::CrossSlot), format!("-{}\r\n", Error::CrossSlot).into_bytes());
+    }
+    #[test]
+    fn a_binary_client_is_told_in_words_and_may_try_again_only_what_was_not_executed() {
+        use tidegate_protocols::memcached::Item;
+        use tidegate_protocols::table::memcached::Memcached;
+
+        let words = Words::new(&[&b"\x01"[..], b"k", b"v"]);
+        let (row, dialect) = (Memcached::Set.row(), Dialect::MemcachedBinary);
+        let request = Request { row, dialect, args: words.args(), item: &Item::NONE };
+        for (error, status) in [
+            (in_doubt("a"), 0x84),
+            (in_part("a"), 0x84),
+            (unreachable("a", ""), 0x86),
+            (Error::Unserved, 0x86),
+        ] {
+            let packet = refusal_to(&request, &error);
+            assert_eq!(packet[6..8], [0, status], "{error}");
+            assert_eq!(packet[24..], *error.to_string().as_bytes());
+        }
     }
 }

@@ -193,7 +193,11 @@ impl<'r, 'o> Answer<'r, 'o> {
     fn other_error(&mut self, error: &Error) {
         use std::io::Write as _;
         if self.request.dialect == Dialect::MemcachedBinary {
-            return self.status(Status::Internal, 0);
+            let text = error.to_string();
+            // Whoever tries again what failed for the time being must not do so with what is in doubt.
+            let is_unavailable = matches!(error, Error::Unserved) || text.starts_with("CLUSTERDOWN");
+            let status = if is_unavailable { Status::TemporaryFailure } else { Status::Internal };
+            return self.packet(status.binary().0, 0, &[], &[], text.as_bytes());
         }
         // Writing into a Vec cannot fail.
         let _ = write!(self.reply.out(), "SERVER_ERROR {error}\r\n");

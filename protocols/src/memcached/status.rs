@@ -60,6 +60,7 @@ statuses! {
     WrongType = "SERVER_ERROR the key holds a value that is not a string", "",
         0x84 "The key holds a value that is not a string";
     Internal = "SERVER_ERROR internal error", "", 0x84 "Internal error.";
+    TemporaryFailure = "SERVER_ERROR temporary failure", "", 0x86 "Temporary failure.";
     // Meta commands.
     MetaNoop = "MN", "MN", 0 "";
     FlagDuplicate = "CLIENT_ERROR duplicate flag", "", 0x04 "Invalid arguments";
