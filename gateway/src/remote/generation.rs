@@ -12,6 +12,11 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 pub(super) struct Generation(AtomicU32);
 
 impl Generation {
+    /// The first is this one.
+    pub(super) fn beginning_at(first: u32) -> Self {
+        Self(AtomicU32::new(first))
+    }
+
     /// The present one.
     #[inline]
     pub(super) fn now(&self) -> u32 {

@@ -44,9 +44,17 @@ struct Common {
     /// A number that no other process has.
     process: u64,
     settings: Arc<Settings>,
-    shards: Mutex<BTreeMap<String, Known>>,
+    shards: Mutex<Shards>,
     /// Settings of the stores that have been changed here; every new link begins with them.
     changed: Mutex<BTreeSet<Key>>,
+}
+
+/// The shards to which there are links.
+#[derive(Default)]
+struct Shards {
+    known: BTreeMap<String, Known>,
+    /// The latest generation of links to any shard that is not known any more: should it be again, it has not forgotten.
+    generation: u32,
 }
 
 /// What is known of a shard.
@@ -74,11 +82,11 @@ impl Remote {
     /// What can be told of each shard of the topology.
     pub fn report(&self) -> Vec<ShardReport> {
         let topology = Arc::clone(&self.common.seat.topology.borrow());
-        let known = self.common.shards.lock();
+        let shards = self.common.shards.lock();
         let reports = topology.shards().iter().map(|shard| {
             let (name, place) = (shard.name.clone(), shard.link.to_string());
             let mut report = ShardReport { name, place, ..ShardReport::default() };
-            if let Some(known) = known.get(&shard.name) {
+            if let Some(known) = shards.known.get(&shard.name) {
                 known.pages.iter().for_each(|page| page.add_to(&mut report));
             }
             report
@@ -104,8 +112,9 @@ impl Common {
     fn page(&self, name: &str) -> (Arc<Page>, Arc<Generation>) {
         let page = Arc::new(Page::default());
         let mut shards = self.shards.lock();
-        let known = shards.entry(name.to_owned()).or_insert_with(|| Known {
-            generation: Arc::default(),
+        let generation = shards.generation;
+        let known = shards.known.entry(name.to_owned()).or_insert_with(|| Known {
+            generation: Arc::new(Generation::beginning_at(generation)),
             figures: Figures::default(),
             pages: Vec::new(),
         });
@@ -115,14 +124,18 @@ impl Common {
 
     /// A link is gone for good, and what it counted with it.
     fn forget(&self, name: &str, page: &Arc<Page>) {
-        if let Some(known) = self.shards.lock().get_mut(name) {
-            known.pages.retain(|other| !Arc::ptr_eq(other, page));
+        let shards = &mut *self.shards.lock();
+        let Some(known) = shards.known.get_mut(name) else { return };
+        known.pages.retain(|other| !Arc::ptr_eq(other, page));
+        if known.pages.is_empty() {
+            shards.generation = shards.generation.max(known.generation.now());
+            shards.known.remove(name);
         }
     }
 
     /// Keeps what a shard says of itself.
     fn keep_figures(&self, name: &str, figures: Figures) {
-        if let Some(known) = self.shards.lock().get_mut(name) {
+        if let Some(known) = self.shards.lock().known.get_mut(name) {
             known.figures = figures;
         }
     }
@@ -140,9 +153,9 @@ impl Data for Remote {
         let topology = Arc::clone(&self.common.seat.topology.borrow());
         let beside = self.common.beside(&topology);
         let asked = beside.as_ref().unwrap_or(topology.owners()).asked();
-        let (known, mut sum) = (self.common.shards.lock(), Figures::default());
+        let (shards, mut sum) = (self.common.shards.lock(), Figures::default());
         for &shard in asked {
-            if let Some(known) = known.get(&topology.shard(shard).name) {
+            if let Some(known) = shards.known.get(&topology.shard(shard).name) {
                 sum.add(&known.figures);
             }
         }
@@ -151,4 +164,29 @@ impl Data for Remote {
 
     /// Shards do that when they are told; see [`tidegate_protocols::data::Chore`].
     fn reset_figures(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_protocols::topology::GatewayNode;
+    use tokio::sync::watch;
+
+    use super::*;
+
+    #[test]
+    fn a_shard_that_nobody_has_a_link_to_is_forgotten_but_not_how_many_links_there_were() {
+        let gateways = vec![GatewayNode { name: "front".into(), ..GatewayNode::default() }];
+        let topology = Topology::new(1, gateways, Vec::new()).expect("shards may be missing");
+        let seat =
+            Seat { gateway: "front".into(), topology: watch::Sender::new(Arc::new(topology)).subscribe() };
+        let common = Remote::new(&seat, Arc::default()).common;
+        let [(one, generation), (other, same)] = [common.page("a"), common.page("a")];
+        assert!(Arc::ptr_eq(&generation, &same));
+        generation.end(6);
+        common.forget("a", &one);
+        assert_eq!(common.shards.lock().known.len(), 1);
+        common.forget("a", &other);
+        assert!(common.shards.lock().known.is_empty());
+        assert_eq!(common.page("a").1.now(), 7);
+    }
 }
