@@ -214,8 +214,6 @@ pub(crate) fn frame(input: &[u8], frame_bytes_max: u64, spans: &mut Vec<Span>, a
 /// The end of a link whose other end is not what it should be.
 #[cold]
 fn distrusted(reason: &link::Malformed) -> Found {
-    tracing::warn!("closed a link: {reason}");
-fn distrusted(reason: &str) -> Found {
     warn_seldom!(CLOSED_LINKS, "closed a link: {reason}");
     Found::End(Ask::Close)
 }

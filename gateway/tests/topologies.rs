@@ -44,6 +44,42 @@ fn topology(epoch: u32, links: &[SocketAddr]) -> Topology {
     Topology::new(epoch, gateways, shards.collect()).unwrap()
 }
 
+/// A gateway that is told of this topology.
+fn front(topology: &watch::Sender<Arc<Topology>>, timeout_ms: &str) -> Running {
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    let seat = Seat { gateway: "front".to_owned(), topology: topology.subscribe() };
+    let settings = Arc::new(Settings::default());
+    settings.set(Key::LinkTimeout, timeout_ms).unwrap();
+    let config = Config { redis: vec![any], workers: 2, seat: Some(seat.clone()), ..Config::default() };
+    let remote = Arc::new(Remote::new(&seat, Arc::clone(&settings)));
+    Gateway::start(&config, remote, settings).unwrap()
+}
+
+/// What a client is answered, while one topology follows the other.
+fn line_under_changes(
+    client: &mut Client,
+    topologies: &watch::Sender<Arc<Topology>>,
+    links: &[SocketAddr],
+) -> String {
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let answered = scope.spawn(|| {
+            let line = client.line();
+            is_over.store(true, SeqCst);
+            line
+        });
+        for epoch in 2.. {
+            let began = Instant::now();
+            topologies.send_replace(Arc::new(topology(epoch, links)));
+            eventually("time passes", || began.elapsed() > Duration::from_millis(20));
+            if is_over.load(SeqCst) || answered.is_finished() {
+                break;
+            }
+        }
+        answered.join().unwrap()
+    })
+}
+
 impl Trio {
     /// With these settings of the gateway's link-timeout-ms; all at epoch 1.
     fn start(timeout_ms: &str) -> Self {
@@ -58,12 +94,7 @@ impl Trio {
         let shards: Vec<_> = (0..2).map(shard).collect();
         let links: Vec<_> = shards.iter().map(|(shard, _)| shard.running.links()[0]).collect();
         let topology = watch::Sender::new(Arc::new(topology(1, &links)));
-        let seat = Seat { gateway: "front".to_owned(), topology: topology.subscribe() };
-        let settings = Arc::new(Settings::default());
-        settings.set(Key::LinkTimeout, timeout_ms).unwrap();
-        let config = Config { redis: vec![any], workers: 2, seat: Some(seat.clone()), ..Config::default() };
-        let remote = Arc::new(Remote::new(&seat, Arc::clone(&settings)));
-        let front = Gateway::start(&config, remote, settings).unwrap();
+        let front = front(&topology, timeout_ms);
         Self { shards, front, topology }
     }
 
@@ -100,11 +131,12 @@ fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 
 /// A gateway in front of a shard that the test itself is; and two clients of it.
 struct Puppet {
+    listener: TcpListener,
     /// The only link.
     link: TcpStream,
     topology: watch::Sender<Arc<Topology>>,
     clients: [Client; 2],
-    _front: Running,
+    front: Running,
 }
 
 impl Puppet {
@@ -114,9 +146,17 @@ impl Puppet {
         let topology = watch::Sender::new(Self::topology(1, listener.local_addr().unwrap()));
         let seat = Seat { gateway: "front".to_owned(), topology: topology.subscribe() };
         let settings = Arc::new(Settings::default());
-        let config = Config { redis: vec![any], workers: 1, seat: Some(seat.clone()), ..Config::default() };
+        let (redis, memcached, workers) = (vec![any], vec![any], 1);
+        let config = Config { redis, memcached, workers, seat: Some(seat.clone()), ..Config::default() };
         let remote = Arc::new(Remote::new(&seat, Arc::clone(&settings)));
         let front = Gateway::start(&config, remote, settings).unwrap();
+        let link = Self::accept(&listener);
+        let clients = [(); 2].map(|()| Client::connect(front.redis()[0]));
+        Self { listener, link, topology, clients, front }
+    }
+
+    /// The next link that the gateway makes.
+    fn accept(listener: &TcpListener) -> TcpStream {
         let (mut link, _) = listener.accept().unwrap();
         link.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let mut greeting = Vec::new();
@@ -124,8 +164,7 @@ impl Puppet {
         link.write_all(&greeting).unwrap();
         let mut heard = vec![0; Greeting::HEAD_BYTES + "front".len()];
         link.read_exact(&mut heard).unwrap();
-        let clients = [(); 2].map(|()| Client::connect(front.redis()[0]));
-        Self { link, topology, clients, _front: front }
+        link
     }
 
     fn topology(epoch: u32, address: SocketAddr) -> Arc<Topology> {
@@ -349,4 +388,46 @@ fn what_waits_for_a_shard_that_is_gone_goes_to_its_successor_at_once() {
     trio.topology.send_replace(Arc::new(next));
     client.expect(b"+OK\r\n+OK\r\n$1\r\n1\r\n");
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn changes_of_the_topology_give_no_more_time_to_what_waits_for_a_shard_that_is_gone() {
+    let mut trio = Trio::start("1000");
+    let links: Vec<_> = trio.shards.iter().map(|(shard, _)| shard.running.links()[0]).collect();
+    let mut client = trio.client();
+    client.ask(b"SET b 1\r\n", b"+OK\r\n");
+    trio.shards.remove(0).0.running.shutdown(Duration::ZERO);
+    client.send(b"GET b\r\n");
+    let line = line_under_changes(&mut client, &trio.topology, &links);
+    assert!(line.starts_with("-CLUSTERDOWN shard shard-0 does not answer"), "{line}");
+}
+
+#[test]
+fn what_all_shards_are_told_is_not_taken_for_a_request_with_keys_when_it_is_sent_again() {
+    let nobody: Vec<_> =
+        (0..2).map(|_| TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()).collect();
+    let topologies = watch::Sender::new(Arc::new(topology(1, &nobody)));
+    let front = front(&topologies, "1000");
+    let mut client = Client::connect(front.redis()[0]);
+    client.send(b"CONFIG SET maxmemory 100mb\r\n");
+    let line = line_under_changes(&mut client, &topologies, &nobody);
+    assert!(line.starts_with("-CLUSTERDOWN shard shard-0 does not answer"), "{line}");
+}
+
+#[test]
+fn mg_is_not_sent_again_because_its_answer_may_have_named_who_makes_the_item_anew() {
+    let mut puppet = Puppet::start();
+    let mut client = Client::connect(puppet.front.memcached()[0]);
+    client.send(b"mg k v\r\nget k\r\n");
+    for _ in 0..2 {
+        assert_eq!(puppet.next().0, "get");
+    }
+    puppet.link.shutdown(std::net::Shutdown::Both).unwrap();
+    client.expect(b"SERVER_ERROR INDOUBT shard shard-0 was lost before it answered");
+    client.line();
+    puppet.link = Puppet::accept(&puppet.listener);
+    let (name, ask) = puppet.next();
+    assert_eq!(name, "get");
+    puppet.answer(ask, Tail::Done, b"END\r\n");
+    client.expect(b"END\r\n");
 }

@@ -23,7 +23,7 @@ use tidegate_protocols::memcached::Item;
 use tidegate_protocols::route::{Plan, plan};
 use tidegate_protocols::slot::SLOTS;
 use tidegate_protocols::table::link::Link as Verbs;
-use tidegate_protocols::table::{Flags, Gather, Route};
+use tidegate_protocols::table::{Gather, Route};
 use tidegate_protocols::topology::Topology;
 use tidegate_protocols::transaction::Requests;
 use tidegate_protocols::{Dialect, Error, Request, Verb, Words};
@@ -34,7 +34,7 @@ use super::gather::How;
 use super::link::Link;
 use super::lost;
 use super::unanswered::Owner;
-use super::worker::RemoteWorker;
+use super::worker::{RemoteWorker, is_harmless};
 use crate::limits::ASK_AGAIN_REST;
 
 /// What a scan says that has nothing more to tell.
@@ -206,13 +206,13 @@ impl RemoteWorker {
         let context = Context { database, no_touch, in_cluster, ..Context::default() };
         let (how, places) = match self.plan_again(&request) {
             // All are asked, and this one as the one it is.
-            _ if owner.part != Owner::WHOLE && request.row.route == Route::Every => {
+            _ if owner.part != Owner::WHOLE && is_for_all(&request) => {
                 let Some(place) = self.links.iter().position(|link| link.name == *shard) else {
                     return self.leave_out(owner, &request, frame, answers);
                 };
-                return self.push_again(place, owner, &request, &ask);
+                return self.push_again(place, misplaced, &request, &ask);
             }
-            Plan::One(shard) => return self.push_again(usize::from(shard), owner, &request, &ask),
+            Plan::One(shard) => return self.push_again(usize::from(shard), misplaced, &request, &ask),
             Plan::Split(parts) => {
                 let places = parts.iter().map(|part| usize::from(part.shard)).collect();
                 (How::Split(request.row.gather, parts), places)
@@ -226,9 +226,10 @@ impl RemoteWorker {
             Plan::Unserved(_) => return self.give_up(misplaced, &Error::Unserved, answers),
             Plan::Incomplete | Plan::Here => unreachable!("it has been sent to a shard before"),
         };
+        let within = Some((owner, misplaced.since));
         let since = self.astray.since.remove(&owner);
         if let (Outcome::Later(ticket), Some(since)) =
-            (self.ask_them(&request, &context, how, &places, Some(owner)), since)
+            (self.ask_them(&request, &context, how, &places, within), since)
         {
             // The time of the whole is that of its parts now.
             let parts = (0..places.len() as u32).map(|part| Owner { ticket: ticket.0, part });
@@ -244,12 +245,12 @@ impl RemoteWorker {
         }
     }
 
-    fn push_again(&self, place: usize, owner: Owner, request: &Request<'_>, ask: &Ask) {
+    fn push_again(&self, place: usize, misplaced: &Misplaced, request: &Request<'_>, ask: &Ask) {
         let link = &self.links[place];
         link.page.held.add(1);
         let (epoch, again) = (self.topology.epoch, link.take_again());
-        let is_read = request.row.flags.has(Flags::READONLY);
-        let sent = link.push(owner, is_read, self.now, |out, id| {
+        let since = link.waits_since(misplaced.since, self.now);
+        let sent = link.push(misplaced.owner, is_harmless(request), since, |out, id| {
             frames::encode(out, request, &Ask { id, epoch, again, ..*ask })
         });
         debug_assert!(sent.is_ok(), "it fitted in a frame before");
@@ -294,5 +295,13 @@ impl RemoteWorker {
             };
             self.give_up(&misplaced, &error, answers);
         }
+    }
+}
+
+/// Whether every shard is asked the same, of which each answers for itself.
+fn is_for_all(request: &Request<'_>) -> bool {
+    match request.row.verb {
+        Verb::Link(verb) => !matches!(verb, Verbs::Transact | Verbs::Watch | Verbs::Unwatch),
+        _ => request.row.route == Route::Every,
     }
 }

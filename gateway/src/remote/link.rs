@@ -114,6 +114,11 @@ impl Link {
         state.stream.is_none().then(|| now.saturating_duration_since(state.down_since))
     }
 
+    /// Since when what came at `since` waits here: where there is a link, what it is sent it has to answer from now on.
+    pub(super) fn waits_since(&self, since: Instant, now: Instant) -> Instant {
+        if self.state.borrow().stream.is_none() { since } else { now }
+    }
+
     /// Whether there was a link, and is none.
     pub(super) fn is_lost(&self) -> bool {
         self.page.connects.get() > 0 && self.state.borrow().stream.is_none()
@@ -161,7 +166,8 @@ impl Link {
         encode: impl FnOnce(&mut Vec<u8>, u32) -> Result<(), E>,
     ) -> Result<(), E> {
         let state = &mut *self.state.borrow_mut();
-        if state.chunks.back().is_none_or(|chunk| chunk.sealed) {
+        let is_down = state.stream.is_none();
+        if state.chunks.back().is_none_or(|chunk| chunk.sealed || is_down && chunk.since != now) {
             let bytes = std::mem::take(&mut state.spare);
             state.chunks.push_back(Chunk { bytes, written: 0, unanswered: 0, sealed: false, since: now });
         }

@@ -11,10 +11,11 @@ use tidegate_protocols::route::{Owners, Part, Plan, Shard, plan};
 use tidegate_protocols::settings::Key;
 use tidegate_protocols::slot::slot_of;
 use tidegate_protocols::table::link::Link as Verbs;
+use tidegate_protocols::table::memcached::Memcached;
 use tidegate_protocols::table::{Flags, Gather, Row};
 use tidegate_protocols::topology::{ShardNode, Topology};
 use tidegate_protocols::transaction::{Entered, Transaction, Watches};
-use tidegate_protocols::{Args, Dialect, Error, Reply, Request, Span, Words};
+use tidegate_protocols::{Args, Dialect, Error, Reply, Request, Span, Verb, Words};
 use tokio::task::spawn_local;
 
 use super::astray::Astray;
@@ -26,6 +27,9 @@ use super::unanswered::{self, Fate, Lost, Owner};
 use super::{Common, lost};
 use crate::followed::Followed;
 use crate::limits::{FIGURES_AGE, LARGE_BYTES};
+
+/// What `mg` is that changes nothing else.
+const MG: Verb = Verb::Memcached(Memcached::Get);
 
 /// See the module.
 pub struct RemoteWorker {
@@ -55,6 +59,8 @@ struct Delivery<'a> {
     context: &'a Context,
     /// Of its only key.
     slot: Option<u16>,
+    /// When it came.
+    since: Instant,
 }
 
 impl RemoteWorker {
@@ -123,13 +129,12 @@ impl RemoteWorker {
     /// Sends a request to one shard.
     #[inline]
     fn send(&mut self, request: &Request<'_>, delivery: Delivery<'_>) -> Result<(), frames::Malformed> {
-        let Delivery { place, owner, context, slot } = delivery;
+        let Delivery { place, owner, context, slot, since } = delivery;
         let &Context { database, no_touch, in_cluster, .. } = context;
         let epoch = self.topology.epoch;
-        let is_read = request.row.flags.has(Flags::READONLY);
         let link = &self.links[place];
         let again = link.take_again();
-        link.push(owner, is_read, self.now, |out, id| {
+        link.push(owner, is_harmless(request), since, |out, id| {
             frames::encode(out, request, &Ask { id, epoch, database, no_touch, in_cluster, again, slot })
         })
     }
@@ -151,7 +156,7 @@ impl RemoteWorker {
         }
         let ticket = self.tickets.take();
         let owner = Owner { ticket: ticket.0, part: Owner::WHOLE };
-        match self.send(request, Delivery { place, owner, context, slot }) {
+        match self.send(request, Delivery { place, owner, context, slot, since: self.now }) {
             Ok(()) => Outcome::Later(ticket),
             Err(malformed) => {
                 self.tickets.give_back(ticket);
@@ -162,12 +167,8 @@ impl RemoteWorker {
 
     /// Tells one shard something whose answer nobody waits for.
     pub(super) fn tell(&mut self, shard: Shard, request: &Request<'_>) {
-        let delivery = Delivery {
-            place: usize::from(shard),
-            owner: Owner::NOBODY,
-            context: &Context::default(),
-            slot: None,
-        };
+        let (place, owner, context) = (usize::from(shard), Owner::NOBODY, &Context::default());
+        let delivery = Delivery { place, owner, context, slot: None, since: self.now };
         let sent = self.send(request, delivery);
         debug_assert!(sent.is_ok(), "what gateways say of themselves is short");
     }
@@ -208,14 +209,14 @@ impl RemoteWorker {
     }
 
     /// Asks several shards, whatever is on its way to them. What they say together is the answer to the part `within`, if
-    /// that is given.
+    /// that is given, which came at that time.
     pub(super) fn ask_them(
         &mut self,
         request: &Request<'_>,
         context: &Context,
         how: How,
         places: &[usize],
-        within: Option<Owner>,
+        within: Option<(Owner, Instant)>,
     ) -> Outcome {
         let parts = match &how {
             How::Split(_, parts) => parts.clone(),
@@ -228,11 +229,13 @@ impl RemoteWorker {
             // It is only for people to look at, so one that fits in no frame may be missing.
             let _ = frames::encode(&mut frame, request, &ask);
         }
-        let gathering = Gathering::new(how, request, frame, places.len()).within(within);
+        let gathering =
+            Gathering::new(how, request, frame, places.len()).within(within.map(|(owner, _)| owner));
         let ticket = self.tickets.take_for(Asked::Several(Box::new(gathering)));
         for (part, &place) in places.iter().enumerate() {
             let owner = Owner { ticket: ticket.0, part: part as u32 };
-            let delivery = Delivery { place, owner, context, slot: None };
+            let since = within.map_or(self.now, |(_, since)| self.links[place].waits_since(since, self.now));
+            let delivery = Delivery { place, owner, context, slot: None, since };
             let mut spans = std::mem::take(&mut self.spans);
             let sent = match parts.get(part) {
                 Some(part) => self.send(&part.request(request, &mut spans), delivery),
@@ -243,7 +246,7 @@ impl RemoteWorker {
             if let Err(malformed) = sent {
                 // A part is shorter than the whole, which was read: only very many short arguments do not fit.
                 let error = Error::Composed(format!("ERR {malformed}").into_bytes().into());
-                self.end_part(Owner { ticket: ticket.0, part: part as u32 }, &error, request);
+                self.end_part(owner, &error, request);
             }
         }
         Outcome::Later(ticket)
@@ -350,6 +353,14 @@ impl RemoteWorker {
             stays
         });
     }
+}
+
+/// Whether a request may be executed twice. `mg` may not, though it reads: of a stale item the first to ask is told to
+/// make it anew (`W`), and everybody after that somebody does, so if its answer is lost nobody would.
+#[inline]
+pub(super) fn is_harmless(request: &Request<'_>) -> bool {
+    let may_be_told = request.dialect == Dialect::MemcachedMeta && request.row.verb == MG;
+    request.row.flags.has(Flags::READONLY) && !may_be_told
 }
 
 /// Writes an error.
