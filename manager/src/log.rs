@@ -183,6 +183,7 @@ mod tests {
         queue.push(b"more\n");
         queue.write_some(&mut output);
         assert!(output.ends_with(b"xmore\n"));
-        assert_eq!((queue.state().lost, queue.state().lost_told), (3, 3));
+        let state = queue.state();
+        assert_eq!((state.lost, state.lost_told), (3, 3));
     }
 }

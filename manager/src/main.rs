@@ -48,6 +48,7 @@ fn main() -> ExitCode {
 fn end_at_panics() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
+        log::finish();
         report(panic);
         std::process::abort();
     }));

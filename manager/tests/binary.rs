@@ -223,7 +223,7 @@ fn who_does_not_read_the_log_holds_nobody_up() {
     for shards in ["0", "1"] {
         let port = free_port();
         let port_flag = port.to_string();
-        let flags = "--memcached-port 0 --admin-port 0 --threads 1 --set log-level=verbose --redis-port";
+        let flags = "--memcached-port 0 --admin-port 0 --threads 1 --set loglevel=verbose --redis-port";
         let flags: Vec<_> = flags.split(' ').chain([&*port_flag, "--shard-processes", shards]).collect();
         let server = Server::start(Path::new(BINARY), &flags, "redis-cli");
         for _ in 0..lines {

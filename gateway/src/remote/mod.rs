@@ -168,7 +168,8 @@ impl Data for Remote {
 
 #[cfg(test)]
 mod tests {
-    use tidegate_protocols::topology::GatewayNode;
+    use tidegate_protocols::Slots;
+    use tidegate_protocols::topology::{GatewayNode, ShardNode};
     use tokio::sync::watch;
 
     use super::*;
@@ -176,7 +177,9 @@ mod tests {
     #[test]
     fn a_shard_that_nobody_has_a_link_to_is_forgotten_but_not_how_many_links_there_were() {
         let gateways = vec![GatewayNode { name: "front".into(), ..GatewayNode::default() }];
-        let topology = Topology::new(1, gateways, Vec::new()).expect("shards may be missing");
+        let (name, slots, link) = ("a".into(), Slots::all(), "127.0.0.1:1".parse().expect("a place"));
+        let shards = vec![ShardNode { name, slots, link, gateway: 0 }];
+        let topology = Topology::new(1, gateways, shards).expect("one of each");
         let seat =
             Seat { gateway: "front".into(), topology: watch::Sender::new(Arc::new(topology)).subscribe() };
         let common = Remote::new(&seat, Arc::default()).common;
