@@ -192,7 +192,7 @@ impl Later {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn deliver(&mut self, connection: &Rc<Connection>, number: u32, bytes: &[u8]) {
         self.touch(connection);
         connection.pipeline.borrow_mut().done(number, bytes);
@@ -328,10 +328,12 @@ impl<W: Worker> Tick<W> {
     }
 
     /// The request that is executed now is answered later.
-    #[inline]
+    #[inline(always)]
     pub(super) fn await_answer(&mut self, ticket: Ticket, row: &'static Row, special: Option<Special>) {
         let connection = Rc::clone(self.connection());
-        self.say_before(&connection);
+        if !self.output.is_empty() {
+            self.say_before(&connection);
+        }
         let session = &connection.session;
         let is_silent =
             !session.is_plain() && (session.has(Attention::Silent) || session.has(Attention::Skip));
@@ -370,9 +372,6 @@ impl<W: Worker> Tick<W> {
     /// Puts what has been said since the last part into the pipeline, if replies before it are still to come.
     #[inline]
     pub(super) fn say_before(&mut self, connection: &Rc<Connection>) {
-        if self.output.is_empty() {
-            return;
-        }
         let begin = self.parts.last().map_or(0, |part| part.end);
         if self.output.len() > begin {
             self.later.touch(connection);

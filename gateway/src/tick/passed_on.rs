@@ -99,7 +99,7 @@ impl<W: Worker> Tick<W> {
     }
 
     /// Executes a request in the store.
-    #[inline]
+    #[inline(always)]
     fn execute_here(
         &mut self,
         connection: &Connection,
@@ -154,7 +154,7 @@ impl<W: Worker> Tick<W> {
     }
 
     /// Whether all keys of a request belong to this shard at the epoch by which it was chosen.
-    #[inline]
+    #[inline(always)]
     fn has_keys_of(&self, row: &Row, decoded: &Decoded, prepared: Prepared, epoch: u32) -> bool {
         let Some(holding) = &self.holding else { return false };
         if holding.epoch != epoch {

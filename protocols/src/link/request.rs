@@ -194,7 +194,7 @@ pub fn decode_with(
 }
 
 /// What the first bytes of a whole frame say: the outline, how many arguments there are, and the marks.
-#[inline]
+#[inline(always)]
 fn head(frame: &[u8; HEAD_BYTES]) -> Result<(Outline, usize, u8), Malformed> {
     let word = |at: usize| u32::from_le_bytes(std::array::from_fn(|index| frame[at + index]));
     let index = u16::from_le_bytes([frame[12], frame[13]]);

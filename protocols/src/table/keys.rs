@@ -37,7 +37,7 @@ impl Run {
 
 impl Row {
     /// The argument that is the request's first key; 0 if it has none. The arity has been checked.
-    #[inline]
+    #[inline(always)]
     pub fn first_key(&self, args: &Args<'_>) -> usize {
         match self.keys {
             [] => 0,
