@@ -15,6 +15,7 @@ mod report;
 mod tickets;
 mod transact;
 mod unanswered;
+mod upkeep;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};

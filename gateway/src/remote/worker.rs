@@ -1,11 +1,11 @@
-//! One worker's way to shard processes.
+//! One worker's way to shard processes: what is sent where, and what comes back.
 
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidegate_protocols::data::{Answered, Answers, Chore, Context, Outcome, Piece, Prepared, Ticket, Worker};
-use tidegate_protocols::link::{self as frames, Ask, Greeting, Tail};
+use tidegate_protocols::link::{self as frames, Ask, Tail};
 use tidegate_protocols::memcached::Item;
 use tidegate_protocols::route::{Owners, Part, Plan, Shard, plan};
 use tidegate_protocols::settings::Key;
@@ -13,17 +13,16 @@ use tidegate_protocols::slot::slot_of;
 use tidegate_protocols::table::link::Link as Verbs;
 use tidegate_protocols::table::memcached::Memcached;
 use tidegate_protocols::table::{Flags, Gather, Row};
-use tidegate_protocols::topology::{ShardNode, Topology};
+use tidegate_protocols::topology::Topology;
 use tidegate_protocols::transaction::{Entered, Transaction, Watches};
 use tidegate_protocols::{Args, Dialect, Error, Reply, Request, Span, Verb, Words};
-use tokio::task::spawn_local;
 
 use super::astray::Astray;
-use super::dial::keep_up;
 use super::gather::{Gathering, How};
 use super::link::Link;
 use super::tickets::{Asked, Tickets};
 use super::unanswered::{self, Fate, Lost, Owner};
+use super::upkeep::settings_words;
 use super::{Common, lost};
 use crate::followed::Followed;
 use crate::limits::{FIGURES_AGE, LARGE_BYTES};
@@ -41,12 +40,12 @@ pub struct RemoteWorker {
     /// In the order of the topology's shards.
     pub(super) links: Vec<Rc<Link>>,
     /// Links to shards that are not in the topology any more, until all is answered.
-    retired: Vec<Rc<Link>>,
+    pub(super) retired: Vec<Rc<Link>>,
     pub(super) tickets: Tickets,
     pub(super) astray: Astray,
     pub(super) wake: Option<Rc<dyn Fn()>>,
     pub(super) now: Instant,
-    looked_after: Instant,
+    pub(super) looked_after: Instant,
     asked_for_figures: Instant,
     spans: Vec<Span>,
 }
@@ -87,37 +86,6 @@ impl RemoteWorker {
     /// How long a request may take.
     pub(super) fn patience(&self) -> Duration {
         Duration::from_millis(self.common.settings.number(Key::LinkTimeout) as u64)
-    }
-
-    /// Makes the links that the topology needs, and retires those it does not.
-    pub(super) fn make_links(&mut self) {
-        let Some(wake) = self.wake.clone() else { return };
-        let mut old = std::mem::take(&mut self.links);
-        for shard in self.topology.shards() {
-            let same = |link: &Rc<Link>| link.name == shard.name && link.place == shard.link;
-            let link = match old.iter().position(same) {
-                Some(place) => old.swap_remove(place),
-                None => self.new_link(shard, &wake),
-            };
-            self.links.push(link);
-        }
-        for link in &old {
-            link.retire();
-        }
-        self.retired.append(&mut old);
-    }
-
-    /// Makes a link to a shard.
-    fn new_link(&self, shard: &ShardNode, wake: &Rc<dyn Fn()>) -> Rc<Link> {
-        let known = self.common.page(&shard.name);
-        let link = Rc::new(Link::new(shard.name.clone(), shard.link.clone(), known));
-        let greeting = Greeting::new(&self.common.seat.gateway, self.topology.epoch);
-        let process = self.common.process;
-        let greet = move |generation| greeting.clone().of(process, generation);
-        let common = Arc::clone(&self.common);
-        let first = move |link: &Link| send_changed_settings(link, &common);
-        spawn_local(keep_up(Rc::clone(&link), greet, first, Rc::clone(wake)));
-        link
     }
 
     /// Who has which slots, and who is asked about all of them: clients of a cluster ask each of its nodes, but clients
@@ -314,45 +282,6 @@ impl RemoteWorker {
         }
         self.ask_them(&request, &Context::default(), how, &places, None)
     }
-
-    /// Gives up links of generations that are over, before anything is sent that has to come after all that was.
-    #[inline]
-    fn keep_generation(&self) {
-        for link in self.links.iter().chain(&self.retired).filter(|link| link.is_behind()) {
-            link.cut("another worker has given up a link to this shard", self.now);
-        }
-    }
-
-    /// Links that do not answer, and requests whose time is over.
-    fn look_after_links(&mut self) {
-        const EVERY: Duration = Duration::from_millis(50);
-        if self.now.saturating_duration_since(self.looked_after) < EVERY {
-            return;
-        }
-        self.looked_after = self.now;
-        let patience = self.patience();
-        for link in self.links.iter().chain(&self.retired) {
-            if link.waiting() == 0 {
-                continue;
-            }
-            if link.down_for(self.now).is_some() {
-                link.give_up(self.now, patience);
-            } else if link.is_overdue(self.now, patience) {
-                link.cut(&format!("it has not answered for {} ms", patience.as_millis()), self.now);
-                link.give_up(self.now, patience);
-            }
-        }
-        let common = &self.common;
-        self.retired.retain(|link| {
-            // What it has to tell is collected after this.
-            let stays = link.waiting() > 0 || link.has_news();
-            if !stays {
-                common.forget(&link.name, &link.page);
-                link.retire();
-            }
-            stays
-        });
-    }
 }
 
 /// Whether a request may be executed twice. `mg` may not, though it reads: of a stale item the first to ask is told to
@@ -367,37 +296,6 @@ pub(super) fn is_harmless(request: &Request<'_>) -> bool {
 pub(super) fn refused(request: &Request<'_>, error: &Error, reply: &mut Reply<'_>) -> Outcome {
     lost::refuse(request, error, reply);
     Outcome::Failed
-}
-
-/// Tells a shard what has been changed here, before anything else.
-fn send_changed_settings(link: &Link, common: &Common) {
-    let changed: Vec<_> = common.changed.lock().iter().copied().collect();
-    if changed.is_empty() {
-        return;
-    }
-    let words = settings_words(common, &changed);
-    let words: Vec<_> = words.iter().map(String::as_bytes).collect();
-    let words = Words::new(&words);
-    let row = Verbs::Configure.row();
-    let request = Request { row, dialect: Dialect::Resp2, args: words.args(), item: &Item::NONE };
-    let sent = link.push(Owner::NOBODY, false, Instant::now(), |out, id| {
-        frames::encode(out, &request, &Ask { id, ..Ask::default() })
-    });
-    debug_assert!(sent.is_ok(), "settings are short");
-}
-
-/// The words that tell a shard how settings stand: names and values. Memory is for all shards together.
-fn settings_words(common: &Common, keys: &[Key]) -> Vec<String> {
-    let shards = common.seat.topology.borrow().shards().len();
-    let mut words = vec![Verbs::Configure.row().name.to_owned()];
-    for &key in keys {
-        let value = match key {
-            Key::MaxMemory => (common.settings.number(key) as u64).div_ceil(shards as u64).to_string(),
-            _ => common.settings.show(key).clone(),
-        };
-        words.extend([key.row().name.to_owned(), value]);
-    }
-    words
 }
 
 impl Worker for RemoteWorker {
