@@ -8,3 +8,4 @@
 pub(crate) mod buffer;
 pub(crate) mod intset;
 pub(crate) mod listpack;
+pub(crate) mod quicklist;

@@ -15,6 +15,7 @@ pub(crate) trait Buffer {
     fn splice(&mut self, range: Range<usize>, len: usize) -> &mut [u8];
 }
 
+/// Grows by size classes, and gives back what is unused once that is more than half.
 impl Buffer for Vec<u8> {
     fn bytes(&self) -> &[u8] {
         self
@@ -35,6 +36,9 @@ impl Buffer for Vec<u8> {
         }
         self.copy_within(range.end..before, end);
         self.truncate(before - range.len() + len);
+        if self.capacity() / 2 > self.len() {
+            self.shrink_to(size_class(self.len()));
+        }
         &mut self[range.start..end]
     }
 }

@@ -23,6 +23,7 @@ mod find;
 use tidegate_protocols::number::integer;
 
 pub(crate) use edit::ListpackMut;
+pub(crate) use find::Needle;
 
 /// Bytes before the first element.
 const HEADER_BYTES: usize = 6;
@@ -83,7 +84,7 @@ impl Position {
 }
 
 /// A listpack to be read.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Listpack<'a>(&'a [u8]);
 
 impl<'a> Listpack<'a> {

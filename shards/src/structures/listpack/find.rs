@@ -5,7 +5,7 @@ use tidegate_protocols::number::integer;
 use super::{END, Element, Listpack, Position, SHORT, element, step};
 
 /// What is looked for, with what tells most elements from it at one glance.
-struct Needle<'a> {
+pub(crate) struct Needle<'a> {
     text: &'a [u8],
     int: Option<i64>,
     /// The only short heads it may have: as a text, and as an integer.
@@ -18,7 +18,7 @@ struct Needle<'a> {
 
 impl<'a> Needle<'a> {
     #[inline]
-    fn new(text: &'a [u8]) -> Self {
+    pub(crate) fn new(text: &'a [u8]) -> Self {
         let int = integer(text);
         // A text that is too long for a short head is found by its long one.
         let as_text = if text.len() < 64 { 0x80 | text.len() as u8 } else { END };
@@ -51,8 +51,9 @@ impl<'a> Needle<'a> {
         differs == 0 && (self.text.len() <= 8 || bytes[at + 1..end] == *self.text)
     }
 
+    /// Whether an element is it.
     #[inline]
-    fn is(&self, element: Element<'_>) -> bool {
+    pub(crate) fn is(&self, element: Element<'_>) -> bool {
         match element {
             Element::Int(number) => self.int == Some(number),
             Element::Text(text) => text == self.text,
@@ -64,7 +65,13 @@ impl Listpack<'_> {
     /// The first element from `from` on that is `text`, where only every (`skip` + 1)th is looked at.
     #[inline]
     pub(crate) fn find(self, from: Position, text: &[u8], skip: usize) -> Option<Position> {
-        let (bytes, needle, mut at) = (self.0, Needle::new(text), from.0);
+        self.find_needle(from, &Needle::new(text), skip)
+    }
+
+    /// The same for who looks for one text many times.
+    #[inline]
+    pub(crate) fn find_needle(self, from: Position, needle: &Needle<'_>, skip: usize) -> Option<Position> {
+        let (bytes, mut at) = (self.0, from.0);
         loop {
             let head = bytes[at];
             let may_be = head == needle.heads[0] || head == needle.heads[1] || head >= SHORT;
