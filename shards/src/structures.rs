@@ -2,9 +2,10 @@
 //! numbers out.
 //!
 //! Small values are *packed*: a [`listpack`] or an [`intset`], byte for byte Redis's, edited in place in any
-//! [`Buffer`](buffer::Buffer). Large ones are a [`quicklist`] of listpacks, a table of [`members`], and a
-//! [`btree`] that keeps those of a sorted set in order.
+//! [`Buffer`](buffer::Buffer). A large list is a [`quicklist`] of listpacks; a [`btree`] keeps the members of a large
+//! sorted set in order.
 
+pub(crate) mod btree;
 pub(crate) mod buffer;
 pub(crate) mod intset;
 pub(crate) mod listpack;

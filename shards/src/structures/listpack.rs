@@ -98,9 +98,8 @@ impl<'a> Listpack<'a> {
 
     /// The listpack that foreign bytes are, if they are one to the last byte, of less than [`BYTES_MAX`].
     pub(crate) fn checked(bytes: &'a [u8]) -> Option<Self> {
-        let header: [u8; HEADER_BYTES] = *bytes.first_chunk()?;
-        let [a, b, c, d, e, f] = header;
-        let (total, count) = (u32::from_le_bytes([a, b, c, d]), u16::from_le_bytes([e, f]));
+        let [total @ .., low, high] = *bytes.first_chunk::<HEADER_BYTES>()?;
+        let (total, count) = (u32::from_le_bytes(total), u16::from_le_bytes([low, high]));
         if total as usize != bytes.len() || bytes.len() > BYTES_MAX {
             return None;
         }

@@ -66,13 +66,6 @@ impl<'a, B: Buffer> ListpackMut<'a, B> {
         }
     }
 
-    /// Takes out the elements from `from` to before `to`, of which there are `count`.
-    pub(crate) fn cut(&mut self, from: Position, to: Position, count: usize) {
-        debug_assert_eq!(self.view().positions_in(from, to).count(), count);
-        self.splice(from, to, &[]);
-        self.count(-(count as isize));
-    }
-
     /// Adds all elements of another at the end.
     pub(crate) fn extend(&mut self, other: Listpack<'_>) {
         let elements = &other.bytes()[HEADER_BYTES..other.end().0];

@@ -203,6 +203,13 @@ proptest! {
         prop_assert_eq!(&bytes, &packed(&model), "the same elements are the same bytes");
         let backwards: Vec<_> = pack.iter().rev().collect();
         prop_assert!(pack.iter().eq(backwards.into_iter().rev()));
+        for at in pack.positions() {
+            prop_assert_eq!(pack.before(pack.after(at)), Some(at));
+            let text = pack.get(at).text(&mut itoa::Buffer::new()).to_vec();
+            prop_assert_eq!(pack.get(at).int(), integer(&text));
+        }
+        prop_assert_eq!(pack.before(Position::START), None);
+        prop_assert!(pack.has_room_for(BYTES_MAX - bytes.len()) && !pack.has_room_for(BYTES_MAX));
         for index in -(model.len() as isize) - 1..=model.len() as isize {
             let wanted = if index < 0 { model.len().checked_add_signed(index) } else { Some(index as usize) };
             let wanted = wanted.and_then(|index| model.get(index));

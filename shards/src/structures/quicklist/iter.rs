@@ -68,12 +68,11 @@ impl<'a> Iterator for Elements<'a> {
 
     fn next(&mut self) -> Option<Element<'a>> {
         let index = self.left.next()?;
-        let mut cursor = match self.front.take() {
-            Some(cursor) => cursor,
-            None => {
-                let (node, within) = self.list.locate(index)?;
-                self.cursor(node, |count| within..count)
-            }
+        let mut cursor = if let Some(cursor) = self.front.take() {
+            cursor
+        } else {
+            let (node, within) = self.list.locate(index)?;
+            self.cursor(node, |count| within..count)
         };
         let element = cursor.next().or_else(|| {
             cursor = self.cursor(cursor.node + 1, |count| 0..count);
@@ -91,12 +90,11 @@ impl<'a> Iterator for Elements<'a> {
 impl DoubleEndedIterator for Elements<'_> {
     fn next_back(&mut self) -> Option<Self::Item> {
         let index = self.left.next_back()?;
-        let mut cursor = match self.back.take() {
-            Some(cursor) => cursor,
-            None => {
-                let (node, within) = self.list.locate(index)?;
-                self.cursor(node, |_| 0..within + 1)
-            }
+        let mut cursor = if let Some(cursor) = self.back.take() {
+            cursor
+        } else {
+            let (node, within) = self.list.locate(index)?;
+            self.cursor(node, |_| 0..within + 1)
         };
         let element = cursor.next_back().or_else(|| {
             cursor = self.cursor(cursor.node - 1, |count| 0..count);
