@@ -296,6 +296,23 @@ fn transactions_go_to_one_shard_with_the_gateway_s_own_commands_in_their_places(
 }
 
 #[test]
+fn what_follows_a_transaction_that_selects_another_database_waits_for_it_alone() {
+    let behind = on_two();
+    let mut client = behind.client();
+    client.ask(b"SET b 0\r\nSELECT 1\r\nSET b 1\r\nSELECT 0\r\n", &b"+OK\r\n".repeat(4));
+    let held = behind.shards[1].fake.hold();
+    client.send(b"MULTI\r\nGET b\r\nEXEC\r\nMULTI\r\nSELECT 1\r\nGET a\r\nEXEC\r\nGET b\r\n");
+    client.expect(b"+OK\r\n+QUEUED\r\n*1\r\n$1\r\n0\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n");
+    // Whatever the first has set free has had its turn after these.
+    let mut others = [behind.client(), behind.client()];
+    for _ in 0..20 {
+        others.iter_mut().for_each(|other| other.ask(b"GET b\r\n", b"$1\r\n0\r\n"));
+    }
+    drop(held);
+    client.expect(b"*2\r\n+OK\r\n$-1\r\n$1\r\n1\r\n");
+}
+
+#[test]
 fn what_was_watched_over_a_lost_link_counts_as_changed() {
     let mut behind = on_two();
     let mut client = behind.client();

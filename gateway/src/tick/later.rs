@@ -274,10 +274,11 @@ impl Later {
                 session.put(Attention::Skip, false);
                 if queue.has_own {
                     self.with_own.push(*queue);
+                    // Only of such a one: of another, what waits may wait for something else.
+                    pending.connection.clear();
                 } else {
                     session.put(Attention::Silent, was_silent);
                 }
-                pending.connection.clear();
                 reply
             }
         }
