@@ -34,6 +34,7 @@ pub(crate) mod seldom;
 mod session;
 mod shared;
 pub mod slow_log;
+mod spare;
 mod taken;
 mod tick;
 mod timing;

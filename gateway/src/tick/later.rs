@@ -17,9 +17,9 @@ use crate::connection::Connection;
 use crate::counters::WorkerCounters;
 use crate::decoder::Family;
 use crate::intake::Intake;
-use crate::limits::READY_BYTES;
 use crate::queue::Queue;
 use crate::session::{Attention, Session};
+use crate::spare::Spare;
 use crate::timing::Stopwatch;
 
 /// A request that is answered later. There may be thousands, so they are small.
@@ -86,7 +86,7 @@ pub(super) struct Later {
     with_own: Vec<Queue>,
     touched: Vec<Rc<Connection>>,
     /// Buffers for what is sent.
-    buffers: Vec<Vec<u8>>,
+    spare: Spare,
 }
 
 impl Later {
@@ -202,8 +202,7 @@ impl Later {
     #[inline]
     fn touch(&mut self, connection: &Rc<Connection>) {
         if !connection.is_touched.replace(true) {
-            let buffer = self.buffers.pop().unwrap_or_default();
-            connection.pipeline.borrow_mut().lend(buffer);
+            connection.pipeline.borrow_mut().lend(self.spare.take());
             self.touched.push(Rc::clone(connection));
         }
     }
@@ -212,7 +211,7 @@ impl Later {
     pub(super) fn flush(&mut self) {
         for connection in self.touched.drain(..) {
             connection.is_touched.set(false);
-            let (mut ready, more) = {
+            let (ready, more) = {
                 let mut pipeline = connection.pipeline.borrow_mut();
                 (pipeline.take_ready(), pipeline.take_more())
             };
@@ -225,10 +224,7 @@ impl Later {
                 connection.clear();
             }
             connection.settle();
-            if ready.capacity() <= READY_BYTES {
-                ready.clear();
-                self.buffers.push(ready);
-            }
+            self.spare.give_back(ready);
         }
     }
 }
