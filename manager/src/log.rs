@@ -23,7 +23,7 @@ const QUEUE_BYTES_MAX: usize = 1024 * 1024;
 const WRITE_BYTES: usize = 16 * 1024;
 
 /// How long the end waits for what has been said to be written.
-const LAST_WORDS_TIME: Duration = Duration::from_secs(1);
+pub(crate) const LAST_WORDS_TIME: Duration = Duration::from_secs(1);
 
 static QUEUE: Queue = Queue::new();
 

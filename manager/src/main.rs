@@ -21,7 +21,8 @@ mod topology_file;
 mod user;
 mod users;
 
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
+use std::thread;
 
 use options::Start;
 use tidegate_shards::Allocator;
@@ -48,8 +49,13 @@ fn main() -> ExitCode {
 fn end_at_panics() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
+        // Nobody may read what is reported; the end waits for that no longer than for the log.
+        let _ = thread::Builder::new().spawn(|| {
+            thread::sleep(2 * log::LAST_WORDS_TIME);
+            process::abort();
+        });
         log::finish();
         report(panic);
-        std::process::abort();
+        process::abort();
     }));
 }
