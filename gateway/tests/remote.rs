@@ -306,7 +306,9 @@ fn what_follows_a_transaction_that_selects_another_database_waits_for_it_alone()
     // Whatever the first has set free has had its turn after these.
     let mut others = [behind.client(), behind.client()];
     for _ in 0..20 {
-        others.iter_mut().for_each(|other| other.ask(b"GET b\r\n", b"$1\r\n0\r\n"));
+        for other in &mut others {
+            other.ask(b"GET b\r\n", b"$1\r\n0\r\n");
+        }
     }
     drop(held);
     client.expect(b"*2\r\n+OK\r\n$-1\r\n$1\r\n1\r\n");
