@@ -18,6 +18,7 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
+    #[inline]
     fn next(&mut self) -> Option<Element<'a>> {
         match &mut self.rest {
             Rest::Packed(pack, positions) => positions.next().map(|at| pack.get(at)),
@@ -25,6 +26,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    #[inline]
     fn next_back(&mut self) -> Option<Element<'a>> {
         match &mut self.rest {
             Rest::Packed(pack, positions) => positions.next_back().map(|at| pack.get(at)),
@@ -66,18 +68,19 @@ impl<'a> Elements<'a> {
 impl<'a> Iterator for Elements<'a> {
     type Item = Element<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Element<'a>> {
         let index = self.left.next()?;
-        let mut cursor = if let Some(cursor) = self.front.take() {
-            cursor
+        if let Some(element) = self.front.as_mut().and_then(Cursor::next) {
+            return Some(element);
+        }
+        let mut cursor = if let Some(cursor) = &self.front {
+            self.cursor(cursor.node + 1, |count| 0..count)
         } else {
             let (node, within) = self.list.locate(index)?;
             self.cursor(node, |count| within..count)
         };
-        let element = cursor.next().or_else(|| {
-            cursor = self.cursor(cursor.node + 1, |count| 0..count);
-            cursor.next()
-        });
+        let element = cursor.next();
         self.front = Some(cursor);
         element
     }
@@ -90,16 +93,16 @@ impl<'a> Iterator for Elements<'a> {
 impl DoubleEndedIterator for Elements<'_> {
     fn next_back(&mut self) -> Option<Self::Item> {
         let index = self.left.next_back()?;
-        let mut cursor = if let Some(cursor) = self.back.take() {
-            cursor
+        if let Some(element) = self.back.as_mut().and_then(Cursor::next_back) {
+            return Some(element);
+        }
+        let mut cursor = if let Some(cursor) = &self.back {
+            self.cursor(cursor.node - 1, |count| 0..count)
         } else {
             let (node, within) = self.list.locate(index)?;
             self.cursor(node, |_| 0..within + 1)
         };
-        let element = cursor.next_back().or_else(|| {
-            cursor = self.cursor(cursor.node - 1, |count| 0..count);
-            cursor.next_back()
-        });
+        let element = cursor.next_back();
         self.back = Some(cursor);
         element
     }
