@@ -51,5 +51,13 @@ pub(super) fn decode(bytes: &[u8; BYTES]) -> Result<Item, Malformed> {
     let status = *Status::ALL
         .get(usize::from(status))
         .ok_or(Malformed::Unknown(u32::from(status), "answer of memcached"))?;
+    check_seconds(item.exptime)?;
+    check_seconds(item.vivify_exptime)?;
     Ok(Item { status, ..item })
+}
+
+/// Refuses what no client can say: text has 32 bits with a sign, binary 32 without.
+fn check_seconds(exptime: i64) -> Result<(), Malformed> {
+    let can_be_said = (i64::from(i32::MIN)..=i64::from(u32::MAX)).contains(&exptime);
+    if can_be_said { Ok(()) } else { Err(Malformed::Unknown(exptime as u32, "number of seconds")) }
 }

@@ -52,7 +52,8 @@ fn decoded(frame: &[u8]) -> Result<(Decoded, Vec<Span>, Item), Malformed> {
 }
 
 fn any_item() -> impl Strategy<Value = Item> {
-    let numbers = (any::<u32>(), any::<i64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<i64>());
+    let seconds = || i64::from(i32::MIN)..=i64::from(u32::MAX);
+    let numbers = (any::<u32>(), seconds(), any::<u64>(), any::<u64>(), any::<u64>(), seconds());
     let rest = (any::<i32>(), any::<u32>(), any::<u16>(), any::<u8>(), any::<bool>());
     (numbers, rest, 0..Status::ALL.len()).prop_map(|(numbers, rest, status)| {
         let (flags, exptime, cas, delta, initial, vivify_exptime) = numbers;
@@ -170,6 +171,26 @@ fn what_is_wrong_with_a_request_is_named() {
     assert_eq!(with(20, &[0xff; 4]), Malformed::Arity("SET", u32::MAX));
     assert_eq!(with(24, &[0xff; 4]), Malformed::TooShort(set().len() as u32));
     assert_eq!(with(28, &[0xff; 4]), Malformed::TooShort(set().len() as u32));
+}
+
+#[test]
+fn times_that_no_client_can_say_are_refused() {
+    let arrives = |exptime, vivify_exptime| {
+        let item = Item { exptime, vivify_exptime, ..Item::NONE };
+        decoded(&encoded(
+            b"set",
+            &[&b"SET"[..], b"k", b"v"].map(<[u8]>::to_vec),
+            Dialect::MemcachedText,
+            &item,
+            &Ask::default(),
+        ))
+    };
+    let malformed = |number| Err(Malformed::Unknown(number, "number of seconds"));
+    let (least, most) = (i64::from(i32::MIN), i64::from(u32::MAX));
+    assert!(arrives(least, most).is_ok() && arrives(most, least).is_ok());
+    assert_eq!(arrives(most + 2, 0).map(|_| ()), malformed(1));
+    assert_eq!(arrives(0, i64::MAX).map(|_| ()), malformed(u32::MAX));
+    assert_eq!(arrives(0, least - 1).map(|_| ()), malformed(i32::MAX as u32));
 }
 
 #[test]
