@@ -1,4 +1,4 @@
-//! Long lists against a list that cannot be wrong, and their nodes against those of redis-server.
+//! Long lists against a list that cannot be wrong, and their nodes against those of Redis.
 
 use std::collections::VecDeque;
 
@@ -164,7 +164,7 @@ fn a_list_that_shrinks_is_small_again_at_half_the_limit() {
     assert!(list.as_small(limit, false).is_some());
 }
 
-/// Random numbers that the recording script drew as well: the upper bits of a linear congruential sequence.
+/// Random numbers that were drawn for Redis as well: the upper bits of a linear congruential sequence.
 struct Drawn(u64);
 
 impl Drawn {
@@ -174,7 +174,7 @@ impl Drawn {
     }
 }
 
-/// A list after `steps` random commands, as the script sent them to the server.
+/// A list after `steps` random commands, as they were given to Redis.
 fn drawn(setting: i64, plain_bytes: usize, longest: usize, steps: usize) -> Quicklist {
     let mut list = Quicklist::new(Limit::of(setting));
     list.set_plain_bytes(plain_bytes);
@@ -208,13 +208,14 @@ fn drawn(setting: i64, plain_bytes: usize, longest: usize, steps: usize) -> Quic
 /// Setting, bound of plain ones, bound of lengths, commands.
 type Run = (i64, usize, usize, usize);
 
-/// Recorded from redis-server 7.0.15 with `list-max-listpack-size`, `DEBUG QUICKLIST-PACKED-THRESHOLD`, a bound of
-/// lengths and a number of commands: nodes, plain ones among them, elements, and FNV-1a of what `DUMP` shows of each
-/// node, kind first. Not with a limit in bytes alone: 7.0 merges two nodes where 7.2, which is followed here, holds
-/// that they are four bytes too large together.
-const RECORDED: [(Run, (usize, usize, usize), u64); 4] = [
+/// Recorded from the quicklist of Redis 7.2.4: nodes, plain ones among them, elements, and FNV-1a of what `DUMP` shows
+/// of each node, kind first. redis-server 7.0.15 dumps the same but where the limit is bytes alone: it merges two
+/// nodes that 7.2 holds to be four bytes too large together.
+const RECORDED: [(Run, (usize, usize, usize), u64); 6] = [
     ((4, 1 << 30, 10, 2000), (384, 0, 1205), 0xef26_38a3_1397_ff12),
     ((32, 1 << 30, 30, 3000), (73, 0, 1763), 0x5417_5981_a8f5_3adf),
+    ((-1, 1 << 30, 200, 3000), (64, 0, 1763), 0x5be8_432e_08bb_9f0f),
+    ((-1, 1 << 30, 250, 801), (20, 0, 461), 0x31ba_fe36_1f73_ab8e),
     ((6, 60, 80, 2000), (721, 382, 1205), 0x6f2d_0380_11a5_feb0),
     ((-1, 400, 500, 3000), (704, 369, 1763), 0x2dd3_64d8_f5f0_05ee),
 ];
