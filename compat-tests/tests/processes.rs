@@ -8,7 +8,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, ChildStderr, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -222,6 +222,37 @@ fn a_shard_that_does_not_answer_is_told_of_although_nobody_asks_it_anything() {
     eventually("/healthz is 200", || page(admin, "/healthz").0 == 200);
     signal(process.child.id(), Signal::TERM);
     assert_eq!(process.ended().0, Some(0));
+}
+
+#[test]
+fn a_gateway_that_has_stood_still_itself_holds_that_against_no_shard() {
+    let (process, redis, _) = with_three_shards(&["--set", "link-timeout-ms=2000"]);
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..8).map(|_| scope.spawn(|| writes_until(&is_over, redis))).collect();
+        for _ in 0..2 {
+            // Something is always on its way when it is stopped.
+            thread::sleep(Duration::from_millis(300));
+            signal(process.child.id(), Signal::STOP);
+            thread::sleep(Duration::from_millis(2500));
+            signal(process.child.id(), Signal::CONT);
+        }
+        thread::sleep(Duration::from_millis(300));
+        is_over.store(true, Relaxed);
+        clients.into_iter().for_each(|client| client.join().unwrap());
+    });
+}
+
+/// Writes keys of all shards, many at once.
+fn writes_until(is_over: &AtomicBool, redis: u16) {
+    let mut client = client(redis);
+    while !is_over.load(Relaxed) {
+        client.send(KEYS.map(|key| format!("SET {key} 1\r\n")).concat().repeat(8).as_bytes());
+        client.wait_at_most(PATIENCE);
+        for _ in 0..8 * KEYS.len() {
+            assert_eq!(client.line().unwrap().escape_ascii().to_string(), "+OK");
+        }
+    }
 }
 
 #[test]

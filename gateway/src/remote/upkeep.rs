@@ -1,5 +1,6 @@
 //! Looking after the links of one worker: which there are, and whether they can be relied on.
 
+use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -61,11 +62,17 @@ impl RemoteWorker {
     /// Links that do not answer, and requests whose time is over.
     pub(super) fn look_after_links(&mut self) {
         const EVERY: Duration = Duration::from_millis(50);
-        if self.now.saturating_duration_since(self.looked_after) < EVERY {
+        let (unseen, patience) = (self.now.saturating_duration_since(self.looked_after), self.patience());
+        if unseen < EVERY {
             return;
         }
         self.looked_after = self.now;
-        let patience = self.patience();
+        // What has come while this worker stood still itself may not be read yet; that is held against no shard.
+        let has_stood_still = unseen >= patience / 2;
+        let had_stood_still = mem::replace(&mut self.has_stood_still, has_stood_still);
+        if has_stood_still && !had_stood_still {
+            return;
+        }
         for link in self.links.iter().chain(&self.retired) {
             if link.waiting() == 0 {
                 continue;

@@ -46,6 +46,8 @@ pub struct RemoteWorker {
     pub(super) wake: Option<Rc<dyn Fn()>>,
     pub(super) now: Instant,
     pub(super) looked_after: Instant,
+    /// It had not looked after the links for long when it last did.
+    pub(super) has_stood_still: bool,
     asked_for_figures: Instant,
     spans: Vec<Span>,
 }
@@ -78,6 +80,7 @@ impl RemoteWorker {
             wake: None,
             now,
             looked_after: now,
+            has_stood_still: false,
             asked_for_figures: now,
             spans: Vec::new(),
         }
