@@ -37,6 +37,7 @@ in_each_form!(
     both_see_the_same_time_to_live,
     a_change_through_redis_changes_the_cas_value,
     either_empties_the_database_of_the_other,
+    a_hash_is_no_item,
 );
 
 fn an_item_is_a_string(form: Form) {
@@ -104,4 +105,32 @@ fn either_empties_the_database_of_the_other(form: Form) {
     clients.memcached("set k 0 0 1\r\nv", "STORED\r\n");
     clients.redis("FLUSHALL", "+OK\r\n");
     clients.memcached("get k", "END\r\n");
+}
+
+fn a_hash_is_no_item(form: Form) {
+    const NO: &str = "SERVER_ERROR the key holds a value that is not a string\r\n";
+    let mut clients = Clients::new(form);
+    clients.redis("HSET h a 1", ":1\r\n");
+    for request in [
+        "get h",
+        "gets h",
+        "gat 100 h",
+        "incr h 1",
+        "decr h 1",
+        "append h 0 0 1\r\nx",
+        "prepend h 0 0 1\r\nx",
+        "mg h v",
+    ] {
+        clients.memcached(request, NO);
+    }
+    clients.memcached("add h 0 0 1\r\nx", "NOT_STORED\r\n");
+    clients.redis("HGETALL h", "*2\r\n$1\r\na\r\n$1\r\n1\r\n");
+    clients.memcached("touch h 100", "TOUCHED\r\n");
+    clients.redis("TTL h", ":100\r\n");
+    clients.memcached("set h 0 0 1\r\nx", "STORED\r\n");
+    clients.redis("GET h", "$1\r\nx\r\n");
+    clients.redis("DEL h", ":1\r\n");
+    clients.redis("HSET h a 1", ":1\r\n");
+    clients.memcached("delete h", "DELETED\r\n");
+    clients.redis("EXISTS h", ":0\r\n");
 }

@@ -235,15 +235,15 @@ impl<'a> Db<'a> {
             return self.exists(from);
         }
         let Some(entry) = self.open(from, Look::Peek).take() else { return false };
-        self.place(self.context.database, to, &entry);
+        self.place(self.context.database, to, entry.with_key(to));
         true
     }
 
     /// Copies the value of `from`, its expiry with it, to the key `to` of `database`, over whatever that
     /// held. Returns whether `from` is there.
     pub fn copy(&mut self, from: &[u8], database: u8, to: &[u8]) -> bool {
-        let Some(entry) = self.peek(from).map(|found| found.copied()) else { return false };
-        self.place(database, to, &entry);
+        let Some(entry) = self.peek(from).map(|found| found.duplicate(to)) else { return false };
+        self.place(database, to, entry);
         true
     }
 
@@ -253,15 +253,14 @@ impl<'a> Db<'a> {
             return self.exists(key);
         }
         let Some(entry) = self.open(key, Look::Peek).take() else { return false };
-        self.place(database, key, &entry);
+        self.place(database, key, entry);
         true
     }
 
-    /// Puts a copy of `entry` at the key `to` of `database`.
-    fn place(&mut self, database: u8, to: &[u8], entry: &Entry) {
-        let view = entry.view();
+    /// Puts an entry of the key `to` there, over whatever that held.
+    fn place(&mut self, database: u8, to: &[u8], entry: Entry) {
         let mut place = self.open_in(database, to, Look::Peek);
         place.remove();
-        place.insert(Entry::new(view.encoding(), &view.metadata(), to, view.value()));
+        place.insert(entry);
     }
 }

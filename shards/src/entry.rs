@@ -8,16 +8,32 @@
 //! says so: expiry in Unix milliseconds, Memcached client flags, and the Memcached CAS value with two marks
 //! in its upper bits. An integer is kept as 8 bytes. A 16-byte key with a 32-byte value takes 51 bytes and
 //! so lies in a class of 56.
+//!
+//! The value of a small collection is its elements packed one after the other, in the bytes Redis would dump. That of a
+//! large one is 8 bytes, the address of a [`Large`] that the entry owns.
 #![allow(unsafe_code)]
 
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error, realloc};
 use std::ptr::NonNull;
 
+use crate::large::Large;
+
 /// The type of a value, as `TYPE` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Kind {
     /// A string.
-    String,
+    String = 0,
+    /// A list.
+    List = 1,
+    /// A set.
+    Set = 2,
+    /// A sorted set.
+    SortedSet = 3,
+    /// A hash.
+    Hash = 4,
+    /// A stream.
+    Stream = 5,
 }
 
 impl Kind {
@@ -25,32 +41,70 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::String => "string",
+            Self::List => "list",
+            Self::Set => "set",
+            Self::SortedSet => "zset",
+            Self::Hash => "hash",
+            Self::Stream => "stream",
         }
     }
 }
 
-/// How a value is kept, as `OBJECT ENCODING` names it.
+/// How a value is kept: its type with one of the ways to keep that, as the lower five bits of an entry say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Encoding {
-    /// A 64-bit integer.
-    Int,
+    /// A string that is a 64-bit integer.
+    Int = Kind::String as u8,
     /// A string of up to 44 bytes.
-    Embstr,
+    Embstr = Kind::String as u8 | 1 << KIND_BITS,
     /// A longer string, or one that was changed in place.
-    Raw,
+    Raw = Kind::String as u8 | 2 << KIND_BITS,
+    /// A hash of few short fields and values, in turn.
+    PackedHash = Kind::Hash as u8,
+    /// Any other hash.
+    TableHash = Kind::Hash as u8 | 1 << KIND_BITS,
 }
 
 impl Encoding {
+    /// All of them.
+    const ALL: [Self; 5] = [Self::Int, Self::Embstr, Self::Raw, Self::PackedHash, Self::TableHash];
+
     /// The name `OBJECT ENCODING` gives it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Int => "int",
             Self::Embstr => "embstr",
             Self::Raw => "raw",
+            Self::PackedHash => "listpack",
+            Self::TableHash => "hashtable",
         }
     }
+
+    /// Whether the entry owns a [`Large`].
+    #[inline]
+    fn is_large(self) -> bool {
+        LARGE & 1 << self as u8 != 0
+    }
+
+    /// What the lower bits of `kinds` say.
+    #[inline]
+    fn of(kinds: u8) -> Self {
+        const BY_BITS: [Encoding; 1 << KINDS_BITS] = {
+            let mut by_bits = [Encoding::Raw; 1 << KINDS_BITS];
+            let mut at = 0;
+            while at < Encoding::ALL.len() {
+                by_bits[Encoding::ALL[at] as usize] = Encoding::ALL[at];
+                at += 1;
+            }
+            by_bits
+        };
+        BY_BITS[usize::from(kinds & KINDS)]
+    }
 }
+
+/// The encodings that are large, one bit each.
+const LARGE: u32 = 1 << Encoding::TableHash as u8;
 
 /// What Memcached clients know of an item besides its value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,8 +121,10 @@ pub struct Metadata {
     pub won: bool,
 }
 
-// `kinds`: bits 0 to 2 the type (string is 0), 3 and 4 the encoding, then what is there.
-const ENCODING_SHIFT: u8 = 3;
+// `kinds`: bits 0 to 2 the type, 3 and 4 the way to keep it, then what is there.
+const KIND_BITS: u8 = 3;
+const KINDS_BITS: u8 = 5;
+const KINDS: u8 = (1 << KINDS_BITS) - 1;
 const HAS_EXPIRE: u8 = 1 << 5;
 const HAS_FLAGS: u8 = 1 << 6;
 const HAS_CAS: u8 = 1 << 7;
@@ -166,7 +222,24 @@ unsafe impl Send for Entry {}
 
 impl Entry {
     /// An entry with this key and value.
+    ///
+    /// # Panics
+    /// If values of this encoding are no bytes.
     pub(crate) fn new(encoding: Encoding, metadata: &Metadata, key: &[u8], value: &[u8]) -> Self {
+        assert!(!encoding.is_large(), "large values have an owner");
+        Self::with_bytes(encoding, metadata, key, value)
+    }
+
+    /// An entry with this key and a large value.
+    pub(crate) fn large(metadata: &Metadata, key: &[u8], value: Box<Large>) -> Self {
+        let encoding = value.encoding();
+        assert!(encoding.is_large(), "freed with the entry");
+        let address = Box::into_raw(value).expose_provenance();
+        Self::with_bytes(encoding, metadata, key, &address.to_ne_bytes())
+    }
+
+    #[inline]
+    fn with_bytes(encoding: Encoding, metadata: &Metadata, key: &[u8], value: &[u8]) -> Self {
         // SAFETY: the `value.len()` bytes at the value's place are written before anyone reads them.
         unsafe {
             let (entry, at) = Self::with_room(alloc, encoding, metadata, key, value.len());
@@ -195,7 +268,7 @@ impl Entry {
         value_len: usize,
     ) -> (Self, NonNull<u8>) {
         assert!(key.len().max(value_len) <= VALUE_BYTES_MAX, "lengths of the wire");
-        let kinds = (encoding as u8) << ENCODING_SHIFT | metadata.present();
+        let kinds = encoding as u8 | metadata.present();
         let shape = Shape::new(kinds, key.len(), value_len);
         let layout = shape.layout();
         // SAFETY: the layout is not empty: there is always `kinds`.
@@ -257,12 +330,56 @@ impl Entry {
         unsafe { std::slice::from_raw_parts_mut(view.0.add(shape.value()).as_ptr(), shape.value_len) }
     }
 
+    /// The large value of the entry at an address given by [`Entry::into_bits`], if it has one.
+    ///
+    /// # Safety
+    /// As that of [`Entry::value_at`].
+    pub(crate) unsafe fn large_at<'a>(bits: u64) -> Option<&'a mut Large> {
+        // SAFETY: by the caller's promise.
+        let view = unsafe { EntryPtr::<'a>::from_bits(bits) };
+        // SAFETY: the entry owns what it points to, and nobody else looks at the entry.
+        view.large_address().map(|at| unsafe { &mut *at.as_ptr() })
+    }
+
+    /// Takes the large value out, if it has one, to be freed by somebody else.
+    pub(crate) fn into_large(self) -> Option<Box<Large>> {
+        let at = self.view().large_address()?;
+        self.free_shell();
+        // SAFETY: the entry owned it and is gone.
+        Some(unsafe { Box::from_raw(at.as_ptr()) })
+    }
+
+    /// The same value with another key.
+    #[must_use]
+    pub(crate) fn with_key(self, key: &[u8]) -> Self {
+        let moved = self.reshaped(key, &self.view().metadata());
+        self.free_shell();
+        moved
+    }
+
+    /// The same value with another key and other metadata. What a large value points to belongs to the new one from
+    /// now on: of this one, only the shell may be freed.
+    fn reshaped(&self, key: &[u8], metadata: &Metadata) -> Self {
+        let view = self.view();
+        Self::with_bytes(view.encoding(), metadata, key, view.value())
+    }
+
+    /// Frees the entry's own memory and nothing it points to.
+    fn free_shell(self) {
+        let layout = self.view().shape().layout();
+        // SAFETY: it was allocated with the layout its header describes, and is forgotten below.
+        unsafe { dealloc(self.0.as_ptr(), layout) };
+        std::mem::forget(self);
+    }
+
     /// Overwrites the value in place if the new entry would have the same shape. Says whether it did.
     #[inline]
     pub(crate) fn overwrite(&mut self, encoding: Encoding, metadata: &Metadata, value: &[u8]) -> bool {
+        debug_assert!(!encoding.is_large(), "large values have an owner");
         let shape = self.view().shape();
-        let kinds = (encoding as u8) << ENCODING_SHIFT | metadata.present();
-        if shape.value_len != value.len() || (shape.kinds ^ kinds) >> 5 != 0 {
+        let kinds = encoding as u8 | metadata.present();
+        let same_shape = shape.value_len == value.len() && (shape.kinds ^ kinds) >> KINDS_BITS == 0;
+        if !same_shape || Encoding::of(shape.kinds).is_large() {
             return false;
         }
         self.value_mut().copy_from_slice(value);
@@ -274,7 +391,7 @@ impl Entry {
 
     /// Writes metadata in place if there is room for exactly that. Says whether there was.
     pub(crate) fn overwrite_metadata(&mut self, metadata: &Metadata) -> bool {
-        let fits = (self.view().shape().kinds ^ metadata.present()) >> 5 == 0;
+        let fits = (self.view().shape().kinds ^ metadata.present()) >> KINDS_BITS == 0;
         if fits {
             self.write_fields(metadata);
         }
@@ -287,37 +404,40 @@ impl Entry {
         if self.overwrite_metadata(metadata) {
             return self;
         }
-        let view = self.view();
-        Self::new(view.encoding(), metadata, view.key(), view.value())
+        let moved = self.reshaped(self.view().key(), metadata);
+        self.free_shell();
+        moved
     }
 
-    /// The same entry, its value raw and `value_len` bytes long, at least as long as it was; what is new is
-    /// zero. The allocator's size classes amortise repeated growth.
+    /// The same entry, its value of this encoding and `value_len` bytes long: what is too much is cut off, what is new
+    /// is zero. The allocator's size classes amortise repeated growth.
+    ///
+    /// # Panics
+    /// If it is or would be large, or too long: lengths are checked before.
     #[must_use]
-    pub(crate) fn grown(mut self, value_len: usize) -> Self {
+    pub(crate) fn resized(mut self, encoding: Encoding, value_len: usize) -> Self {
         let old = self.view().shape();
-        assert!(
-            old.value_len <= value_len && value_len <= VALUE_BYTES_MAX,
-            "values grow, and their length is checked before"
-        );
-        let kinds = old.kinds & !(3 << ENCODING_SHIFT) | (Encoding::Raw as u8) << ENCODING_SHIFT;
+        assert!(value_len <= VALUE_BYTES_MAX, "the length of a value is checked before");
+        assert!(!Encoding::of(old.kinds).is_large() && !encoding.is_large(), "large values have an owner");
+        let kinds = old.kinds & !KINDS | encoding as u8;
         let new = Shape::new(kinds, old.key_len, value_len);
+        let kept = old.value_len.min(value_len);
         if new.fields != old.fields {
             let view = self.view();
-            let mut grown = Self::zeroed(Encoding::Raw, &view.metadata(), view.key(), value_len);
-            grown.value_mut()[..old.value_len].copy_from_slice(view.value());
-            return grown;
+            let mut resized = Self::zeroed(encoding, &view.metadata(), view.key(), value_len);
+            resized.value_mut()[..kept].copy_from_slice(&view.value()[..kept]);
+            return resized;
         }
         // SAFETY: the entry was allocated with the layout its header describes, and the new size is not 0.
         let moved = unsafe { realloc(self.0.as_ptr(), old.layout(), new.len()) };
         let Some(at) = NonNull::new(moved) else { handle_alloc_error(new.layout()) };
         self.0 = at;
-        // SAFETY: the entry now has room for `new`; the header's length does not change, so key and old
-        // value are where they belong, and the bytes after them are zeroed.
+        // SAFETY: the entry now has room for `new`; the header's length does not change, so key and what is kept of
+        // the value are where they belong, and the bytes after them are zeroed.
         unsafe {
             at.write(kinds);
             write_varint(at.add(1 + varint_len(new.key_len)), value_len);
-            at.add(new.value() + old.value_len).write_bytes(0, value_len - old.value_len);
+            at.add(new.value() + kept).write_bytes(0, value_len - kept);
         }
         self
     }
@@ -344,9 +464,14 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        let layout = self.view().shape().layout();
+        let view = self.view();
+        let (layout, large) = (view.shape().layout(), view.large_address());
         // SAFETY: it was allocated with the layout its header describes, and nobody else owns it.
         unsafe { dealloc(self.0.as_ptr(), layout) };
+        if let Some(large) = large {
+            // SAFETY: it came out of a box for this entry, which owned it until now.
+            drop(unsafe { Box::from_raw(large.as_ptr()) });
+        }
     }
 }
 
@@ -416,18 +541,45 @@ impl<'a> EntryPtr<'a> {
     /// How the value is kept.
     #[inline]
     pub(crate) fn encoding(self) -> Encoding {
-        match self.bytes(0, 1)[0] >> ENCODING_SHIFT & 3 {
-            0 => Encoding::Int,
-            1 => Encoding::Embstr,
-            _ => Encoding::Raw,
-        }
+        Encoding::of(self.bytes(0, 1)[0])
     }
 
     /// The type of the value.
     #[inline]
     pub(crate) fn kind(self) -> Kind {
-        debug_assert_eq!(self.bytes(0, 1)[0] & 7, 0, "strings are the only type");
-        Kind::String
+        match self.bytes(0, 1)[0] & ((1 << KIND_BITS) - 1) {
+            0 => Kind::String,
+            1 => Kind::List,
+            2 => Kind::Set,
+            3 => Kind::SortedSet,
+            4 => Kind::Hash,
+            _ => Kind::Stream,
+        }
+    }
+
+    /// The large value, if it has one.
+    #[inline]
+    pub(crate) fn as_large(self) -> Option<&'a Large> {
+        // SAFETY: the entry owns it, lives for `'a` and is not changed meanwhile.
+        self.large_address().map(|at| unsafe { at.as_ref() })
+    }
+
+    #[inline]
+    fn large_address(self) -> Option<NonNull<Large>> {
+        if !self.encoding().is_large() {
+            return None;
+        }
+        let bytes = self.value().first_chunk().expect("a large value is 8 bytes");
+        NonNull::new(std::ptr::with_exposed_provenance_mut(usize::from_ne_bytes(*bytes)))
+    }
+
+    /// A copy of it with another key, of all that a large value points to as well.
+    pub(crate) fn duplicate(self, key: &[u8]) -> Entry {
+        let metadata = self.metadata();
+        match self.as_large() {
+            Some(large) => Entry::large(&metadata, key, Box::new(large.duplicate())),
+            None => Entry::new(self.encoding(), &metadata, key, self.value()),
+        }
     }
 
     /// When it expires, in Unix milliseconds.
@@ -510,6 +662,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::structures::members::Members;
 
     fn metadata() -> impl Strategy<Value = Metadata> {
         let cas = prop_oneof![Just(0), 1..CAS_MASK];
@@ -540,11 +693,58 @@ mod tests {
             prop_assert_eq!(entry.view().expire_at(), meta.expire_at);
             prop_assert_eq!(entry.view().key(), &key[..]);
             prop_assert_eq!(entry.view().value(), &value[..]);
-            let entry = entry.with_metadata(&other).grown(value.len() + more);
+            let entry = entry.with_metadata(&other).resized(Encoding::Raw, value.len() + more);
             prop_assert_eq!(entry.view().metadata(), other);
             prop_assert_eq!(entry.view().key(), &key[..]);
             prop_assert_eq!(&entry.view().value()[..value.len()], &value[..]);
             prop_assert!(entry.view().value()[value.len()..].iter().all(|&byte| byte == 0));
+        }
+
+        #[test]
+        fn a_packed_value_is_resized_and_keeps_its_type(meta in metadata(), key in len(), from in len(), to in len()) {
+            let (key, value) = (vec![b'k'; key], vec![b'v'; from]);
+            let entry = Entry::new(Encoding::PackedHash, &meta, &key, &value).resized(Encoding::PackedHash, to);
+            prop_assert_eq!((entry.view().kind(), entry.view().encoding()), (Kind::Hash, Encoding::PackedHash));
+            prop_assert_eq!(entry.view().metadata(), meta);
+            prop_assert_eq!(entry.view().key(), &key[..]);
+            let kept = from.min(to);
+            prop_assert_eq!(&entry.view().value()[..kept], &value[..kept]);
+            prop_assert!(entry.view().value()[kept..].iter().all(|&byte| byte == 0));
+            let copy = entry.view().duplicate(b"other");
+            prop_assert_eq!(copy.view().value(), entry.view().value());
+            prop_assert_eq!(copy.with_key(&key).view().metadata(), meta);
+        }
+
+        #[test]
+        fn a_large_value_is_owned_by_one_entry(meta in metadata(), other in metadata(), key in len(), count in 0..200_usize) {
+            let (key, mut members) = (vec![b'k'; key], Members::default());
+            for number in 0..count {
+                members.set(&number.to_be_bytes(), b"value");
+            }
+            let len = |entry: &Entry| match entry.view().as_large() {
+                Some(Large::Hash(members)) => members.len(),
+                None => panic!("it is large"),
+            };
+            let entry = Entry::large(&meta, &key, Box::new(Large::Hash(members)));
+            prop_assert_eq!((entry.view().kind(), entry.view().encoding()), (Kind::Hash, Encoding::TableHash));
+            let copy = entry.view().duplicate(b"other");
+            let mut entry = entry.with_metadata(&other);
+            prop_assert_eq!(entry.view().metadata(), other);
+            prop_assert!(!entry.overwrite(Encoding::Int, &other, &[0; 8]), "what it owns would be lost");
+            let entry = entry.with_key(b"renamed");
+            prop_assert_eq!(entry.view().key(), b"renamed");
+            let bits = entry.into_bits();
+            // SAFETY: given out one line above, and nobody else looks at it.
+            match unsafe { Entry::large_at(bits) } {
+                Some(Large::Hash(members)) => prop_assert!(members.set(b"new", b"")),
+                None => prop_assert!(false, "it is large"),
+            }
+            // SAFETY: as above.
+            let entry = unsafe { Entry::from_bits(bits) };
+            prop_assert_eq!((len(&entry), len(&copy)), (count + 1, count));
+            prop_assert_eq!(copy.view().metadata(), meta);
+            prop_assert!(entry.into_large().is_some());
+            prop_assert!(Entry::new(Encoding::Raw, &meta, &key, b"").into_large().is_none());
         }
 
         #[test]

@@ -1,13 +1,17 @@
 //! What a command sees of a key that it changes.
 
+use std::ops::Range;
+
 use tidegate_protocols::Error;
 use tidegate_protocols::number::integer;
 
 use crate::db::Expiry;
-use crate::entry::{Encoding, Entry, EntryPtr, Metadata, VALUE_BYTES_MAX};
+use crate::entry::{Encoding, Entry, EntryPtr, Kind, Metadata, VALUE_BYTES_MAX};
+use crate::large::Large;
 use crate::partition::{DatabaseId, Partition, Place};
+use crate::structures::buffer::Buffer;
 use crate::table::Seat;
-use crate::view::{EntryRef, Text};
+use crate::view::{EntryRef, Text, Value};
 use crate::word::{AccessClock, Word};
 
 /// Bytes of the longest string shown as `embstr`. Source: Redis `OBJ_ENCODING_EMBSTR_SIZE_LIMIT`.
@@ -78,6 +82,39 @@ impl<'a> EntryMut<'a> {
         self.entry().map(|entry| entry.text()).transpose()
     }
 
+    /// What is there, which has to be of this type.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] if it is something else.
+    #[inline]
+    pub(crate) fn value(&self, kind: Kind) -> Result<Option<Value<'_>>, Error> {
+        self.entry().map(|entry| entry.value(kind)).transpose()
+    }
+
+    /// Puts in a packed value where nothing is.
+    pub(crate) fn create(&mut self, encoding: Encoding, packed: &[u8]) {
+        self.insert_unseen(Entry::new(encoding, &Metadata::default(), self.key, packed));
+    }
+
+    /// The packed value that is there, to be changed in place. Those who watch the key do not learn of it before
+    /// [`EntryMut::has_changed`] says so. So with the two below.
+    pub(crate) fn packed_mut(&mut self) -> Packed<'_, 'a> {
+        Packed(self)
+    }
+
+    /// The large value that is there, to be changed.
+    pub(crate) fn large_mut(&mut self) -> Option<&mut Large> {
+        self.seat.large_mut()
+    }
+
+    /// Gives what is there a large value instead of what it had.
+    pub(crate) fn set_large(&mut self, large: Large) {
+        self.replace(|entry, word| {
+            let view = entry.view();
+            (Entry::large(&view.metadata(), view.key(), Box::new(large)), word)
+        });
+    }
+
     /// When it expires, in Unix milliseconds, if it is there and does.
     pub fn expire_at(&self) -> Option<u64> {
         self.seat.entry().and_then(EntryPtr::expire_at)
@@ -134,14 +171,17 @@ impl<'a> EntryMut<'a> {
         if !self.is_there() {
             return self.insert(Entry::new(encoding, metadata, key, value));
         }
-        let clock = self.clock;
+        let (clock, mut old) = (self.clock, None);
         self.has_changed();
         self.replace(|mut entry, word| {
             if !entry.overwrite(encoding, metadata, value) {
-                entry = Entry::new(encoding, metadata, key, value);
+                old = Some(std::mem::replace(&mut entry, Entry::new(encoding, metadata, key, value)));
             }
             (entry, word.with_access(clock.stored(word)).with_fetched(false))
         });
+        if let Some(old) = old {
+            self.partition.lazyfree.discard(old);
+        }
     }
 
     /// The metadata that a change of the same item leaves it.
@@ -232,7 +272,12 @@ impl<'a> EntryMut<'a> {
 
     /// Removes it. Says whether it was there.
     pub fn remove(&mut self) -> bool {
-        self.take().is_some()
+        let entry = self.take();
+        let was_there = entry.is_some();
+        if let Some(entry) = entry {
+            self.partition.lazyfree.discard(entry);
+        }
+        was_there
     }
 
     /// Takes it out.
@@ -273,16 +318,54 @@ impl<'a> EntryMut<'a> {
     }
 }
 
+/// The packed value of an entry, changed in place.
+pub(crate) struct Packed<'e, 'a>(&'e mut EntryMut<'a>);
+
+impl Packed<'_, '_> {
+    fn resize(&mut self, len: usize) {
+        self.0.replace(|entry, word| {
+            let encoding = entry.view().encoding();
+            (entry.resized(encoding, len), word)
+        });
+    }
+}
+
+impl Buffer for Packed<'_, '_> {
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        self.0.seat.entry().map_or(&[], EntryPtr::value)
+    }
+
+    #[inline]
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        self.0.seat.value_mut().unwrap_or_default()
+    }
+
+    fn splice(&mut self, range: Range<usize>, len: usize) -> &mut [u8] {
+        let (before, end) = (self.bytes().len(), range.start + len);
+        let after = before - range.len() + len;
+        if after > before {
+            self.resize(after);
+        }
+        self.bytes_mut().copy_within(range.end..before, end);
+        if after < before {
+            self.resize(after);
+        }
+        &mut self.bytes_mut()[range.start..end]
+    }
+}
+
 /// An entry with its value raw, at least `len` bytes long, and other metadata.
 fn raw(entry: Entry, metadata: &Metadata, len: usize) -> Entry {
     let view = entry.view();
     if let Some(number) = view.int() {
         let mut digits = itoa::Buffer::new();
         let digits = digits.format(number).as_bytes();
-        return Entry::new(Encoding::Raw, metadata, view.key(), digits).grown(len.max(digits.len()));
+        return Entry::new(Encoding::Raw, metadata, view.key(), digits)
+            .resized(Encoding::Raw, len.max(digits.len()));
     }
     let len = len.max(view.value().len());
-    entry.with_metadata(metadata).grown(len)
+    entry.with_metadata(metadata).resized(Encoding::Raw, len)
 }
 
 /// How Redis would keep this string; an integer comes with the bytes it is kept in.

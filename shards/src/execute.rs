@@ -5,7 +5,7 @@ use tidegate_protocols::memcached::Answer;
 use tidegate_protocols::{Dialect, Error, Reply, Request, Verb};
 
 use crate::db::Db;
-use crate::{bitmaps, keyspace, memcached, strings};
+use crate::{bitmaps, hashes, keyspace, memcached, strings};
 
 /// Executes `request` and writes its reply; an error takes back what the command had written.
 #[inline]
@@ -34,6 +34,7 @@ fn answer(request: &Request<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> Resu
     match request.row.verb {
         Verb::Strings(verb) => strings::execute(verb, request, db, reply),
         Verb::Bitmaps(verb) => bitmaps::execute(verb, request, db, reply),
+        Verb::Hashes(verb) => hashes::execute(verb, request, db, reply),
         Verb::Keyspace(verb) => keyspace::execute(verb, request, db, reply),
         Verb::Memcached(verb) => memcached::execute(verb, request, db, reply),
         Verb::Connection(_)

@@ -357,7 +357,8 @@ impl<'a> Locked<'a> {
             Some(found)
                 if found.word.expires() && found.entry().expire_at().is_some_and(|at| now_ms > at) =>
             {
-                if Seat::new(self.table(database, place), spot.hash, key).take().is_some() {
+                if let Some(entry) = Seat::new(self.table(database, place), spot.hash, key).take() {
+                    self.partition.lazyfree.discard(entry);
                     self.partition.count_key(database, place, -1, true);
                     self.partition.watched.touch(database, key);
                 }
@@ -394,6 +395,7 @@ impl<'a> Locked<'a> {
         let Some(entry) = self.table(database, place).remove_address(hash, address) else { return false };
         self.partition.count_key(database, place, -1, entry.view().expire_at().is_some());
         self.partition.watched.touch(database, entry.view().key());
+        self.partition.lazyfree.discard(entry);
         true
     }
 
@@ -406,11 +408,13 @@ impl<'a> Locked<'a> {
         now_ms: u64,
     ) -> u64 {
         let is_watched = !self.partition.watched.is_empty();
+        let lazyfree = Arc::clone(&self.partition.lazyfree);
         let mut keys: Vec<Box<[u8]>> = Vec::new();
         let removed = self.table(database, place).expire_segment(prefix, now_ms, |entry| {
             if is_watched {
-                keys.push(entry.key().into());
+                keys.push(entry.view().key().into());
             }
+            lazyfree.discard(entry);
         });
         for _ in 0..removed {
             self.partition.count_key(database, place, -1, true);

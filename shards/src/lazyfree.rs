@@ -1,8 +1,8 @@
-//! What was flushed in the background: tables that no key leads to any more, freed step by step.
+//! What no key leads to any more, freed step by step: tables that were flushed in the background, and large values.
 //!
 //! Taking a table out of its root is a matter of nanoseconds, freeing ten million entries one of a second.
-//! So a flush leaves its tables here. Every worker's maintenance frees some of them, and so does a command that
-//! finds memory full, before anything is evicted or refused.
+//! So a flush leaves its tables here, and whoever removes a large value what is in it. Every worker's maintenance frees
+//! some of that, and so does a command that finds memory full, before anything is evicted or refused.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -10,32 +10,75 @@ use std::sync::atomic::Ordering::Relaxed;
 use crossbeam_epoch::Guard;
 use parking_lot::Mutex;
 
+use crate::entry::Entry;
+use crate::large::Large;
 use crate::table::Detached;
 
 /// Entries freed in one step: some tens of microseconds. A step ends with a segment, at most 448 entries later.
 const STEP_ENTRIES: u64 = 256;
 
-/// Tables that are still to be freed.
+/// What is still to be freed.
 #[derive(Default)]
 pub(crate) struct LazyFree {
-    tables: Mutex<Vec<Detached>>,
+    waste: Mutex<Vec<Waste>>,
+    /// Whether there is any waste; goes from false to true before it is put there, so nobody need look in vain.
+    waiting: AtomicU64,
     pending: AtomicU64,
     freed: AtomicU64,
+}
+
+/// One table on its way.
+struct Waste {
+    table: Detached,
+    counts: Counts,
+}
+
+/// What of a table is counted as freed objects.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Counts {
+    /// Each entry: keys.
+    Entries,
+    /// All of it together: a value.
+    Once,
+    /// Nothing: a value whose key has been counted.
+    Nothing,
 }
 
 impl LazyFree {
     /// Takes over `tables`, which hold `keys` entries.
     pub(crate) fn add(&self, tables: Vec<Detached>, keys: u64) {
         self.pending.fetch_add(keys, Relaxed);
-        self.tables.lock().extend(tables);
+        for table in tables {
+            self.push(Waste { table, counts: Counts::Entries });
+        }
     }
 
-    /// Entries still to be freed.
+    /// Frees an entry: at once, or later if that takes long.
+    #[inline]
+    pub(crate) fn discard(&self, entry: Entry) {
+        if entry.view().as_large().is_some() {
+            self.discard_large(entry, Counts::Once);
+        }
+    }
+
+    #[cold]
+    fn discard_large(&self, entry: Entry, counts: Counts) {
+        let Some(large) = entry.into_large().filter(|large| large.takes_long_to_free()) else { return };
+        self.pending.fetch_add(u64::from(counts == Counts::Once), Relaxed);
+        self.push(Waste { table: Large::detach(*large), counts });
+    }
+
+    fn push(&self, waste: Waste) {
+        self.waiting.fetch_add(1, Relaxed);
+        self.waste.lock().push(waste);
+    }
+
+    /// Objects still to be freed: keys that were flushed, and large values.
     pub(crate) fn pending(&self) -> u64 {
         self.pending.load(Relaxed)
     }
 
-    /// Entries freed since the start or the last [`LazyFree::reset`].
+    /// Objects freed since the start or the last [`LazyFree::reset`].
     pub(crate) fn freed(&self) -> u64 {
         self.freed.load(Relaxed)
     }
@@ -45,17 +88,34 @@ impl LazyFree {
         self.freed.store(0, Relaxed);
     }
 
+    /// Whether there is anything to free.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waiting.load(Relaxed) > 0
+    }
+
     /// Frees [`STEP_ENTRIES`] or what is left of one table. Says whether there was anything to free.
     pub(crate) fn free_some(&self, guard: &Guard) -> bool {
-        if self.pending() == 0 {
+        if !self.is_waiting() {
             return false;
         }
-        let Some(mut table) = self.tables.lock().pop() else { return false };
-        let freed = table.free_some(STEP_ENTRIES, guard);
+        let Some(mut waste) = self.waste.lock().pop() else { return false };
+        let entries = waste.table.free_some(STEP_ENTRIES, guard, |entry| {
+            if entry.view().as_large().is_some() {
+                self.discard_large(entry, Counts::Nothing);
+            }
+        });
+        let is_left = !waste.table.is_empty();
+        let freed = match waste.counts {
+            Counts::Entries => entries,
+            Counts::Once => u64::from(!is_left),
+            Counts::Nothing => 0,
+        };
         self.pending.fetch_sub(freed, Relaxed);
         self.freed.fetch_add(freed, Relaxed);
-        if !table.is_empty() {
-            self.tables.lock().push(table);
+        if is_left {
+            self.waste.lock().push(waste);
+        } else {
+            self.waiting.fetch_sub(1, Relaxed);
         }
         true
     }

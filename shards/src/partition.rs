@@ -4,9 +4,9 @@
 //! stand outside of the locks, so that prefetching reaches them; everything else of a partition is within.
 //! A [`Place`] numbers the slots so that those of one partition are neighbours.
 
-use std::sync::OnceLock;
 use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, OnceLock};
 
 use crossbeam_epoch::Collector;
 use parking_lot::Mutex;
@@ -14,6 +14,7 @@ use tidegate_protocols::limits::DATABASES;
 use tidegate_protocols::slot::{SLOTS, slot_of};
 
 use crate::hash::KeyHasher;
+use crate::lazyfree::LazyFree;
 use crate::table::{self, Root};
 use crate::watched::Watched;
 
@@ -52,6 +53,8 @@ pub(crate) struct Partition {
     cas_last: u64,
     /// Keys that clients watch; every change of a key is told to it.
     pub(crate) watched: Watched,
+    /// Where values go that take long to free.
+    pub(crate) lazyfree: Arc<LazyFree>,
 }
 
 /// What is counted of one database in one partition.
@@ -68,8 +71,9 @@ pub(crate) struct Tally {
 }
 
 impl Partition {
-    fn new(index: usize, partitions: usize) -> Self {
-        Self { index, partitions, databases: Default::default(), cas_last: 0, watched: Watched::default() }
+    fn new(index: usize, partitions: usize, lazyfree: Arc<LazyFree>) -> Self {
+        let (databases, watched) = (Default::default(), Watched::default());
+        Self { index, partitions, databases, cas_last: 0, watched, lazyfree }
     }
 
     /// Its number.
@@ -136,10 +140,11 @@ struct Cell(Mutex<Partition>);
 impl Keyspace {
     /// An empty keyspace for `workers` workers: with one there is nobody to share with, and one partition;
     /// otherwise sixteen or more to each, so that two workers rarely meet.
-    pub(crate) fn new(workers: usize) -> Self {
+    pub(crate) fn new(workers: usize, lazyfree: &Arc<LazyFree>) -> Self {
+        let partition = |index, count| Cell(Mutex::new(Partition::new(index, count, Arc::clone(lazyfree))));
         let count = if workers <= 1 { 1 } else { (16 * workers).next_power_of_two().min(PARTITIONS_MAX) };
         Self {
-            partitions: (0..count).map(|index| Cell(Mutex::new(Partition::new(index, count)))).collect(),
+            partitions: (0..count).map(|index| partition(index, count)).collect(),
             bits: count.trailing_zeros(),
             roots: Default::default(),
             names: std::array::from_fn(|index| AtomicU8::new(index as u8)),
@@ -261,7 +266,7 @@ mod tests {
     #[test]
     fn places_number_the_slots_partition_by_partition() {
         for workers in [1, 2, 3, 64] {
-            let keyspace = Keyspace::new(workers);
+            let keyspace = Keyspace::new(workers, &Arc::default());
             let mut seen = vec![false; usize::from(SLOTS)];
             for slot in 0..SLOTS {
                 let place = keyspace.place_of(slot);

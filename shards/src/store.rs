@@ -27,7 +27,7 @@ pub(crate) struct Shared {
     pub(crate) memory: Memory,
     pub(crate) ledger: Ledger,
     pub(crate) flush: DelayedFlush,
-    pub(crate) lazyfree: LazyFree,
+    pub(crate) lazyfree: Arc<LazyFree>,
     pub(crate) own: Own,
 }
 
@@ -95,13 +95,14 @@ impl Store {
     /// If the allocator was not built as entries need it (see [`crate::allocator::check`]).
     pub fn new(settings: Arc<Settings>, workers: usize) -> Self {
         crate::allocator::check();
+        let lazyfree = Arc::default();
         let shared = Shared {
-            keyspace: Arc::new(Keyspace::new(workers)),
+            keyspace: Arc::new(Keyspace::new(workers, &lazyfree)),
             settings,
             memory: Memory::new(workers),
             ledger: Ledger::default(),
             flush: DelayedFlush { due_ms: AtomicU64::new(DelayedFlush::NEVER), database: AtomicU8::new(0) },
-            lazyfree: LazyFree::default(),
+            lazyfree,
             own: Own::default(),
         };
         Self { shared: Arc::new(shared) }

@@ -2,7 +2,7 @@
 #![expect(clippy::unnecessary_wraps, reason = "all commands have one shape, those that cannot fail too")]
 
 mod lcs;
-mod long_double;
+pub(crate) mod long_double;
 mod natural;
 mod number;
 mod options;

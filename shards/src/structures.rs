@@ -2,11 +2,12 @@
 //! numbers out.
 //!
 //! Small values are *packed*: a [`listpack`] or an [`intset`], byte for byte Redis's, edited in place in any
-//! [`Buffer`](buffer::Buffer). A large list is a [`quicklist`] of listpacks; a [`btree`] keeps the members of a large
-//! sorted set in order.
+//! [`Buffer`](buffer::Buffer). A large list is a [`quicklist`] of listpacks, a large hash a table of [`members`]; a
+//! [`btree`] keeps the members of a large sorted set in order.
 
 pub(crate) mod btree;
 pub(crate) mod buffer;
 pub(crate) mod intset;
 pub(crate) mod listpack;
+pub(crate) mod members;
 pub(crate) mod quicklist;

@@ -412,14 +412,9 @@ impl<'a> Table<'a> {
         self.segment_at(random)
     }
 
-    /// Removes the entries of the segment at `prefix` that expired before `now_ms`, and returns how many. Each is
-    /// shown to `removing`.
-    pub(crate) fn expire_segment(
-        &mut self,
-        prefix: u64,
-        now_ms: u64,
-        mut removing: impl FnMut(EntryPtr<'_>),
-    ) -> u64 {
+    /// Takes out the entries of the segment at `prefix` that expired before `now_ms`, and returns how many. Each is
+    /// given to `free`.
+    pub(crate) fn expire_segment(&mut self, prefix: u64, now_ms: u64, mut free: impl FnMut(Entry)) -> u64 {
         let Some(segment) = self.segment_at(prefix << (64 - HASH_BITS)) else { return 0 };
         let (mut removed, mut removed_hash, mut min_expire) = (0, None, u64::MAX);
         for (place, word) in segment.entries().filter(|(_, word)| word.expires()) {
@@ -429,11 +424,10 @@ impl<'a> Table<'a> {
                 min_expire = min_expire.min(expire_at);
                 continue;
             }
-            removing(entry);
             let hash = self.hash_of(word);
             segment.remove(place, hash);
             // SAFETY: the table owned it and no longer has it.
-            drop(unsafe { Entry::from_bits(word.address()) });
+            free(unsafe { Entry::from_bits(word.address()) });
             (removed, removed_hash) = (removed + 1, Some(hash));
         }
         segment.set_min_expire(min_expire);
@@ -519,7 +513,7 @@ fn first_prefix_after(home: usize, homes: usize, depth: u32, prefix: u64) -> u64
 pub(crate) fn free_owned(root: &mut Root) {
     let mut table = Detached::new(Node(std::mem::take(root.get_mut())));
     // SAFETY: the root is borrowed alone, so no prefetch is under way.
-    table.free_some(u64::MAX, unsafe { crossbeam_epoch::unprotected() });
+    table.free_some(u64::MAX, unsafe { crossbeam_epoch::unprotected() }, drop);
 }
 
 #[cfg(test)]

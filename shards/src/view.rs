@@ -4,6 +4,7 @@ use tidegate_protocols::Error;
 
 use crate::allocator;
 use crate::entry::{Encoding, Entry, EntryPtr, Kind, Metadata};
+use crate::large::Large;
 use crate::word::{AccessClock, Word};
 
 /// Bytes of the table for each entry: a word and a tag, at the usual fill.
@@ -49,6 +50,15 @@ impl Text<'_> {
     }
 }
 
+/// The value of a collection.
+#[derive(Clone, Copy)]
+pub(crate) enum Value<'a> {
+    /// Small: its elements one after the other, as Redis would dump them.
+    Packed(&'a [u8]),
+    /// Large.
+    Large(&'a Large),
+}
+
 /// One key and its value, as they were found.
 #[derive(Clone, Copy)]
 pub struct EntryRef<'a> {
@@ -64,10 +74,9 @@ impl<'a> EntryRef<'a> {
         Self { entry, word, clock }
     }
 
-    /// A copy of it.
-    pub(crate) fn copied(&self) -> Entry {
-        let entry = self.entry;
-        Entry::new(entry.encoding(), &entry.metadata(), entry.key(), entry.value())
+    /// A copy of it with another key.
+    pub(crate) fn duplicate(&self, key: &[u8]) -> Entry {
+        self.entry.duplicate(key)
     }
 
     /// The key.
@@ -91,12 +100,29 @@ impl<'a> EntryRef<'a> {
     /// [`Error::WrongType`] unless it is a string.
     #[inline]
     pub fn text(&self) -> Result<Text<'a>, Error> {
-        match self.entry.kind() {
-            Kind::String => Ok(match self.entry.int() {
-                Some(value) => Text::Int(value, itoa::Buffer::new()),
-                None => Text::Bytes(self.entry.value()),
-            }),
+        match self.entry.encoding() {
+            Encoding::Embstr | Encoding::Raw => Ok(Text::Bytes(self.entry.value())),
+            Encoding::Int => {
+                let value = self.entry.int().expect("it is kept as an integer");
+                Ok(Text::Int(value, itoa::Buffer::new()))
+            }
+            Encoding::PackedHash | Encoding::TableHash => Err(Error::WrongType),
         }
+    }
+
+    /// The value of a collection.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] unless it is of this type.
+    #[inline]
+    pub(crate) fn value(&self, kind: Kind) -> Result<Value<'a>, Error> {
+        if self.entry.kind() != kind {
+            return Err(Error::WrongType);
+        }
+        Ok(match self.entry.as_large() {
+            Some(large) => Value::Large(large),
+            None => Value::Packed(self.entry.value()),
+        })
     }
 
     /// When it expires, in Unix milliseconds; `None` is never.
@@ -126,6 +152,7 @@ impl<'a> EntryRef<'a> {
 
     /// Bytes it takes with key, value and its share of the table.
     pub fn memory_bytes(&self) -> usize {
-        allocator::class_bytes(self.entry.len()) + TABLE_BYTES
+        let large_bytes = self.entry.as_large().map_or(0, Large::bytes);
+        allocator::class_bytes(self.entry.len()) + TABLE_BYTES + large_bytes
     }
 }

@@ -226,7 +226,7 @@ pub(crate) fn flush(held: &mut Held, local: &Local, database: Option<u8>, free: 
         Free::Later => local.shared.lazyfree.add(tables, keys),
         Free::Now => {
             for mut table in tables {
-                table.free_some(u64::MAX, held.epoch());
+                table.free_some(u64::MAX, held.epoch(), drop);
             }
         }
     }

@@ -169,6 +169,11 @@ impl StoreWorker {
     }
 
     #[cfg(test)]
+    pub(crate) fn has_waste(&self) -> bool {
+        self.local.shared.lazyfree.is_waiting()
+    }
+
+    #[cfg(test)]
     pub(crate) fn limit_replies(&mut self, bytes_max: usize) {
         self.local.reply_bytes_max = bytes_max;
     }
@@ -343,7 +348,7 @@ impl Worker for StoreWorker {
         if self.local.index == 0 {
             self.local.shared.memory.refresh();
         }
-        let flushed = self.local.shared.lazyfree.pending() > 0;
+        let flushed = self.local.shared.lazyfree.is_waiting();
         let sweep = if flushed { budget / 2 } else { budget };
         self.sweep.run(&mut self.held, &mut self.local, start + sweep);
         while self.local.shared.lazyfree.free_some(self.held.epoch()) && start.elapsed() < budget {}

@@ -14,24 +14,21 @@ use crate::open_files;
 /// by its name is called as the client calls it.
 pub(super) fn get(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) {
     let (map, mut shown) = (reply.deferred(Collection::Map), Vec::new());
-    let mut show = |key: Key, name: &[u8]| {
-        if !shown.contains(&key) {
-            reply.bulk(name);
+    let mut show = |(name, key): (&'static str, Key), called: &[u8]| {
+        if !shown.contains(&name) {
+            reply.bulk(called);
             reply.bulk(scope.shared.settings.show(key).as_bytes());
-            shown.push(key);
+            shown.push(name);
         }
     };
     for pattern in args.iter().skip(2) {
-        if !pattern.iter().any(|byte| b"[*?".contains(byte)) {
-            if let Some(key) = Key::named(pattern) {
-                show(key, pattern);
-            }
-            continue;
-        }
-        for key in Key::all() {
-            let name = key.row().name.as_bytes();
-            if matches(pattern, name, Case::Ignored) {
-                show(key, name);
+        let is_name = !pattern.iter().any(|byte| b"[*?".contains(byte));
+        for setting in Key::names() {
+            let name = setting.0.as_bytes();
+            if is_name && name.eq_ignore_ascii_case(pattern) {
+                show(setting, pattern);
+            } else if !is_name && matches(pattern, name, Case::Ignored) {
+                show(setting, name);
             }
         }
     }

@@ -64,6 +64,7 @@ pub(crate) fn execute(request: &Request<'_>, scope: &Scope<'_>, reply: &mut Repl
         Verb::Transactions(_)
         | Verb::Strings(_)
         | Verb::Bitmaps(_)
+        | Verb::Hashes(_)
         | Verb::Keyspace(_)
         | Verb::Memcached(_)
         | Verb::Link(_) => {

@@ -145,6 +145,10 @@ settings! {
     MaxMemorySamples = "maxmemory-samples", Kind::Number(1, i32::MAX as i64), Live, "5";
     /// Whether memory is freed after `FLUSHALL` and `FLUSHDB` have been answered unless they say `SYNC`.
     LazyfreeLazyUserFlush = "lazyfree-lazy-user-flush", Kind::YesNo, Live, "no";
+    /// Fields from which on a hash is kept in a table.
+    HashMaxListpackEntries = "hash-max-listpack-entries", Kind::Number(0, i64::MAX), Live, "512";
+    /// Bytes of a field or value from which on a hash is kept in a table.
+    HashMaxListpackValue = "hash-max-listpack-value", Kind::Bytes(0, i64::MAX), Live, "64";
     /// How far a key's LFU counter lies from its accesses.
     LfuLogFactor = "lfu-log-factor", NATURAL, Live, "10";
     /// Minutes after which a key's LFU counter is lowered by one.
@@ -212,15 +216,27 @@ settings! {
     MemcachedDump = "memcached-dump", Kind::YesNo, Start, "yes";
 }
 
+/// Names that settings had before they have the one of their row. Both go on being shown and understood.
+const FORMER_NAMES: &[(&str, Key)] = &[
+    ("hash-max-ziplist-entries", Key::HashMaxListpackEntries),
+    ("hash-max-ziplist-value", Key::HashMaxListpackValue),
+];
+
 impl Key {
     /// The row of this setting.
     pub fn row(self) -> &'static Setting {
         &ROWS[self as usize]
     }
 
-    /// The setting of this name, in any case.
+    /// The setting of this name, in any case, or that once had it.
     pub fn named(name: &[u8]) -> Option<Self> {
-        KEYS.iter().copied().find(|key| key.row().name.as_bytes().eq_ignore_ascii_case(name))
+        Self::names().find(|(own, _)| own.as_bytes().eq_ignore_ascii_case(name)).map(|(_, key)| key)
+    }
+
+    /// All settings by name, and by those they had before.
+    pub fn names() -> impl Iterator<Item = (&'static str, Self)> {
+        let names = KEYS.iter().map(|key| (key.row().name, *key));
+        names.chain(FORMER_NAMES.iter().copied())
     }
 
     /// All settings.
@@ -236,6 +252,8 @@ impl Key {
             | Self::MaxMemoryPolicy
             | Self::MaxMemorySamples
             | Self::LazyfreeLazyUserFlush
+            | Self::HashMaxListpackEntries
+            | Self::HashMaxListpackValue
             | Self::LfuLogFactor
             | Self::LfuDecayTime
             | Self::ProtoMaxBulkLen

@@ -144,7 +144,7 @@ pub const DIFFERENCES: &[Difference] = &[
         reason: "Queued requests are short; their replies must not take all memory.",
     },
     Difference {
-        command: "MGET",
+        command: "MGET, HMGET, HRANDFIELD",
         difference: "Values of more than 1 GiB together are refused. Redis builds the reply whatever that takes.",
         reason: "One short request must not take all memory.",
     },

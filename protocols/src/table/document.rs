@@ -36,6 +36,7 @@ round.
 const HEADINGS: &[(&str, &str)] = &[
     ("string", "Strings"),
     ("bitmap", "Bitmaps"),
+    ("hash", "Hashes"),
     ("generic", "Keys"),
     ("transactions", "Transactions"),
     ("connection", "Connection"),

@@ -49,6 +49,7 @@ mod tips;
 pub mod bitmaps;
 pub mod cluster;
 pub mod connection;
+pub mod hashes;
 pub mod keyspace;
 pub mod link;
 pub mod memcached;
@@ -120,6 +121,8 @@ families! {
     Strings strings;
     /// Bits of strings; answered by the store.
     Bitmaps bitmaps;
+    /// Hashes; answered by the store.
+    Hashes hashes;
     /// Keys of any type; answered by the store.
     Keyspace keyspace;
     /// Memcached items; answered by the store.

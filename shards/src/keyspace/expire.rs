@@ -65,7 +65,9 @@ impl Setter {
         if allowed {
             match u64::try_from(at) {
                 Ok(at) if at > now_ms => entry.set_expire_at(Some(at)),
-                _ => drop(entry.take()),
+                _ => {
+                    entry.remove();
+                }
             }
         }
         reply.integer(allowed.into());

@@ -2,7 +2,7 @@
 
 mod expire;
 mod object;
-mod scan;
+pub(crate) mod scan;
 mod slot;
 
 use tidegate_protocols::glob::{Case, matches};

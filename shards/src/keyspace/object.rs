@@ -4,7 +4,9 @@ use tidegate_protocols::number::integer;
 use tidegate_protocols::settings::{Key, Settings};
 use tidegate_protocols::{Args, Error, Reply};
 
-use crate::db::{Db, Encoding, EntryRef};
+use crate::db::{Db, Encoding, EntryRef, Kind};
+use crate::large::Large;
+use crate::view::Value;
 
 /// Integers below this are shown as shared with everybody, as Redis shares them. Source: Redis `server.h`,
 /// `OBJ_SHARED_INTEGERS`.
@@ -106,6 +108,15 @@ pub(super) fn debug(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> 
 
 /// Bytes of the value in an RDB file without compression. Source: Redis `rdb.c`, `rdbSaveStringObject`.
 fn serialized_bytes(entry: &EntryRef<'_>) -> Result<usize, Error> {
+    match entry.value(Kind::Hash) {
+        Ok(Value::Packed(bytes)) => return Ok(string_bytes(bytes.len())),
+        Ok(Value::Large(Large::Hash(members))) => {
+            let mut bytes = length_bytes(members.len());
+            members.for_each(|field, value| bytes += string_bytes(field.len()) + string_bytes(value.len()));
+            return Ok(bytes);
+        }
+        Err(_) => {}
+    }
     let text = entry.text()?;
     let length = text.len();
     let number = match text.as_int() {
@@ -116,10 +127,22 @@ fn serialized_bytes(entry: &EntryRef<'_>) -> Result<usize, Error> {
         Some(number) if i8::try_from(number).is_ok() => 2,
         Some(number) if i16::try_from(number).is_ok() => 3,
         Some(_) => 5,
-        None if length < 1 << 6 => 1 + length,
-        None if length < 1 << 14 => 2 + length,
-        None => 5 + length,
+        None => string_bytes(length),
     })
+}
+
+/// Bytes of a string of that length in an RDB file.
+fn string_bytes(length: usize) -> usize {
+    length_bytes(length) + length
+}
+
+/// Bytes of a length in an RDB file. Source: Redis `rdb.c`, `rdbSaveLen`.
+fn length_bytes(length: usize) -> usize {
+    match length {
+        0..0x40 => 1,
+        0x40..0x4000 => 2,
+        _ => 5,
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`.
+//! `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`, and what scans of collections have in common with it.
 
 use tidegate_protocols::cursor::Cursor;
 use tidegate_protocols::glob::{Case, matches};
@@ -13,31 +13,65 @@ const COUNT: usize = 10;
 
 pub(super) fn scan(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let cursor = Cursor::parse(args.at(1)).ok_or(Error::Cursor)?;
-    let (mut count, mut pattern, mut kind) = (COUNT, None, None);
-    let mut options = args.from(2);
-    while let Some(option) = options.get(0) {
-        let value = options.get(1).ok_or(Error::Syntax)?;
-        match option.to_ascii_lowercase().as_slice() {
-            b"count" => count = at_least_one(value)?,
-            b"match" => pattern = Some(value).filter(|pattern| *pattern != b"*"),
-            b"type" => kind = Some(value),
-            _ => return Err(Error::Syntax),
+    let Options { count, pattern, kind } = Options::parse(args.from(2), true)?;
+    tell_step(reply, |reply| {
+        let (list, mut found) = (reply.deferred(Collection::Array), 0);
+        let next = db.scan(cursor, count, |entry| {
+            if kind.is_none_or(|kind| entry.kind().name().as_bytes().eq_ignore_ascii_case(kind))
+                && pattern.is_none_or(|pattern| matches(pattern, entry.key(), Case::Sensitive))
+            {
+                reply.bulk(entry.key());
+                found += 1;
+            }
+        });
+        reply.finish(list, found);
+        Ok(next)
+    })
+}
+
+/// The options of a scan.
+pub(crate) struct Options<'a> {
+    /// Elements a step looks at, about.
+    pub(crate) count: usize,
+    /// What those that are told of are like; `None` is anything.
+    pub(crate) pattern: Option<&'a [u8]>,
+    /// Their type.
+    pub(crate) kind: Option<&'a [u8]>,
+}
+
+impl<'a> Options<'a> {
+    /// Reads them; `TYPE` only if elements are keys.
+    ///
+    /// # Errors
+    /// [`Error::Syntax`] for what is no option, [`Error::NotInteger`] for a count that is none.
+    pub(crate) fn parse(mut words: Args<'a>, of_keys: bool) -> Result<Self, Error> {
+        let mut options = Self { count: COUNT, pattern: None, kind: None };
+        while let Some(option) = words.get(0) {
+            let value = words.get(1).ok_or(Error::Syntax)?;
+            match option.to_ascii_lowercase().as_slice() {
+                b"count" => options.count = at_least_one(value)?,
+                b"match" => options.pattern = Some(value).filter(|pattern| *pattern != b"*"),
+                b"type" if of_keys => options.kind = Some(value),
+                _ => return Err(Error::Syntax),
+            }
+            words = words.from(2);
         }
-        options = options.from(2);
+        Ok(options)
     }
+}
+
+/// Replies with the cursor that `step` returns and, behind it, the elements it writes.
+pub(crate) fn tell_step(
+    reply: &mut Reply<'_>,
+    step: impl FnOnce(&mut Reply<'_>) -> Result<Cursor, Error>,
+) -> Result<(), Error> {
     reply.array(2);
     let mark = reply.mark();
-    let (list, mut found) = (reply.deferred(Collection::Array), 0);
-    let next = db.scan(cursor, count, |entry| {
-        if kind.is_none_or(|kind| entry.kind().name().as_bytes().eq_ignore_ascii_case(kind))
-            && pattern.is_none_or(|pattern| matches(pattern, entry.key(), Case::Sensitive))
-        {
-            reply.bulk(entry.key());
-            found += 1;
-        }
-    });
-    reply.finish(list, found);
-    // The cursor stands before the keys and is known only after them.
+    let next = step(reply)?;
+    if reply.mark() == mark {
+        reply.array(0);
+    }
+    // The cursor stands before the elements and is known only after them.
     let end = reply.mark();
     reply.bulk(itoa::Buffer::new().format(next.0).as_bytes());
     let cursor_bytes = reply.mark() - end;

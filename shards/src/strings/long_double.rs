@@ -39,7 +39,7 @@ const POWER_OF_FIVE_MAX: u32 = 27;
 ///
 /// The highest bit of the mantissa is set unless the exponent is [`EXPONENT_MIN`]; zero is all zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct LongDouble {
+pub(crate) struct LongDouble {
     negative: bool,
     mantissa: u64,
     exponent: i64,
@@ -47,7 +47,7 @@ pub(super) struct LongDouble {
 
 /// What a text says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Parsed {
+pub(crate) enum Parsed {
     /// A number.
     Finite(LongDouble),
     /// `inf` or `infinity`, with either sign.
@@ -73,7 +73,7 @@ struct Parts<'a> {
 impl LongDouble {
     /// Reads `text` as `strtold` does in the C locale, all of it, and nothing that is too large, that
     /// rounds to zero without being zero, or that is no number (`nan`).
-    pub(super) fn parse(text: &[u8]) -> Option<Parsed> {
+    pub(crate) fn parse(text: &[u8]) -> Option<Parsed> {
         if text.len() > TEXT_BYTES_MAX {
             return None;
         }
@@ -171,7 +171,7 @@ impl LongDouble {
     }
 
     /// The sum; `None` if that is infinite.
-    pub(super) fn plus(self, other: Self) -> Option<Self> {
+    pub(crate) fn plus(self, other: Self) -> Option<Self> {
         if self.mantissa == 0 || other.mantissa == 0 {
             return Some(if self.mantissa == 0 { other } else { self });
         }
@@ -197,7 +197,7 @@ impl LongDouble {
     }
 
     /// The number with at most 17 decimals and no zeros at their end, as `%.17Lf` rounds it.
-    pub(super) fn write(self, out: &mut Vec<u8>) {
+    pub(crate) fn write(self, out: &mut Vec<u8>) {
         const SCALE: u128 = 10_u128.pow(17);
         let scaled = match self.exponent {
             0.. => return self.write_whole(out),

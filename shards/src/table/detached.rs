@@ -27,8 +27,8 @@ impl Detached {
     }
 
     /// Frees segments until they held `entries` entries or nothing is left, and returns how many they held:
-    /// entries now, the rest when no prefetch can look at it. Needs no lock.
-    pub(crate) fn free_some(&mut self, entries: u64, guard: &Guard) -> u64 {
+    /// entries are given to `free` now, the rest is freed when no prefetch can look at it. Needs no lock.
+    pub(crate) fn free_some(&mut self, entries: u64, guard: &Guard, mut free: impl FnMut(Entry)) -> u64 {
         let mut freed = 0;
         while !self.is_empty() && freed < entries {
             let segment = self.next_segment(guard);
@@ -36,7 +36,7 @@ impl Detached {
             // their table.
             unsafe {
                 let words = segment.segment().entries();
-                freed += words.map(|(_, word)| drop(Entry::from_bits(word.address()))).count() as u64;
+                freed += words.map(|(_, word)| free(Entry::from_bits(word.address()))).count() as u64;
                 segment.retire(guard);
             }
         }

@@ -2,6 +2,7 @@
 
 use super::{Found, Table};
 use crate::entry::{Entry, EntryPtr};
+use crate::large::Large;
 use crate::word::Word;
 
 /// The place of one key, and with it the whole table, so that nobody else changes either meanwhile.
@@ -45,6 +46,13 @@ impl<'a> Seat<'a> {
         let address = self.found.as_ref()?.word.address();
         // SAFETY: the table owns the entry, and the only way to the table is borrowed alone.
         Some(unsafe { Entry::value_at(address) })
+    }
+
+    /// The large value of the entry that is there, if it has one, to be changed.
+    pub(crate) fn large_mut(&mut self) -> Option<&mut Large> {
+        let address = self.found.as_ref()?.word.address();
+        // SAFETY: as above; the entry owns the value.
+        unsafe { Entry::large_at(address) }
     }
 
     /// Puts in an entry with this key where none is.
