@@ -197,7 +197,8 @@ fn many_long_replies_that_nobody_reads_are_fetched_by_and_by() {
         writer.send(&vec![byte; LONG as usize]);
         writer.ask(b"\r\n", b"+OK\r\n");
     }
-    let asks: String = (0..LONG_REPLIES.len()).map(|number| format!("GET long:{number}\r\n")).collect();
+    let asks =
+        (0..LONG_REPLIES.len()).map(|number| format!("GET long:{number}\r\n")).collect::<Vec<_>>().concat();
     let mut good = false;
     for attempt in 1.. {
         until("memory is given back", || gateway_bytes(&server) <= before + GROWTH_MAX / 2);

@@ -453,4 +453,23 @@ mod tests {
         }
         assert!(link.is_overdue(asked + Duration::from_secs(17), patience));
     }
+
+    #[test]
+    fn a_shard_that_refuses_what_it_has_begun_to_answer_is_not_believed() {
+        let link = Link::new("shard".into(), "127.0.0.1:1".parse().unwrap(), Default::default());
+        let pushed: Result<(), Malformed> =
+            link.push(Owner { ticket: 0, part: Owner::WHOLE }, true, Instant::now(), |out, _| {
+                out.push(0);
+                Ok(())
+            });
+        pushed.unwrap();
+        for (tail, is_believed) in [(Tail::Part, true), (Tail::Moved, false)] {
+            {
+                let inbox = &mut link.state.borrow_mut().inbox;
+                link::begin(inbox);
+                assert!(link::seal(inbox, 0, 0, tail).is_none());
+            }
+            assert_eq!(link.answers(Instant::now(), |_| ()).is_ok(), is_believed, "{tail:?}");
+        }
+    }
 }

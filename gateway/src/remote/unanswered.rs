@@ -154,7 +154,7 @@ impl State {
         }
     }
 
-    /// Gives out one answer. `false` if nothing with its number was asked.
+    /// Gives out one answer. `false` if nothing with its number was asked to which it can be one.
     #[inline]
     pub(super) fn answer(
         &mut self,
@@ -175,6 +175,8 @@ impl State {
                 return true;
             }
             Tail::Part => *place = Some(Waiting { has_begun: true, ..waiting }),
+            // It would be sent again, and answered a second time behind what has come.
+            Tail::Moved | Tail::Behind if waiting.has_begun => return false,
             Tail::Done | Tail::Failed | Tail::Moved | Tail::Behind => *place = None,
         }
         let ends = tail != Tail::Part;

@@ -69,8 +69,8 @@ impl RemoteWorker {
         self.looked_after = self.now;
         // What has come while this worker stood still itself may not be read yet; that is held against no shard.
         let has_stood_still = unseen >= patience / 2;
-        let had_stood_still = mem::replace(&mut self.has_stood_still, has_stood_still);
-        if has_stood_still && !had_stood_still {
+        let before = mem::replace(&mut self.has_stood_still, has_stood_still);
+        if has_stood_still && !before {
             return;
         }
         for link in self.links.iter().chain(&self.retired) {
