@@ -2,8 +2,8 @@
 //! numbers out.
 //!
 //! Small values are *packed*: a [`listpack`] or an [`intset`], byte for byte Redis's, edited in place in any
-//! [`Buffer`](buffer::Buffer). A large list is a [`quicklist`] of listpacks, a large hash a table of [`members`]; a
-//! [`btree`] keeps the members of a large sorted set in order.
+//! [`Buffer`](buffer::Buffer). A large list is a [`quicklist`] of listpacks; other large values are a table of [`members`],
+//! which a [`btree`] keeps in order if they are [`scored`].
 
 pub(crate) mod btree;
 pub(crate) mod buffer;
@@ -11,3 +11,4 @@ pub(crate) mod intset;
 pub(crate) mod listpack;
 pub(crate) mod members;
 pub(crate) mod quicklist;
+pub(crate) mod scored;

@@ -53,6 +53,13 @@ impl Members {
         Some(found.entry().value())
     }
 
+    /// The address of the entry that a member is: the same until the member is taken out or is given a value of
+    /// another length.
+    pub(crate) fn address(&self, member: &[u8]) -> Option<u64> {
+        let found = self.table().into_found(KeyHasher::new().hash(member), member)?;
+        Some(found.word.address())
+    }
+
     /// Puts in a member, or gives it other bytes. Says whether it is new.
     pub(crate) fn set(&mut self, member: &[u8], value: &[u8]) -> bool {
         let metadata = Metadata::default();
@@ -74,9 +81,14 @@ impl Members {
 
     /// Takes out a member. Says whether it was there.
     pub(crate) fn remove(&mut self, member: &[u8]) -> bool {
-        let was_there = self.seat(member).take().is_some();
-        self.len -= usize::from(was_there);
-        was_there
+        self.take(member).is_some()
+    }
+
+    /// Takes out a member as the entry it is. `member` may lie in there.
+    pub(crate) fn take(&mut self, member: &[u8]) -> Option<Entry> {
+        let taken = self.seat(member).take()?;
+        self.len -= 1;
+        Some(taken)
     }
 
     /// Visits all of them, in no order that means anything.
