@@ -188,6 +188,8 @@ fn what_a_lost_shard_was_not_sent_is_answered_by_the_one_that_takes_its_place() 
 #[test]
 fn a_shard_that_takes_a_long_request_bit_by_bit_is_not_taken_for_lost() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    // What the system takes for a shard, the shard has not taken.
+    socket2::SockRef::from(&listener).set_recv_buffer_size(64 * 1024).unwrap();
     let slow = topology(EPOCH, &[("0-16383", listener.local_addr().unwrap())]);
     std::thread::spawn(move || {
         for link in listener.incoming() {
