@@ -317,6 +317,21 @@ fn what_follows_a_transaction_that_selects_another_database_waits_for_it_alone()
 }
 
 #[test]
+fn shards_hear_of_nothing_in_a_transaction_that_has_not_taken_place() {
+    let behind = on_two();
+    let (mut client, mut other) = (behind.client(), behind.client());
+    let resets = || behind.shards.iter().map(|shard| shard.fake.reset.load(SeqCst)).sum::<usize>();
+    client.ask(b"WATCH b\r\nMULTI\r\nCONFIG RESETSTAT\r\nGET b\r\n", b"+OK\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n");
+    other.ask(b"SET b 1\r\n", b"+OK\r\n");
+    // What follows comes by the same links as what shards were told.
+    client.ask(b"EXEC\r\nGET a\r\nGET b\r\n", b"*-1\r\n$-1\r\n$1\r\n1\r\n");
+    assert_eq!(resets(), 0);
+    client.send(b"MULTI\r\nCONFIG RESETSTAT\r\nGET b\r\nEXEC\r\nGET a\r\nGET b\r\n");
+    client.expect(b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n$1\r\n1\r\n$-1\r\n$1\r\n1\r\n");
+    assert_eq!(resets(), 2);
+}
+
+#[test]
 fn what_was_watched_over_a_lost_link_counts_as_changed() {
     let mut behind = on_two();
     let mut client = behind.client();

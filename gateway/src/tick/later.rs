@@ -266,10 +266,13 @@ impl Later {
                     session.put(Attention::Silent, pending.is_silent);
                 }
                 session.put(Attention::Skip, is_skipped);
+                let has_taken_place = transactions::has_taken_place(&kept);
                 let reply = transactions::complete(&queue, kept, scope, counters, came.nanos);
                 session.put(Attention::Skip, false);
                 if queue.has_own {
-                    self.with_own.push(*queue);
+                    if has_taken_place {
+                        self.with_own.push(*queue);
+                    }
                     // Only of such a one: of another, what waits may wait for something else.
                     pending.connection.clear();
                 } else {

@@ -340,6 +340,11 @@ pub(super) fn complete(
     output
 }
 
+/// Whether a shard that says this has executed the transaction.
+pub(super) fn has_taken_place(answer: &[u8]) -> bool {
+    matches!(answer::head(answer), Some((Head::Array(_), _)))
+}
+
 /// One of the gateway's own commands within a transaction.
 fn own_step(request: &Request<'_>, scope: &Scope<'_>, output: &mut Vec<u8>) {
     let mut reply = Reply::new(output, request.dialect);

@@ -37,6 +37,8 @@ pub struct Fake {
     pub begun: AtomicUsize,
     /// Keys that are watched, each as often as by clients.
     pub watched: AtomicUsize,
+    /// How often figures have been set back.
+    pub reset: AtomicUsize,
 }
 
 impl Fake {
@@ -83,7 +85,9 @@ impl Data for Handle {
         Figures { hits: self.0.values.lock().unwrap().len() as u64, ..Figures::default() }
     }
 
-    fn reset_figures(&self) {}
+    fn reset_figures(&self) {
+        self.0.reset.fetch_add(1, SeqCst);
+    }
 }
 
 impl Worker for FakeWorker {
