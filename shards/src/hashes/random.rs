@@ -11,6 +11,9 @@ use crate::structures::listpack::Element;
 /// Counts beyond this are refused, with values. Source: Redis `t_hash.c`, `hrandfieldCommand`.
 const COUNT_MAX: i64 = i64::MAX / 2;
 
+/// Bytes of the shortest element of a reply, `$0` with its line ends.
+const ELEMENT_BYTES_MIN: usize = 6;
+
 const COUNT_RANGE: Error =
     Error::Text("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807");
 
@@ -54,6 +57,9 @@ pub(super) fn hrandfield(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>)
     };
     if count < 0 {
         let (wanted, begin) = (count.unsigned_abs() as usize, reply.mark());
+        if wanted.saturating_mul(ELEMENT_BYTES_MIN) > reply_bytes_max {
+            return Err(Error::ReplyTooLong);
+        }
         reply.array(wanted.saturating_mul(times));
         for _ in 0..wanted {
             each(one(hash, &mut random), reply);

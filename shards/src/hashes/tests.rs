@@ -201,6 +201,16 @@ fn a_scan_of_a_table_has_every_field() {
     assert_eq!(seen.len(), 1000);
 }
 
+#[test]
+fn a_reply_that_would_be_too_long_is_refused() {
+    let mut client = with_hash(3);
+    let refused = "-ERR the reply would be longer than a reply may be\\r\\n";
+    assert_eq!(client.run("HRANDFIELD h -9223372036854775807"), refused);
+    client.worker.limit_replies(100);
+    assert_eq!(client.run("HRANDFIELD h -15"), refused);
+    assert_eq!(client.run(&format!("HMGET h {}", "field:1 ".repeat(15))), refused);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
