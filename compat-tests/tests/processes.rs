@@ -239,7 +239,9 @@ fn a_gateway_that_has_stood_still_itself_holds_that_against_no_shard() {
         }
         thread::sleep(Duration::from_millis(300));
         is_over.store(true, Relaxed);
-        clients.into_iter().for_each(|client| client.join().unwrap());
+        for client in clients {
+            client.join().unwrap();
+        }
     });
 }
 
