@@ -84,6 +84,16 @@ impl Connection {
         self.session.set_dialect(dialect);
     }
 
+    /// The dialect in which a client's request that was `decoded` as this one is answered: in Redis that of the session.
+    #[inline(always)]
+    pub(crate) fn dialect_of(&self, decoded: Dialect) -> Dialect {
+        if self.family == Family::Redis {
+            return self.session.dialect();
+        }
+        self.speaks(decoded);
+        decoded
+    }
+
     /// What bytes of it are counted as.
     fn protocol(&self) -> Protocol {
         protocol(self.family, self.session.dialect())

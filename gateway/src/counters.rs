@@ -136,6 +136,12 @@ impl WorkerCounters {
         &self.commands[usize::from(index)]
     }
 
+    /// Counts a command whose `reply` is an error.
+    pub(crate) fn failed(&self, command: &CommandCounters, reply: &[u8]) {
+        command.failed.add(1);
+        self.error(reply);
+    }
+
     /// Counts an error reply by its code, the first word of `reply` after the `-`.
     pub(crate) fn error(&self, reply: &[u8]) {
         let code = reply.strip_prefix(b"-").unwrap_or(reply);

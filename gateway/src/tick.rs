@@ -279,14 +279,7 @@ impl<W: Worker> Tick<W> {
     fn execute(&mut self, row: &'static Row, decoded: &Decoded, prepared: Prepared) -> Outcome {
         let connection = &self.batch.sources()[self.at.source].connection;
         let session = &connection.session;
-        let dialect = match connection.family {
-            Family::Redis => session.dialect(),
-            Family::Memcached => {
-                connection.speaks(decoded.dialect);
-                decoded.dialect
-            }
-            Family::Link => decoded.dialect,
-        };
+        let dialect = connection.dialect_of(decoded.dialect);
         session.client.heard_of(self.now_ms, row);
         let request = self.batch.request(decoded, row, dialect);
         let mark = self.output.len();
@@ -327,8 +320,7 @@ impl<W: Worker> Tick<W> {
                 return outcome;
             }
             Outcome::Failed => {
-                counters.command(row.verb).failed.add(1);
-                counters.error(&self.output[mark..]);
+                counters.failed(counters.command(row.verb), &self.output[mark..]);
                 if connection.family == Family::Memcached && is_within_line(&request) {
                     // What follows would be taken for the next reply.
                     session.put(Attention::Closing, true);

@@ -108,8 +108,7 @@ impl<W: Worker> Executor<'_, W> {
     fn refuse(&self, verb: Link, error: &Error, reply: &mut Reply<'_>) -> Tail {
         let mark = reply.mark();
         reply.refuse(error);
-        self.counters.command(Verb::Link(verb)).failed.add(1);
-        self.counters.error(&reply.out()[mark..]);
+        self.counters.failed(self.counters.command(Verb::Link(verb)), &reply.out()[mark..]);
         Tail::Failed
     }
 

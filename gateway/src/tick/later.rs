@@ -15,7 +15,6 @@ use crate::batch::Decoded;
 use crate::commands::{self, Scope};
 use crate::connection::Connection;
 use crate::counters::WorkerCounters;
-use crate::decoder::Family;
 use crate::intake::Intake;
 use crate::queue::Queue;
 use crate::session::{Attention, Session};
@@ -145,8 +144,7 @@ impl Later {
             let reply = if pending.is_silent { &[] } else { bytes };
             self.deliver(&pending.connection, pending.number, reply);
             if has_failed {
-                counters.command_at(pending.command).failed.add(1);
-                counters.error(bytes);
+                counters.failed(counters.command_at(pending.command), bytes);
             }
         }
         if !is_counted {
@@ -251,8 +249,7 @@ impl Later {
                     let outcome =
                         commands::execute(&request, scope, &mut Reply::new(&mut reply, request.dialect));
                     if outcome == Outcome::Failed {
-                        counters.command_at(pending.command).failed.add(1);
-                        counters.error(&reply);
+                        counters.failed(counters.command_at(pending.command), &reply);
                     }
                 }
                 if pending.is_silent { Vec::new() } else { reply }
@@ -299,12 +296,7 @@ impl<W: Worker> Tick<W> {
     pub(super) fn execute_elsewhere(&mut self, row: &'static Row, decoded: &Decoded) -> Outcome {
         let connection = &self.batch.sources()[self.at.source].connection;
         let session = &connection.session;
-        let dialect = if connection.family == Family::Redis {
-            session.dialect()
-        } else {
-            connection.speaks(decoded.dialect);
-            decoded.dialect
-        };
+        let dialect = connection.dialect_of(decoded.dialect);
         session.client.heard_of(self.now_ms, row);
         let request = self.batch.request(decoded, row, dialect);
         let mark = self.output.len();
@@ -315,8 +307,7 @@ impl<W: Worker> Tick<W> {
             Outcome::Busy | Outcome::Full(_) => {}
             Outcome::Failed => {
                 let counters = self.intake.counters();
-                counters.command(row.verb).failed.add(1);
-                counters.error(&self.output[mark..]);
+                counters.failed(counters.command(row.verb), &self.output[mark..]);
                 if super::is_within_line(&request) {
                     session.put(Attention::Closing, true);
                 }

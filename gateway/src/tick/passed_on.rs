@@ -120,8 +120,7 @@ impl<W: Worker> Tick<W> {
             Outcome::Done => {}
             Outcome::Failed => {
                 let counters = self.intake.counters();
-                counters.command(row.verb).failed.add(1);
-                counters.error(&self.output[mark..]);
+                counters.failed(counters.command(row.verb), &self.output[mark..]);
             }
             Outcome::Busy | Outcome::Later(_) | Outcome::Full(_) => return outcome,
         }

@@ -285,8 +285,7 @@ impl<W: Worker> Executor<'_, W> {
         match outcome {
             Outcome::Done => {}
             Outcome::Failed => {
-                self.counters.command(row.verb).failed.add(1);
-                self.counters.error(&output[mark..]);
+                self.counters.failed(self.counters.command(row.verb), &output[mark..]);
             }
             Outcome::Busy | Outcome::Full(_) | Outcome::Later(_) => {
                 unreachable!("a transaction has all it needs")
