@@ -64,6 +64,32 @@ impl Answer {
     }
 }
 
+/// The words of the next answer, those of arrays in a row; none if it is null.
+///
+/// # Panics
+/// It does not come, or is none, or is no text.
+pub fn reply(wire: &mut Wire) -> Vec<String> {
+    fn of(answer: Answer) -> Vec<String> {
+        match answer {
+            Answer::Null => Vec::new(),
+            Answer::Simple(text) | Answer::Error(text) => vec![text],
+            Answer::Integer(number) => vec![number.to_string()],
+            Answer::Bulk(bytes) => vec![String::from_utf8(bytes).expect("the answer is text")],
+            Answer::Array(answers) => answers.into_iter().flat_map(of).collect(),
+        }
+    }
+    of(Answer::read(wire).expect("an answer comes"))
+}
+
+/// The words of the answer to these.
+///
+/// # Panics
+/// As [`reply`].
+pub fn ask(wire: &mut Wire, words: &[&str]) -> Vec<String> {
+    wire.send(&request(words));
+    reply(wire)
+}
+
 /// A request of these words.
 pub fn request<W: AsRef<[u8]>>(words: &[W]) -> Vec<u8> {
     let mut bytes = format!("*{}\r\n", words.len()).into_bytes();

@@ -5,12 +5,14 @@
 #![forbid(unsafe_code)]
 
 pub mod answer;
+pub mod by_chance;
 pub mod form;
 pub mod install;
 pub mod kept;
 pub mod load;
 pub mod machine;
 pub mod nodes;
+pub mod port;
 pub mod server;
 pub mod shard;
 pub mod transcript;

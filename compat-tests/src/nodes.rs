@@ -12,7 +12,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::kept::Kept;
-use crate::server::{free_port, tidegate_program};
+use crate::port::free_port;
+use crate::server::tidegate_program;
 
 /// How long it may take until both nodes know what they have to.
 const START_WAIT: Duration = Duration::from_secs(20);
@@ -119,8 +120,8 @@ impl TwoNodes {
                 ],
                 name,
             )?;
+            await_port(&node, address)?;
             self.programs.push(node);
-            await_port(address)?;
         }
         let [one, two] = self.addresses;
         let range = |&(first, last): &(u16, u16)| format!(" {first} {last}");
@@ -176,8 +177,8 @@ impl TwoNodes {
                 ["--bind", "127.0.0.1", "--memcached-port", "0", "--admin-port", "0", "--threads", "2"];
             let mode = ["--cluster-enabled", if in_cluster { "yes" } else { "no" }];
             let node = self.keep(&[&[&*program][..], &gateway, &ports, &mode].concat(), name)?;
+            await_port(&node, address)?;
             self.programs.push(node);
-            await_port(address)?;
         }
         Ok(())
     }
@@ -189,8 +190,9 @@ impl Drop for TwoNodes {
     }
 }
 
-fn await_port(address: SocketAddr) -> Result<(), String> {
-    within(&address.to_string(), || TcpStream::connect(address).is_ok())
+fn await_port(program: &Kept, address: SocketAddr) -> Result<(), String> {
+    let is_there = || program.process().listens_at(address.port()) && TcpStream::connect(address).is_ok();
+    within(&address.to_string(), is_there)
 }
 
 fn await_socket(path: &Path) -> Result<(), String> {

@@ -3,7 +3,7 @@
 use std::env;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -15,6 +15,7 @@ use crate::form::Form;
 use crate::install::is_root;
 use crate::kept::Kept;
 use crate::load::process::Process;
+use crate::port::free_port;
 use crate::shard::{Shard, ShardPlan};
 use crate::transcript::script::Script;
 use crate::transcript::{Family, Subject};
@@ -312,18 +313,18 @@ impl Server {
     fn await_ready(&self) -> Result<(), String> {
         let start = Instant::now();
         for address in [self.redis, self.memcached, self.admin].into_iter().flatten() {
-            while TcpStream::connect(address).is_err() {
+            // That somebody answers does not say that it is our server, and not one that took the port before it.
+            while !self.process().listens_at(address.port()) || TcpStream::connect(address).is_err() {
                 if self.program.has_ended() {
                     return Err("it ended at once".to_owned());
                 }
                 if start.elapsed() > START_WAIT {
-                    return Err(format!("nobody answers at {address}"));
+                    return Err(format!("it does not listen at {address}"));
                 }
                 thread::sleep(Duration::from_millis(5));
             }
         }
-        // Somebody answers; that it is our server, and not one that took the port before it, shows in its living.
-        if self.program.has_ended() { Err("it ended at once".to_owned()) } else { Ok(()) }
+        Ok(())
     }
 }
 
@@ -407,12 +408,6 @@ fn memcached_plan(mut command: Vec<String>, flags: &[String]) -> Plan {
     }
     command.extend_from_slice(flags);
     Plan { command, redis: None, memcached: Some(port), admin: None }
-}
-
-/// A port nobody listens at now.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
-    listener.local_addr().expect("bound").port()
 }
 
 /// The path of the `tidegate` binary, built once per test run in the profile of the tests; `TIDEGATE_BIN` names

@@ -1,6 +1,6 @@
 //! Clients that mean harm or have gone wrong: each gets the right error or is dropped, memory stays bounded, and
 //! another client is served all the while.
-#![allow(clippy::unwrap_used)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;

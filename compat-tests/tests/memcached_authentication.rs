@@ -1,5 +1,5 @@
 //! Memcached clients on a server with a password: text clients as with memcached's `-Y`, binary ones by SASL PLAIN.
-#![allow(clippy::unwrap_used)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
 //! Memory is full: who is evicted, and who is told.
-#![allow(clippy::unwrap_used)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 use tidegate_compat_tests::form::Form;
 use tidegate_compat_tests::install::{needed, program};

@@ -1,6 +1,6 @@
 //! Clients that ask for much, through a gateway of two workers in front of shard processes: memory stays bounded, and
 //! other clients hardly notice.
-#![allow(clippy::unwrap_used)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};

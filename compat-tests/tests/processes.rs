@@ -1,5 +1,5 @@
 //! Several processes as one server: shards that a gateway starts and watches over, and those of a topology file.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 use std::collections::BTreeSet;
 use std::env;
@@ -13,7 +13,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use tidegate_compat_tests::server::{free_port, tidegate_program};
+use tidegate_compat_tests::port::free_port;
+use tidegate_compat_tests::server::tidegate_program;
 use tidegate_compat_tests::wire::Wire;
 
 /// How long anything may take.
@@ -169,6 +170,8 @@ fn a_shard_that_dies_is_started_again_and_everybody_is_told_that_its_data_is_los
         keys.ask(format!("SET {key} kept\r\n").as_bytes(), b"+OK\r\n");
     }
     keys.ask(b"CONFIG SET lfu-decay-time 7\r\n", b"+OK\r\n");
+    let library = r##""#!lua name=all\nredis.register_function('get', function(keys) return redis.call('GET', keys[1]) end)""##;
+    keys.ask(format!("FUNCTION LOAD {library}\r\n").as_bytes(), b"$3\r\nall\r\n");
     let before = process.shards();
     let names: Vec<_> = before.iter().map(|(_, name)| name.as_str()).collect();
     assert_eq!(names, ["shard-1", "shard-2", "shard-3"]);
@@ -198,6 +201,9 @@ fn a_shard_that_dies_is_started_again_and_everybody_is_told_that_its_data_is_los
 
     let values = KEYS.map(|key| value(&mut keys, key));
     assert_eq!(values, ["kept", "$-1", "kept"]);
+    for (key, value) in KEYS.iter().zip(["$4\r\nkept\r\n", "$-1\r\n", "$4\r\nkept\r\n"]) {
+        keys.ask(format!("FCALL get 1 {key}\r\n").as_bytes(), value.as_bytes());
+    }
     let after = process.shards();
     assert!(after[1].0 != killed && after[0] == before[0] && after[2] == before[2], "{after:?}");
     let line = fs::read_to_string(format!("/proc/{}/cmdline", after[1].0)).unwrap();

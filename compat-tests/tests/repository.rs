@@ -1,5 +1,5 @@
 //! What must be true of the repository as a whole: the layering, a transcript per command, a README that works.
-#![allow(clippy::unwrap_used)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use tidegate_compat_tests::server::{tidegate_program, workspace};
 use tidegate_compat_tests::transcript::script::Script;
 use tidegate_compat_tests::transcript::{Family, scripts};
-use tidegate_protocols::table;
+use tidegate_protocols::table::{self, Argument, Kind, Row};
 
 #[test]
 fn every_command_has_a_transcript() {
@@ -29,10 +29,12 @@ fn every_command_has_a_transcript() {
 /// `CONFIG|GET` is asked for by a line that begins with the words `config get`.
 fn redis_asks(lines: &BTreeSet<String>, name: &str) -> bool {
     let wanted = name.to_lowercase().replace('|', " ");
-    let begins = |line: &String| {
-        line.strip_prefix(&wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
-    };
-    lines.range(wanted.clone()..).take_while(|line| line.starts_with(&wanted)).any(begins)
+    lines.range(wanted.clone()..).take_while(|line| line.starts_with(&wanted)).any(|line| asks(line, &wanted))
+}
+
+/// Whether the words of `request` begin with those of `name`; both in small letters.
+fn asks(request: &str, name: &str) -> bool {
+    request.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
 }
 
 /// Some rows are not commands of their own in any dialect; what leads to them is.
@@ -60,6 +62,54 @@ fn requests(family: Family) -> BTreeSet<String> {
         }
     }
     requests
+}
+
+#[test]
+fn every_command_has_a_transcript_of_its_errors() {
+    let scripts: Vec<Script> =
+        scripts(Family::Redis).iter().map(|path| Script::read(path).unwrap()).collect();
+    let answers = |row: &Row, wanted: &dyn Fn(&str) -> bool| {
+        let name = row.name.to_lowercase().replace('|', " ");
+        scripts.iter().flat_map(Script::exchanges).any(|(request, reply)| {
+            asks(&request.to_lowercase(), &name) && reply.iter().any(|line| wanted(line))
+        })
+    };
+    // To Redis all of `DEBUG` is one command.
+    let of_redis =
+        || table::rows().filter(|row| row.is_redis() && !row.container && !row.name.starts_with("DEBUG|"));
+    let without = |concerned: &dyn Fn(&Row) -> bool, wanted: &dyn Fn(&str) -> bool| -> Vec<&str> {
+        of_redis().filter(|row| concerned(row) && !answers(row, wanted)).map(|row| row.name).collect()
+    };
+    let arity = without(&|row| !row.takes(1 + usize::from(row.subcommand)) || !row.takes(99), &|line| {
+        line.contains("wrong number of arguments for '")
+    });
+    let types =
+        without(&|row| !row.keys.is_empty() && !ANY_TYPE.split(' ').any(|name| name == row.name), &|line| {
+            line.starts_with("-WRONGTYPE")
+        });
+    let numbers = without(&|row| row.arguments().iter().any(is_number), &|line| {
+        let about_others =
+            ["-WRONGTYPE", "-ERR wrong number of arguments", "-ERR syntax error", "-ERR unknown"];
+        line.starts_with('-') && !about_others.iter().any(|other| line.starts_with(other))
+    });
+    assert!(
+        arity.is_empty() && types.is_empty() && numbers.is_empty(),
+        "no transcript shows too few or too many arguments of {arity:?}, a key of the wrong type for {types:?}, \
+         a number that is none or is out of range for {numbers:?}"
+    );
+}
+
+/// Commands with keys to which every type is right: they replace a value, are about values of all types, or take names
+/// of channels and of what scripts use. `LCS` has words of its own for it.
+const ANY_TYPE: &str = "SETNX SETEX PSETEX MGET MSET MSETNX \
+    DEL UNLINK EXISTS TOUCH TYPE TTL PTTL EXPIRETIME PEXPIRETIME EXPIRE PEXPIRE EXPIREAT PEXPIREAT PERSIST \
+    RENAME RENAMENX COPY MOVE OBJECT|ENCODING OBJECT|FREQ OBJECT|IDLETIME OBJECT|REFCOUNT MEMORY|USAGE \
+    DUMP RESTORE RESTORE-ASKING WATCH SPUBLISH SSUBSCRIBE SUNSUBSCRIBE \
+    EVALSHA EVAL_RO EVALSHA_RO FCALL FCALL_RO LCS";
+
+/// Whether an argument, or one within it, is a number.
+fn is_number(argument: &Argument) -> bool {
+    matches!(argument.kind, Kind::Integer | Kind::Double) || argument.kind.members().iter().any(is_number)
 }
 
 #[test]

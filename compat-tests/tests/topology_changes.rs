@@ -1,6 +1,6 @@
 //! Gateways and shards of a topology file that is changed again and again while clients work: each process hears of it
 //! when it does, and no client notices.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 use std::collections::BTreeSet;
 use std::env;
@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use tidegate_compat_tests::answer::{Answer, request};
 use tidegate_compat_tests::kept::Kept;
-use tidegate_compat_tests::server::{free_port, tidegate_program};
+use tidegate_compat_tests::port::free_port;
+use tidegate_compat_tests::server::tidegate_program;
 use tidegate_compat_tests::wire::Wire;
 
 const CLIENTS: u64 = 20;
@@ -39,8 +40,8 @@ struct Processes {
 }
 
 impl Processes {
-    fn start() -> Self {
-        let directory = env::temp_dir().join(format!("tg-changes-{}", process::id()));
+    fn start(name: &str) -> Self {
+        let directory = env::temp_dir().join(format!("tg-{name}-{}", process::id()));
         fs::create_dir_all(&directory).unwrap();
         let gateways = [(); 2].map(|()| SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())));
         let mut all = Self { directory, programs: Vec::new(), gateways };
@@ -179,8 +180,35 @@ fn words(line: &str) -> Vec<&str> {
 }
 
 #[test]
+fn who_waits_for_keys_of_a_slot_that_moves_waits_where_it_is_now() {
+    let processes = Processes::start("waiting");
+    let mut wires = processes.gateways.map(|address| Wire::connect(address).unwrap());
+    for wire in &mut wires {
+        wire.wait_at_most(PATIENCE);
+    }
+    let key = format!("{MOVES}waited-for");
+    // The slot is of the second shard now and of the first then, and the other way round.
+    for (round, first) in [6000, 9000, 6000].into_iter().enumerate() {
+        let round = round as u64;
+        wires[0].send(&request(&["BLPOP", &key, "0"]));
+        let epoch = 2 + round;
+        processes.write(epoch, first);
+        for (name, program) in &processes.programs {
+            program.signal(Signal::HUP);
+            let heard = format!("has epoch {epoch} ");
+            processes.await_that(name, || processes.log(name).contains(&heard));
+        }
+        let element = round.to_string();
+        wires[1].ask(&request(&["RPUSH", &key, &element]), b":1\r\n");
+        let answer = Answer::read(&mut wires[0]).unwrap();
+        let expected = [&key, &element].map(|word| Answer::Bulk(word.clone().into_bytes()));
+        assert_eq!(answer, Answer::Array(expected.into()));
+    }
+}
+
+#[test]
 fn no_client_notices_that_slots_change_hands_but_that_their_keys_are_gone() {
-    let processes = Processes::start();
+    let processes = Processes::start("changes");
     let (is_over, rounds) = (AtomicBool::new(false), AtomicU64::new(0));
     let mut dice = fastrand::Rng::with_seed(3);
     let clients: Vec<_> = thread::scope(|scope| {

@@ -3,7 +3,7 @@
 //! `SCRIPT=redis/strings cargo test -p tidegate-compat-tests --test transcripts three_shards` plays only scripts whose
 //! path contains the text.
 
-#![allow(clippy::unwrap_used)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 use std::fmt::Write;
 use std::net::SocketAddr;

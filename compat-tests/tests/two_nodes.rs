@@ -1,6 +1,6 @@
 //! Two nodes of a cluster, of redis-server and of Tidegate: what each says of keys that are the other's, and client
 //! programs that find them.
-#![allow(clippy::unwrap_used)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 use std::fmt::Write as _;
 use std::process::Command;

@@ -47,6 +47,20 @@ impl Connection {
         }
     }
 
+    /// Writes messages that are no reply: at once, but not into the middle of one, nor before what they follow.
+    pub(crate) fn tell(self: &Rc<Self>, messages: &[u8]) {
+        let waits = self.is_touched.get();
+        if self.tells_behind() && !self.pipeline.borrow().is_empty() {
+            self.pipeline.borrow_mut().say(messages);
+            return self.check_pending();
+        }
+        if !self.pipeline.borrow_mut().lets_by(messages, waits) {
+            return self.check_pending();
+        }
+        self.send(messages);
+        self.settle();
+    }
+
     /// The same of output that may be much: little is written now, lest others wait for it, and nothing is copied.
     #[cold]
     pub(crate) fn send_pieces(&self, mut output: Pieces) {
@@ -81,6 +95,11 @@ impl Connection {
         if self.is_slow() {
             self.session.put(Attention::Parked, true);
         }
+    }
+
+    /// Whether a part of the long answer to this request of a gateway waits.
+    pub(crate) fn has_long(&self, id: u32) -> bool {
+        self.backlog.borrow().as_ref().is_some_and(|backlog| backlog.outbox.has_long(id))
     }
 
     /// Whether so much output waits that nothing more should be executed for this client.
@@ -131,9 +150,10 @@ impl Connection {
         }
     }
 
-    /// `client-output-buffer-limit normal`
+    /// `client-output-buffer-limit` of `normal` clients or, if it listens to something, of `pubsub`.
     fn output_limit(&self) -> OutputLimit {
-        self.intake.shared.settings.output_limits()[0]
+        let [normal, _, listening] = self.intake.shared.settings.output_limits();
+        if self.session.has(Attention::Listens) { listening } else { normal }
     }
 
     /// Closes a client for which more waits than may, counting what has come and is not its turn.
@@ -243,7 +263,7 @@ async fn wait_out(connection: &Connection) -> bool {
             break;
         }
         // Who has sent all there was to send may still read.
-        if connection.has_hung_up().await
+        if connection.sees_hang_up().await
             && hung_up.get_or_insert_with(Instant::now).elapsed() >= OUTPUT_STALL
         {
             return false;
@@ -257,9 +277,21 @@ async fn wait_out(connection: &Connection) -> bool {
 
 /// Waits until a pause may have changed or be over. `false` if the client is gone or has been ended meanwhile.
 async fn wait_for_pause(connection: &Connection) -> bool {
+    let (shared, client) = (&connection.intake.shared, &connection.session.client);
+    if shared.pause.now(now_ms()).is_none() {
+        return true;
+    }
+    // Whoever is held back counts as one who waits. Source: Redis `blockPostponeClient`.
+    shared.registry.set_blocked(client, true);
+    let stays = outlasts_pause(connection).await;
+    shared.registry.set_blocked(client, connection.blocked.get().is_some());
+    stays
+}
+
+async fn outlasts_pause(connection: &Connection) -> bool {
     let pause = &connection.intake.shared.pause;
     while pause.now(now_ms()).is_some() {
-        if connection.has_hung_up().await {
+        if connection.sees_hang_up().await {
             return false;
         }
         tokio::select! {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use tidegate_protocols::data::Context;
 use tidegate_protocols::link;
 use tidegate_protocols::memcached::Item;
+use tidegate_protocols::resp::Openings;
 use tidegate_protocols::table::Unresolved;
 use tidegate_protocols::{Args, Dialect, Fault, Request, Row, Span};
 
@@ -27,6 +28,8 @@ pub(crate) struct Batch {
     passed_on: Vec<link::Ask>,
     requests: Vec<Decoded>,
     sources: Vec<Source>,
+    /// How requests of RESP have begun.
+    pub(crate) openings: Openings,
 }
 
 /// One request.
@@ -66,6 +69,8 @@ pub(crate) struct Aside {
     pub(crate) item: Option<Item>,
     /// What the gateway says that passed it on.
     pub(crate) link: Option<link::Ask>,
+    /// It is the first of several in its frame.
+    pub(crate) run: Option<link::Outline>,
 }
 
 /// What is asked for.
@@ -119,6 +124,7 @@ impl Batch {
             passed_on: vec![link::Ask::default()],
             requests: Vec::new(),
             sources: Vec::new(),
+            openings: Openings::default(),
         }
     }
 
@@ -213,6 +219,20 @@ impl Batch {
         }
     }
 
+    /// Adds another request of the frame of the one that was added last, of the same connection.
+    #[inline(always)]
+    pub(crate) fn push_next(&mut self, outline: &link::Outline, begin: usize, first_span: usize) {
+        let link::Outline { row, dialect, ask, .. } = *outline;
+        self.passed_on.push(ask);
+        let (spans, passed_on) =
+            ((first_span as u32, self.spans.len() as u32), self.passed_on.len() as u32 - 1);
+        let (ask, large, begin, item) = (Ask::Row(row), ARENA, begin as u32, NO_ITEM);
+        self.requests.push(Decoded { ask, dialect, large, begin, spans, item, passed_on });
+        if let Some(source) = self.sources.last_mut() {
+            source.end += 1;
+        }
+    }
+
     /// The last request is the first of another connection than the one before.
     #[inline(never)]
     fn begin_source(&mut self, connection: &Rc<Connection>) {
@@ -235,10 +255,24 @@ impl Batch {
         }
     }
 
+    /// The arguments of the requests of a range up to the first that is not for this row.
+    #[inline]
+    pub(crate) fn args_of(&self, range: Range<usize>, row: &'static Row) -> impl Iterator<Item = Args<'_>> {
+        let is_one = move |decoded: &&Decoded| matches!(decoded.ask, Ask::Row(its) if std::ptr::eq(its, row));
+        self.requests[range].iter().take_while(is_one).map(|decoded| self.args(decoded))
+    }
+
     /// What the gateway said that has sent this request.
     #[inline]
     pub(crate) fn passed_on(&self, decoded: &Decoded) -> link::Ask {
         self.passed_on[decoded.passed_on as usize]
+    }
+
+    /// What a gateway said of the requests that follow in the same frame the one before `range`.
+    #[inline]
+    pub(crate) fn rest_of_frame(&self, range: Range<usize>) -> impl Iterator<Item = &link::Ask> {
+        let asks = self.requests[range].iter().map(|decoded| &self.passed_on[decoded.passed_on as usize]);
+        asks.take_while(|ask| ask.index > 0)
     }
 
     /// The logical database a request is for, and which slot its key is said to have.
@@ -290,7 +324,13 @@ impl Batch {
             };
             let item = (decoded.item != NO_ITEM).then(|| self.items[decoded.item as usize]);
             let link = decoded.is_passed_on().then(|| self.passed_on(&decoded));
-            into.push(connection, (decoded.ask, decoded.dialect), place, first_span, &Aside { item, link });
+            into.push(
+                connection,
+                (decoded.ask, decoded.dialect),
+                place,
+                first_span,
+                &Aside { item, link, run: None },
+            );
         }
     }
 

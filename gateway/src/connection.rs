@@ -10,10 +10,8 @@ use std::time::Duration;
 
 use socket2::SockRef;
 use tidegate_protocols::Dialect;
-use tokio::io::Interest;
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::time::timeout;
+use tidegate_protocols::data::Ticket;
+use tokio::time::{sleep, timeout};
 
 use crate::backlog::Backlog;
 use crate::counters::Protocol;
@@ -21,11 +19,12 @@ use crate::decoder::Family;
 use crate::greeting::welcome;
 use crate::inbox::{Inbox, Reading};
 use crate::intake::Intake;
-use crate::limits::READ_BYTES;
+use crate::limits::{HANG_UP_LOOK, READ_BYTES};
 use crate::pipeline::Pipeline;
 use crate::seldom::{CLOSED_LINKS, warn_seldom};
 use crate::session::{Attention, Session};
 use crate::shared::now_ms;
+use crate::stream::{Reader, Writer};
 use crate::wake::Wake;
 
 /// A connection, as its worker's tasks share it.
@@ -33,17 +32,21 @@ pub(crate) struct Connection {
     pub(crate) session: Session,
     pub(crate) intake: Rc<Intake>,
     pub(crate) family: Family,
-    writer: OwnedWriteHalf,
+    writer: Writer,
     /// What could not be written or executed yet; none in the ordinary case.
     pub(crate) backlog: RefCell<Option<Box<Backlog>>>,
     /// Replies that are still to come, and those behind them.
     pub(crate) pipeline: RefCell<Pipeline>,
     /// Whether the tick has something to send from the pipeline.
     pub(crate) is_touched: Cell<bool>,
-    /// The process of the gateway that has made this link, once it has said so.
-    pub(crate) is_of_process: Cell<Option<u64>>,
+    /// What was published, while it is put together to be sent.
+    pub(crate) messages: Cell<Vec<u8>>,
     /// Whether requests wait because the pipeline was full.
     pub(crate) waits_for_room: Cell<bool>,
+    /// What its last request is given, if that waits for keys.
+    pub(crate) blocked: Cell<Option<Ticket>>,
+    /// Nothing more will be read from it.
+    pub(crate) has_hung_up: Cell<bool>,
     /// Tells the task that works the backlog off that requests need not wait for answers any more.
     cleared: Wake,
     /// The reading task, while it waits for the backlog to go.
@@ -53,7 +56,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(session: Session, intake: Rc<Intake>, family: Family, writer: OwnedWriteHalf) -> Self {
+    pub(crate) fn new(session: Session, intake: Rc<Intake>, family: Family, writer: Writer) -> Self {
         intake.counters().protocols[protocol(family, session.dialect()) as usize].connections.add(1);
         Self {
             session,
@@ -63,8 +66,10 @@ impl Connection {
             backlog: RefCell::new(None),
             pipeline: RefCell::default(),
             is_touched: Cell::new(false),
-            is_of_process: Cell::new(None),
+            messages: Cell::default(),
             waits_for_room: Cell::new(false),
+            blocked: Cell::new(None),
+            has_hung_up: Cell::new(false),
             cleared: Wake::default(),
             waiting: Cell::new(None),
             ended: Wake::default(),
@@ -99,8 +104,8 @@ impl Connection {
         protocol(self.family, self.session.dialect())
     }
 
-    pub(crate) fn socket(&self) -> &TcpStream {
-        self.writer.as_ref()
+    pub(crate) fn socket(&self) -> &Writer {
+        &self.writer
     }
 
     /// Writes what the socket takes of `output`. Returns how much that was; `None` if the connection is
@@ -129,6 +134,7 @@ impl Connection {
     /// Ends the connection: nothing more is executed for it, its reading task finds the end.
     pub(crate) fn end(&self) {
         self.session.put(Attention::Closing, true);
+        self.call_off();
         *self.backlog.borrow_mut() = None;
         self.pipeline.borrow_mut().abandon();
         self.shut(std::net::Shutdown::Both);
@@ -170,6 +176,12 @@ impl Connection {
                 biased;
                 () = self.cleared.woken() => {}
                 () = self.ended.woken() => return false,
+                // While it waits for keys nothing is read that would tell.
+                () = sleep(HANG_UP_LOOK), if self.blocked.get().is_some() => {
+                    if self.sees_hang_up().await {
+                        return false;
+                    }
+                }
             }
         }
         true
@@ -181,8 +193,8 @@ impl Connection {
     }
 
     /// Whether nothing more comes from the client; it may still read.
-    pub(crate) async fn has_hung_up(&self) -> bool {
-        let mut ready = pin!(self.socket().ready(Interest::READABLE));
+    pub(crate) async fn sees_hang_up(&self) -> bool {
+        let mut ready = pin!(self.socket().readable());
         let ready = poll_fn(|context| Poll::Ready(ready.as_mut().poll(context))).await;
         matches!(ready, Poll::Ready(Ok(ready)) if ready.is_read_closed())
     }
@@ -228,18 +240,21 @@ impl Drop for Connection {
         counters.protocols[self.protocol() as usize].connections.sub(1);
         self.intake.shared.load[self.intake.index].fetch_sub(1, Relaxed);
         self.intake.shared.registry.remove(self.session.client.id);
-        for (client, watches) in self.session.watches_of.take() {
+        self.intake.unsubscribe_from_all(&self.session);
+        self.intake.untrack(&self.session);
+        self.intake.bury(self.session.client.id, self.session.watches.take());
+        let Some(link) = self.session.made_by_gateway() else { return };
+        for (client, watches) in link.watches.take() {
             self.intake.abandon(client, watches);
         }
-        self.intake.bury(self.session.client.id, self.session.watches.take());
-        if let Some(process) = self.is_of_process.get() {
+        if let Some(process) = link.process.get() {
             self.intake.shared.generations.leave(process, self.session.client.id);
         }
     }
 }
 
 /// Reads and decodes until the client or the gateway ends it.
-pub(crate) async fn serve(connection: Rc<Connection>, mut reader: OwnedReadHalf) {
+pub(crate) async fn serve(connection: Rc<Connection>, mut reader: Reader) {
     let intake = Rc::clone(&connection.intake);
     if let (Family::Link, Some(membership)) = (connection.family, &intake.shared.membership)
         && let Err(reason) = welcome(&connection, &mut reader, membership).await
@@ -272,6 +287,9 @@ pub(crate) async fn serve(connection: Rc<Connection>, mut reader: OwnedReadHalf)
         } else {
             inbox.decode(&connection, bytes)
         };
+        if large || inbox.is_large() {
+            connection.session.client.set_unread_bytes(inbox.rest_bytes());
+        }
         connection.count_read(bytes, &inbox);
         intake.work.wake();
         while reading == Reading::Rests {
@@ -295,4 +313,5 @@ pub(crate) async fn serve(connection: Rc<Connection>, mut reader: OwnedReadHalf)
             tokio::task::yield_now().await;
         }
     }
+    connection.hung_up();
 }

@@ -1,13 +1,15 @@
 //! What the workers count, without sharing a cache line on the way.
 //!
 //! Every counter has one writer, its worker, so counting is a plain load and store; readers add the
-//! workers up. Counters never go back: `CONFIG RESETSTAT` remembers where they stood.
+//! workers up. Counters of commands never go back: `CONFIG RESETSTAT` remembers where they stood.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
-use tidegate_protocols::table::rows;
+use tidegate_protocols::limits::SCRIPT_THREADS;
+use tidegate_protocols::table::{Flags, rows};
 use tidegate_protocols::{Dialect, Verb};
 
 /// Buckets of a latency histogram: bucket `n` counts durations below 2^n ns and not below 2^(n-1) ns;
@@ -90,6 +92,7 @@ pub(crate) struct WorkerCounters {
     pub(crate) writes: Counter,
     pub(crate) ticks: Counter,
     pub(crate) output_limit_disconnections: Counter,
+    pub(crate) evicted_clients: Counter,
     pub(crate) moved: Counter,
     /// By code. Others lock it only to add up.
     errors: Mutex<BTreeMap<Box<str>, u64>>,
@@ -97,6 +100,8 @@ pub(crate) struct WorkerCounters {
 
 #[derive(Debug)]
 pub(crate) struct CommandCounters {
+    /// For want of memory it is refused before it is called. A script is called, and may fail for that.
+    may_need_memory: bool,
     pub(crate) calls: Counter,
     pub(crate) nanos: Counter,
     pub(crate) rejected: Counter,
@@ -114,12 +119,13 @@ pub(crate) struct ProtocolCounters {
 impl WorkerCounters {
     fn new() -> Self {
         Self {
-            commands: rows().map(|_| CommandCounters::new()).collect(),
+            commands: rows().map(|row| CommandCounters::new(row.flags.has(Flags::DENYOOM))).collect(),
             protocols: Default::default(),
             reads: Counter::default(),
             writes: Counter::default(),
             ticks: Counter::default(),
             output_limit_disconnections: Counter::default(),
+            evicted_clients: Counter::default(),
             moved: Counter::default(),
             errors: Mutex::default(),
         }
@@ -136,17 +142,18 @@ impl WorkerCounters {
         &self.commands[usize::from(index)]
     }
 
-    /// Counts a command whose `reply` is an error.
-    pub(crate) fn failed(&self, command: &CommandCounters, reply: &[u8]) {
-        command.failed.add(1);
+    /// Counts a command whose `reply` is an error. `false` if that was for want of memory: then it was rejected, and
+    /// is no call. Source: Redis `server.c`, `processCommand`.
+    pub(crate) fn failed(&self, command: &CommandCounters, reply: &[u8]) -> bool {
+        let was_called = !(command.may_need_memory && reply.starts_with(b"-OOM "));
+        if was_called { &command.failed } else { &command.rejected }.add(1);
         self.error(reply);
+        was_called
     }
 
-    /// Counts an error reply by its code, the first word of `reply` after the `-`.
+    /// Counts an error reply by its code.
     pub(crate) fn error(&self, reply: &[u8]) {
-        let code = reply.strip_prefix(b"-").unwrap_or(reply);
-        let end = code.iter().position(|byte| !byte.is_ascii_graphic()).unwrap_or(code.len());
-        let code = std::str::from_utf8(&code[..end]).unwrap_or("ERR");
+        let code = code_of(reply);
         let mut errors = self.errors.lock();
         let is_counted =
             errors.contains_key(code) || errors.len() < ERROR_CODES_MAX && code.len() <= ERROR_CODE_BYTES_MAX;
@@ -158,11 +165,22 @@ impl WorkerCounters {
             }
         }
     }
+
+    /// Takes back that an error reply was counted: it is about to be counted once more, elsewhere.
+    pub(crate) fn forget_error(&self, reply: &[u8]) {
+        let mut errors = self.errors.lock();
+        let code = code_of(reply);
+        let code = if errors.contains_key(code) { code } else { "other" };
+        if let Some(count) = errors.get_mut(code) {
+            *count = count.saturating_sub(1);
+        }
+    }
 }
 
 impl CommandCounters {
-    fn new() -> Self {
+    fn new(may_need_memory: bool) -> Self {
         Self {
+            may_need_memory,
             calls: Counter::default(),
             nanos: Counter::default(),
             rejected: Counter::default(),
@@ -186,6 +204,13 @@ impl CommandCounters {
     }
 }
 
+/// The first word of an error reply after the `-`.
+fn code_of(reply: &[u8]) -> &str {
+    let code = reply.strip_prefix(b"-").unwrap_or(reply);
+    let end = code.iter().position(|byte| !byte.is_ascii_graphic()).unwrap_or(code.len());
+    std::str::from_utf8(&code[..end]).unwrap_or("ERR")
+}
+
 #[inline]
 fn bucket_of(nanos: u64) -> usize {
     ((u64::BITS - nanos.leading_zeros()) as usize).min(LATENCY_BUCKETS - 1)
@@ -195,6 +220,8 @@ fn bucket_of(nanos: u64) -> usize {
 #[derive(Debug)]
 pub struct Counters {
     workers: Box<[WorkerCounters]>,
+    /// Those of the threads that run scripts alone, made when they are needed.
+    of_scripts: [OnceLock<WorkerCounters>; SCRIPT_THREADS],
     accepted: AtomicU64,
     refused: AtomicU64,
     baseline: Mutex<Totals>,
@@ -219,6 +246,8 @@ pub struct Totals {
     pub ticks: u64,
     /// Clients closed because too much output waited for them.
     pub output_limit_disconnections: u64,
+    /// Clients closed because all together took too much memory.
+    pub evicted_clients: u64,
     /// Requests of gateways for keys that are not here.
     pub moved: u64,
     /// Error replies by code (`WRONGTYPE`, `ERR`).
@@ -262,6 +291,7 @@ impl Counters {
     pub(crate) fn new(workers: usize) -> Self {
         Self {
             workers: (0..workers).map(|_| WorkerCounters::new()).collect(),
+            of_scripts: Default::default(),
             accepted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             baseline: Mutex::default(),
@@ -269,7 +299,10 @@ impl Counters {
     }
 
     pub(crate) fn worker(&self, index: usize) -> &WorkerCounters {
-        &self.workers[index]
+        match self.workers.get(index) {
+            Some(worker) => worker,
+            None => self.of_scripts[index - self.workers.len()].get_or_init(WorkerCounters::new),
+        }
     }
 
     pub(crate) fn accept(&self) {
@@ -288,7 +321,7 @@ impl Counters {
             refused: self.refused.load(Relaxed),
             ..Totals::default()
         };
-        for worker in &self.workers {
+        for worker in self.workers.iter().chain(self.of_scripts.iter().filter_map(OnceLock::get)) {
             worker.add_to(&mut totals);
         }
         totals
@@ -334,6 +367,7 @@ impl WorkerCounters {
         totals.writes += self.writes.get();
         totals.ticks += self.ticks.get();
         totals.output_limit_disconnections += self.output_limit_disconnections.get();
+        totals.evicted_clients += self.evicted_clients.get();
         totals.moved += self.moved.get();
         for (code, count) in &*self.errors.lock() {
             *totals.errors.entry(code.clone()).or_default() += count;
@@ -362,10 +396,11 @@ impl Totals {
         self.writes -= base.writes;
         self.ticks -= base.ticks;
         self.output_limit_disconnections -= base.output_limit_disconnections;
+        self.evicted_clients -= base.evicted_clients;
         self.moved -= base.moved;
         for (code, base) in &base.errors {
             if let Some(count) = self.errors.get_mut(code) {
-                *count -= base;
+                *count = count.saturating_sub(*base);
             }
         }
         self.errors.retain(|_, count| *count > 0);

@@ -7,7 +7,7 @@ use tidegate_protocols::settings::Key;
 use tidegate_protocols::table::{is_in_one_slot, resolve};
 use tidegate_protocols::{Args, Dialect, Row, Span, Verb, link, resp};
 
-use crate::batch::{Aside, Ask};
+use crate::batch::{Aside, Ask, Batch};
 use crate::connection::Connection;
 use crate::directions::{Astray, Directions, Known};
 use crate::seldom::{CLOSED_LINKS, warn_seldom};
@@ -81,7 +81,7 @@ impl Spread {
     }
 
     #[inline]
-    fn allow(&self, row: &'static Row, args: &Args<'_>) -> Ask {
+    pub(crate) fn allow(&self, row: &'static Row, args: &Args<'_>) -> Ask {
         let looked = match self {
             Self::Any => Ok(()),
             Self::OneSlot if is_in_one_slot(row, args) => Ok(()),
@@ -92,14 +92,23 @@ impl Spread {
     }
 }
 
-/// A request of RESP gets its row only when its arguments are known.
+/// A request of RESP gets its row only when its arguments are known; how it begins is remembered.
 #[inline]
-pub(crate) fn resolved(ask: Ask, input: &[u8], spans: &[Span], spread: &Spread) -> Ask {
+pub(crate) fn resolved(
+    ask: Ask,
+    input: &[u8],
+    spans: &[Span],
+    spread: &Spread,
+    openings: &mut resp::Openings,
+) -> Ask {
     match ask {
         Ask::Words => {
             let args = Args::new(input, spans);
             match resolve(&args) {
-                Ok(row) => spread.allow(row, &args),
+                Ok(row) => {
+                    openings.remember(input, spans, row);
+                    spread.allow(row, &args)
+                }
                 Err(_) if is_http(&args) => Ask::Close,
                 Err(unresolved) => Ask::Unresolved(unresolved),
             }
@@ -139,7 +148,7 @@ impl Decoder {
             Self::Redis(_) => Rules::Redis(resp::Limits {
                 bulk_bytes_max: settings.number(Key::ProtoMaxBulkLen) as usize,
                 request_bytes_max: settings.number(Key::ClientQueryBufferLimit) as usize,
-                authenticated: !anonymous || settings.text(Key::RequirePass).is_empty(),
+                authenticated: !anonymous || connection.intake.shared.acl.is_open(),
             }),
             Self::Link => {
                 let request_bytes_max = settings.number(Key::ClientQueryBufferLimit) as usize;
@@ -153,6 +162,15 @@ impl Decoder {
                     (true, false) => Authentication::Done,
                 },
             }),
+        }
+    }
+
+    /// Whether the next request may begin as others of RESP did, and what bounds it then.
+    #[inline]
+    pub(crate) fn alike<'a>(&self, rules: &'a Rules) -> Option<&'a resp::Limits> {
+        match (self, rules) {
+            (Self::Redis(decoder), Rules::Redis(limits)) if !decoder.is_halfway() => Some(limits),
+            _ => None,
         }
     }
 
@@ -189,7 +207,7 @@ impl Decoder {
     }
 }
 
-/// The next request a gateway has passed on.
+/// The next frame of a gateway. If it holds several requests this is the first; [`push_run`] adds the others.
 #[inline(always)]
 pub(crate) fn frame(input: &[u8], frame_bytes_max: u64, spans: &mut Vec<Span>, aside: &mut Aside) -> Found {
     let begin = spans.len();
@@ -197,7 +215,7 @@ pub(crate) fn frame(input: &[u8], frame_bytes_max: u64, spans: &mut Vec<Span>, a
     let outline = match link::decode_with(input, frame_bytes_max, spans, |item| aside.item = Some(item)) {
         Ok(link::Decoded::Request(outline)) => outline,
         Ok(link::Decoded::More(missing)) => return Found::More(missing),
-        Err(malformed) => return distrusted(&malformed),
+        Err(malformed) => return Found::End(distrusted(&malformed)),
     };
     let checked = match outline.row.verb {
         Verb::Link(verb) => link::Errand::check(verb, &Args::new(input, &spans[begin..])),
@@ -205,15 +223,34 @@ pub(crate) fn frame(input: &[u8], frame_bytes_max: u64, spans: &mut Vec<Span>, a
     };
     if let Err(malformed) = checked {
         spans.truncate(begin);
-        return distrusted(&malformed);
+        return Found::End(distrusted(&malformed));
     }
     aside.link = Some(outline.ask);
-    Found::Request(Ask::Row(outline.row), outline.dialect, outline.bytes)
+    aside.run = (outline.ask.left > 0).then_some(outline);
+    Found::Request(Ask::Row(outline.row), outline.dialect, outline.bytes + outline.rest)
+}
+
+/// Adds the other requests of a frame, which lies in the arena from `begin` on; the first is the last in the batch.
+///
+/// # Errors
+/// The link is not to be believed.
+pub(crate) fn push_run(batch: &mut Batch, mut outline: link::Outline, begin: usize) -> Result<(), Ask> {
+    let mut at = begin + outline.bytes;
+    while outline.ask.left > 0 {
+        let first_span = batch.spans.len();
+        outline.advance(&batch.arena[at..], &mut batch.spans).map_err(|malformed| distrusted(&malformed))?;
+        batch.push_next(&outline, at, first_span);
+        at += outline.bytes;
+    }
+    match outline.rest {
+        0 => Ok(()),
+        rest => Err(distrusted(&link::Malformed::TooLong((at + rest - begin) as u64, (at - begin) as u64))),
+    }
 }
 
 /// The end of a link whose other end is not what it should be.
 #[cold]
-fn distrusted(reason: &link::Malformed) -> Found {
+fn distrusted(reason: &link::Malformed) -> Ask {
     warn_seldom!(CLOSED_LINKS, "closed a link: {reason}");
-    Found::End(Ask::Close)
+    Ask::Close
 }

@@ -41,7 +41,7 @@ pub(crate) enum Astray {
 impl Directions {
     /// For a worker of `shared`; `None` where all keys are here, or wherever they are.
     pub(crate) fn new(shared: &Shared) -> Option<Self> {
-        let Seat { gateway, topology } = shared.seat.as_ref().filter(|_| shared.is_cluster())?;
+        let Seat { gateway, topology, .. } = shared.seat.as_ref().filter(|_| shared.is_cluster())?;
         let topology = Followed::new(topology);
         let known = Known::new(gateway, topology.get());
         Some(Self {

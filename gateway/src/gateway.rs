@@ -17,6 +17,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 
 use crate::acceptor::{Acceptor, Listener};
+use crate::acl::Acl;
 use crate::decoder::Family;
 use crate::membership::{self, Membership, Seat};
 use crate::registry::Registry;
@@ -59,6 +60,9 @@ pub enum StartError {
         /// What the system says.
         error: io::Error,
     },
+    /// The users that are named cannot be.
+    #[error("cannot read the users: {0}")]
+    Users(String),
     /// The system gives no more threads.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -105,9 +109,14 @@ impl Gateway {
             .map(|listeners| listeners.iter().map(|(_, address)| *address).collect());
         let workers = config.workers.max(1);
         let (messages, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| unbounded_channel()).unzip();
-        let registry = Registry::new(messages.clone());
+        let acl = Arc::new(Acl::new(&settings).map_err(StartError::Users)?);
+        if let Some(seat) = &config.seat {
+            // Nobody else starts with this seat.
+            let _ = seat.users.set(Arc::clone(&acl));
+        }
+        let registry = Registry::new(messages.clone(), acl.default_user());
         let handles: Vec<_> = receivers.into_iter().map(|receiver| (receiver, Arc::clone(&data))).collect();
-        let shared = Arc::new(Shared::new(data, settings, registry, config, addresses));
+        let shared = Arc::new(Shared::new(data, settings, (registry, acl), config, addresses));
         let workers = handles
             .into_iter()
             .enumerate()

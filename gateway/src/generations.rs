@@ -115,11 +115,12 @@ mod tests {
     use tidegate_protocols::Dialect;
 
     use super::*;
+    use crate::acl::nobody;
     use crate::registry::{Address, Registry};
 
     #[test]
     fn only_processes_without_links_are_forgotten_and_the_longest_gone_first() {
-        let (registry, generations) = (Registry::new(Vec::new()), Generations::default());
+        let (registry, generations) = (Registry::new(Vec::new(), &nobody()), Generations::default());
         let enter = |process, generation| {
             let address = Address::Unix(Path::new("").into());
             let addresses = [address.clone(), address];

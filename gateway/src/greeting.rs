@@ -51,7 +51,8 @@ pub(crate) async fn welcome(
     let Some(older) = shared.generations.enter(process, generation, client) else {
         return Err(format!("{name} has newer ones"));
     };
-    connection.is_of_process.set(Some(process));
+    connection.session.of_link().process.set(Some(process));
+    connection.session.client.set_process(process);
     for link in older {
         shared.registry.kill(&link);
     }

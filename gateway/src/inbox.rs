@@ -9,14 +9,15 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
-use tokio::net::tcp::OwnedReadHalf;
+use tidegate_protocols::{Args, Dialect};
+use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::batch::{Aside, Ask, Batch, Place};
 use crate::connection::Connection;
-use crate::decoder::{Decoder, Family, Found, Rules, Spread, frame, resolved};
+use crate::decoder::{Decoder, Family, Found, Rules, Spread, frame, push_run, resolved};
 use crate::intake::Intake;
 use crate::limits::{LARGE_BYTES, READ_BYTES};
+use crate::stream::Reader;
 
 /// What one connection has received.
 pub(crate) struct Inbox {
@@ -47,6 +48,11 @@ impl Inbox {
         self.rest.len() + self.missing > LARGE_BYTES
     }
 
+    /// Bytes that have arrived of a request which is not complete, if it is large.
+    pub(crate) fn rest_bytes(&self) -> usize {
+        if self.is_large() { self.rest.len() } else { 0 }
+    }
+
     /// Whether what has been decoded is Memcached's binary protocol.
     pub(crate) fn is_binary(&self) -> bool {
         self.decoder.is_binary()
@@ -56,7 +62,7 @@ impl Inbox {
     pub(crate) fn poll_read(
         &mut self,
         context: &mut Context<'_>,
-        reader: &mut OwnedReadHalf,
+        reader: &mut Reader,
         intake: &Intake,
     ) -> Poll<io::Result<usize>> {
         let mut batch = intake.filling.borrow_mut();
@@ -75,14 +81,14 @@ impl Inbox {
 
     /// Reads into the buffer of a large request, which at most doubles. Of many small arguments only the next
     /// is known to be missing, so then it does double: a request that arrives is not copied again and again.
-    pub(crate) async fn read_large(&mut self, reader: &mut OwnedReadHalf) -> io::Result<usize> {
+    pub(crate) async fn read_large(&mut self, reader: &mut Reader) -> io::Result<usize> {
         let arrived = self.rest.len();
         let more =
             if self.missing > READ_BYTES { self.missing.min(arrived) } else { arrived.max(READ_BYTES) };
         if self.rest.capacity() - arrived < more.min(self.missing) {
             self.rest.reserve_exact(more);
         }
-        reader.read_buf(&mut self.rest).await
+        reader.append(&mut self.rest).await
     }
 
     /// Decodes the `bytes` that [`Inbox::poll_read`] has read into the arena.
@@ -119,9 +125,16 @@ impl Inbox {
                 Found::Empty(bytes) => at += bytes,
                 Found::End(ask) => return end_input(batch, connection, ask, first_span),
                 Found::Request(ask, dialect, bytes) => {
-                    let ask = resolved(ask, &self.rest[at..], &batch.spans[first_span..], &spread);
+                    let (input, spans) = (&self.rest[at..], &batch.spans[first_span..]);
+                    let ask = resolved(ask, input, spans, &spread, &mut batch.openings);
                     let place = self.hand_over(batch, &mut at, bytes);
                     batch.push(connection, (ask, dialect), place, first_span, &aside);
+                    if let (Some(run), Place::Arena(begin)) = (aside.run, place)
+                        && let Err(ask) = push_run(batch, run, begin)
+                    {
+                        let first_span = batch.spans.len();
+                        return end_input(batch, connection, ask, first_span);
+                    }
                     if self.rest.len() > at && connection.session.may_log_in() {
                         break Reading::Rests;
                     }
@@ -171,22 +184,35 @@ impl Inbox {
         while batch.used < end {
             let begin = batch.used;
             let first_span = batch.spans.len();
-            match self.decoder.look(&mut batch.arena[begin..end], &rules, &mut batch.spans, &mut aside) {
-                Found::Request(ask, dialect, bytes) => {
-                    let ask = resolved(ask, &batch.arena[begin..], &batch.spans[first_span..], &spread);
-                    batch.used = begin + bytes;
-                    batch.push(connection, (ask, dialect), Place::Arena(begin), first_span, &aside);
-                    if batch.used < end && connection.session.may_log_in() {
-                        self.rest = batch.arena[batch.used..end].to_vec();
-                        return Reading::Rests;
+            let input = &mut batch.arena[begin..end];
+            let alike = self.decoder.alike(&rules);
+            let alike = alike.and_then(|limits| batch.openings.decode(input, limits, &mut batch.spans));
+            let (ask, dialect, bytes) = match alike {
+                Some((row, bytes)) => {
+                    let args = Args::new(input, &batch.spans[first_span..]);
+                    (spread.allow(row, &args), Dialect::Resp2, bytes)
+                }
+                None => match self.decoder.look(input, &rules, &mut batch.spans, &mut aside) {
+                    Found::Request(ask, dialect, bytes) => {
+                        let spans = &batch.spans[first_span..];
+                        (resolved(ask, input, spans, &spread, &mut batch.openings), dialect, bytes)
                     }
-                }
-                Found::Empty(bytes) => batch.used = begin + bytes,
-                Found::More(missing) => {
-                    self.keep(&batch.arena[begin..end], missing);
-                    break;
-                }
-                Found::End(ask) => return end_input(batch, connection, ask, first_span),
+                    Found::Empty(bytes) => {
+                        batch.used = begin + bytes;
+                        continue;
+                    }
+                    Found::More(missing) => {
+                        self.keep(&batch.arena[begin..end], missing);
+                        break;
+                    }
+                    Found::End(ask) => return end_input(batch, connection, ask, first_span),
+                },
+            };
+            batch.used = begin + bytes;
+            batch.push(connection, (ask, dialect), Place::Arena(begin), first_span, &aside);
+            if batch.used < end && connection.session.may_log_in() {
+                self.rest = batch.arena[batch.used..end].to_vec();
+                return Reading::Rests;
             }
         }
         Reading::GoesOn
@@ -208,6 +234,12 @@ impl Inbox {
                 Found::Request(ask, dialect, bytes) => {
                     batch.used = begin + bytes;
                     batch.push(connection, (ask, dialect), Place::Arena(begin), first_span, &aside);
+                    if let Some(run) = aside.run
+                        && let Err(ask) = push_run(batch, run, begin)
+                    {
+                        let first_span = batch.spans.len();
+                        return end_input(batch, connection, ask, first_span);
+                    }
                 }
                 Found::Empty(bytes) => batch.used = begin + bytes,
                 Found::More(missing) => {

@@ -1,19 +1,25 @@
 //! Where the connections of one worker and its tick meet.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::poll_fn;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::Poll;
 
 use tidegate_protocols::Error;
+use tidegate_protocols::acl::Rules;
+use tidegate_protocols::data::Unblock;
+use tidegate_protocols::stale::Tracker;
 use tidegate_protocols::transaction::Watches;
 
 use crate::batch::Batch;
 use crate::connection::Connection;
 use crate::counters::WorkerCounters;
+use crate::decoder::Family;
 use crate::directions::{Astray, Directions};
+use crate::pubsub::{Audience, Kind};
+use crate::session::{Attention, Session};
 use crate::shared::Shared;
 use crate::wake::{Wake, WakeAll};
 
@@ -37,6 +43,18 @@ pub(crate) struct Intake {
     pub(crate) gone: Wake,
     /// What connections that are gone had watched, with their numbers.
     pub(crate) abandoned: RefCell<Vec<(u64, Watches)>>,
+    /// Who listens to what.
+    pub(crate) audience: RefCell<Audience>,
+    /// Clients that are gone while they waited for keys.
+    pub(crate) called_off: RefCell<Vec<u64>>,
+    /// Clients that wait for replicas no longer, and how they are told.
+    pub(crate) unblocked: RefCell<Vec<(u64, Unblock)>>,
+    /// Beginnings of keys that clients have begun to follow.
+    pub(crate) followed: RefCell<Vec<Rc<[u8]>>>,
+    /// The same that some follow no more.
+    pub(crate) unfollowed: RefCell<Vec<Rc<[u8]>>>,
+    /// Keys that have changed in this tick, and who was last to change each.
+    pub(crate) changed: RefCell<BTreeMap<Box<[u8]>, Tracker>>,
     connections: RefCell<HashMap<u64, Weak<Connection>>>,
 }
 
@@ -53,6 +71,12 @@ impl Intake {
             maintenance_due: Cell::new(false),
             gone: Wake::default(),
             abandoned: RefCell::default(),
+            audience: RefCell::default(),
+            called_off: RefCell::default(),
+            unblocked: RefCell::default(),
+            followed: RefCell::default(),
+            unfollowed: RefCell::default(),
+            changed: RefCell::default(),
             connections: RefCell::default(),
         }
     }
@@ -112,6 +136,87 @@ impl Intake {
         if !watches.is_empty() {
             self.abandoned.borrow_mut().push((id, watches));
             self.work.wake();
+        }
+    }
+
+    /// A client of this worker listens to something from now on.
+    pub(crate) fn subscribe(&self, session: &Session, kind: Kind, name: &[u8]) {
+        let mut subscriptions = session.subscriptions.borrow_mut();
+        if subscriptions.has(kind, name) {
+            return;
+        }
+        let Some(connection) = self.get(session.client.id) else { return };
+        let name: Rc<[u8]> = name.into();
+        let since = self.shared.pubsub.join(kind, &name, self.index);
+        self.audience.borrow_mut().add(kind, &name, &connection, since);
+        subscriptions.insert(kind, name);
+        session.client.set_subscriptions(&subscriptions);
+        // Answers and messages on a link are in no order.
+        session.put(Attention::Listens, connection.family != Family::Link);
+    }
+
+    /// A client listens to something no more.
+    pub(crate) fn unsubscribe(&self, session: &Session, kind: Kind, name: &[u8]) {
+        let mut subscriptions = session.subscriptions.borrow_mut();
+        if !subscriptions.remove(kind, name) {
+            return;
+        }
+        self.shared.pubsub.leave(kind, name, self.index);
+        self.audience.borrow_mut().remove(kind, name, session.client.id);
+        session.client.set_subscriptions(&subscriptions);
+        if subscriptions.is_empty() && !session.is_monitor.get() {
+            session.put(Attention::Listens, false);
+        }
+    }
+
+    /// A client of this worker watches all commands from now on.
+    pub(crate) fn monitor(&self, session: &Session) {
+        let Some(connection) = self.get(session.client.id) else { return };
+        if !session.is_monitor.replace(true) {
+            let since = self.shared.pubsub.join_monitors(self.index);
+            self.audience.borrow_mut().add_monitor(&connection, since);
+            session.client.set_monitor(true);
+            session.put(Attention::Listens, true);
+        }
+    }
+
+    /// A client listens to nothing any more.
+    pub(crate) fn unsubscribe_from_all(&self, session: &Session) {
+        let all = session.subscriptions.take();
+        for kind in Kind::ALL {
+            for name in all.of(kind) {
+                self.shared.pubsub.leave(kind, name, self.index);
+                self.audience.borrow_mut().remove(kind, name, session.client.id);
+            }
+        }
+        if session.is_monitor.take() {
+            self.shared.pubsub.leave_monitors(self.index);
+            self.audience.borrow_mut().remove_monitor(session.client.id);
+            session.client.set_monitor(false);
+        }
+        session.client.set_subscriptions(&session.subscriptions.borrow());
+        session.put(Attention::Listens, false);
+    }
+
+    /// Users have changed: looks at what its clients may do now. Those that listen to what they may not since the
+    /// change that it has looked at `before` are closed.
+    #[cold]
+    pub(crate) fn follow_users(&self, before: u64) {
+        for connection in self.all().iter().filter(|connection| connection.family != Family::Link) {
+            let (session, user) = (&connection.session, connection.session.client.user());
+            session.put(Attention::Restricted, !user.is_free());
+            if session.has(Attention::Listens) && user.is_narrowed_since(before) {
+                let subscriptions = session.subscriptions.borrow();
+                let is_allowed = |rules: &Rules| {
+                    Kind::ALL.into_iter().all(|kind| {
+                        subscriptions.of(kind).all(|name| rules.allows_channel(name, kind == Kind::Pattern))
+                    })
+                };
+                if !user.with_rules(is_allowed) {
+                    session.put(Attention::Closing, true);
+                    self.shared.registry.kill(&session.client);
+                }
+            }
         }
     }
 

@@ -4,8 +4,10 @@
 #![forbid(unsafe_code)]
 
 mod acceptor;
+mod acl;
 mod backlog;
 mod batch;
+mod beside_scripts;
 mod commands;
 mod connection;
 pub mod counters;
@@ -21,11 +23,14 @@ pub mod latency;
 mod limits;
 mod membership;
 mod nodes;
+mod of_link;
 pub mod open_files;
 mod outbox;
+mod overdue;
 mod pieces;
 mod pipeline;
 mod process;
+mod pubsub;
 mod queue;
 pub mod rates;
 pub mod registry;
@@ -35,14 +40,17 @@ mod session;
 mod shared;
 pub mod slow_log;
 mod spare;
+mod stream;
 mod taken;
 mod tick;
 mod timing;
+mod tracking;
 mod unix;
 mod users;
 mod wake;
 mod worker;
 
+pub use acl::User;
 pub use gateway::{Config, Gateway, Running, StartError};
 pub use membership::{Holding, Membership, Seat};
 pub use remote::{Remote, ShardReport};

@@ -5,6 +5,9 @@ use std::time::Duration;
 /// Bytes read from a socket at once.
 pub(crate) const READ_BYTES: usize = 64 * 1024;
 
+/// Bytes to be sent to shards that are little: more is sent together with them, if it comes at once.
+pub(crate) const LITTLE_BYTES: usize = 16 * 1024;
+
 /// Bytes of half-received input from which a request leaves the arena for a buffer of its own.
 pub(crate) const LARGE_BYTES: usize = 64 * 1024;
 
@@ -46,6 +49,15 @@ pub(crate) const KEPT_BYTES: usize = 4 * 1024 * 1024;
 
 /// How long the acceptor rests when the process has no descriptors left.
 pub(crate) const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// Bytes of published messages on their way between workers from which no more are published for now.
+pub(crate) const INBOXES_BYTES: usize = 64 * 1024 * 1024;
+
+/// Bytes of a message that a shard may tell of.
+pub(crate) const SAID_BYTES_MAX: usize = 2 * 1024 * 1024 * 1024;
+
+/// Names in one frame that tells a shard what is listened to.
+pub(crate) const NAMES_TOLD: usize = 1000;
 
 /// Most of one round of background work before other tasks run.
 pub(crate) const MAINTAIN_SLICE: Duration = Duration::from_millis(1);
@@ -93,3 +105,15 @@ pub(crate) const ASK_AGAIN_REST: Duration = Duration::from_millis(5);
 
 /// How old the figures of shards may become while nobody asks for them.
 pub(crate) const FIGURES_AGE: Duration = Duration::from_secs(1);
+
+/// Clients of other gateways with rules, for whom scripts run here, that are known at one time.
+pub(crate) const ACTING_MAX: usize = 4096;
+
+/// Texts of scripts that a gateway in front of shards keeps.
+pub(crate) const SCRIPTS_SEEN_MAX: usize = 500;
+
+/// Bytes of all of them.
+pub(crate) const SCRIPTS_SEEN_BYTES_MAX: usize = 16 << 20;
+
+/// Bytes of one; those that are longer are not kept.
+pub(crate) const SCRIPT_SEEN_BYTES_MAX: usize = 1 << 20;

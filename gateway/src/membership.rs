@@ -1,7 +1,7 @@
 //! What a process is in its database: a shard with its slots, or a gateway with its name.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tidegate_protocols::link::Greeting;
 use tidegate_protocols::slot::slot_of;
@@ -9,6 +9,7 @@ use tidegate_protocols::topology::{LinkPlace, Topology};
 use tidegate_protocols::{Args, Row, Slots};
 use tokio::sync::watch;
 
+use crate::acl::Acl;
 use crate::unix::UnixPlace;
 
 /// Who may connect to a shard's socket: its owner alone. The link asks for no password.
@@ -69,6 +70,15 @@ pub struct Seat {
     pub gateway: String,
     /// Who has what, as it stands now.
     pub topology: watch::Receiver<Arc<Topology>>,
+    /// Who its clients may be, once it runs.
+    pub(crate) users: Arc<OnceLock<Arc<Acl>>>,
+}
+
+impl Seat {
+    /// The gateway of this name.
+    pub fn new(gateway: &str, topology: watch::Receiver<Arc<Topology>>) -> Self {
+        Self { gateway: gateway.to_owned(), topology, users: Arc::default() }
+    }
 }
 
 /// The file and its permissions, if a place is one.

@@ -19,8 +19,17 @@ pub(crate) struct Outbox {
     sending: Vec<u8>,
     /// Long answers; of the first, a frame is written next or now.
     long: VecDeque<LongAnswer>,
-    /// Bytes of memory of those.
+    /// Long answers before which all output goes that waited when they came: it may be the beginning of them. With how
+    /// much has to be written until then.
+    fresh: VecDeque<(u64, LongAnswer)>,
+    /// More of answers of which something is in `long`.
+    behind: Vec<LongAnswer>,
+    /// Bytes of memory of all of them.
     long_bytes: usize,
+    /// Bytes of output that have ever waited here.
+    added: u64,
+    /// How many of them are gone, with the piece they were in.
+    gone: u64,
     now: Now,
     /// Bytes of that which are gone.
     written: usize,
@@ -62,11 +71,13 @@ impl Outbox {
 
     /// Has output wait.
     pub(crate) fn add(&mut self, output: &[u8]) {
+        self.added += output.len() as u64;
         self.output.add(output);
     }
 
     /// Has output wait as it is. So many bytes of its first piece are written already; if any are, nothing else waits.
     pub(crate) fn append(&mut self, mut output: Pieces, written: usize) {
+        self.added += output.bytes() as u64;
         if written > 0 {
             debug_assert!(!self.is_writing(), "what is begun comes first");
             self.sending = output.pop().unwrap_or_default();
@@ -75,10 +86,22 @@ impl Outbox {
         self.output.append(output);
     }
 
-    /// Has a long answer wait.
+    /// Has a long answer wait, or more of one.
     pub(crate) fn add_long(&mut self, answer: LongAnswer) {
         self.long_bytes += answer.bytes();
-        self.long.push_back(answer);
+        if self.has_long(answer.id()) {
+            self.behind.push(answer);
+        } else if self.gone < self.added {
+            self.fresh.push_back((self.added, answer));
+        } else {
+            self.long.push_back(answer);
+        }
+    }
+
+    /// Whether a part of the answer to this request waits for its turn: what follows of it has to wait as well.
+    pub(crate) fn has_long(&self, id: u32) -> bool {
+        let fresh = self.fresh.iter().map(|(_, answer)| answer);
+        self.long.iter().chain(fresh).any(|answer| answer.id() == id)
     }
 
     /// Begins with what has to be written next, if nothing is being written, and tells what is left of it; empty if
@@ -112,7 +135,10 @@ impl Outbox {
         self.written = 0;
         match self.now {
             Now::Short => {
-                self.sending = Vec::new();
+                self.gone += std::mem::take(&mut self.sending).len() as u64;
+                while let Some((_, answer)) = self.fresh.pop_front_if(|(after, _)| *after <= self.gone) {
+                    self.long.push_back(answer);
+                }
                 self.now = if self.long.is_empty() { Now::Nothing } else { Now::Long };
             }
             Now::Long => {
@@ -130,6 +156,8 @@ impl Outbox {
             self.long.push_back(answer);
         } else {
             self.long_bytes -= answer.bytes();
+            let next = self.behind.iter().position(|behind| behind.id() == answer.id());
+            self.long.extend(next.map(|next| self.behind.remove(next)));
         }
     }
 }
@@ -192,6 +220,62 @@ mod tests {
             assert!(outbox.is_empty() && !outbox.is_writing());
             assert_eq!((outbox.long_bytes(), outbox.output_bytes()), (0, 0));
         }
+    }
+
+    #[test]
+    fn an_answer_in_several_pieces_stays_in_order() {
+        let mut outbox = Outbox::default();
+        add(&mut outbox, 1, 2 * LINK_PART_BYTES_MAX);
+        for length in [1, 2] {
+            let mut out = Vec::new();
+            link::begin(&mut out);
+            out.resize(out.len() + length, 1);
+            outbox.add_long(link::seal_apart(&mut out, 0, 1, Tail::Part));
+        }
+        add(&mut outbox, 2, LINK_PART_BYTES_MAX + 1);
+        assert!(outbox.has_long(1) && !outbox.has_long(3));
+        let mut wire = Vec::new();
+        while !outbox.is_empty() {
+            wire.extend_from_slice(outbox.next());
+            let bytes = outbox.next().len();
+            outbox.wrote(bytes);
+        }
+        let (mut rest, mut lengths) = (&wire[..], Vec::new());
+        while let Ok(Ok((answer, used))) = Answer::decode(rest) {
+            lengths.push((answer.id, answer.bytes.len()));
+            rest = &rest[used..];
+        }
+        let part = LINK_PART_BYTES_MAX;
+        assert_eq!(lengths, [(1, part), (2, part), (1, part), (2, 1), (1, 1), (1, 2)]);
+        assert_eq!(outbox.long_bytes(), 0);
+    }
+
+    #[test]
+    fn a_long_answer_goes_after_the_beginning_of_it_that_was_short() {
+        let mut outbox = Outbox::default();
+        add(&mut outbox, 1, 1);
+        // What waits first is being written when the beginning of another comes.
+        let half = outbox.next().len() / 2;
+        outbox.wrote(half);
+        let mut part = Vec::new();
+        link::begin(&mut part);
+        part.push(2);
+        assert!(link::seal(&mut part, 0, 2, Tail::Part).is_none());
+        outbox.add(&part);
+        add(&mut outbox, 2, LINK_PART_BYTES_MAX + 1);
+        assert!(outbox.has_long(2));
+        let mut lengths = Vec::new();
+        while !outbox.is_empty() {
+            let frame = outbox.next();
+            if let Ok(Ok((answer, _))) = Answer::decode(frame) {
+                lengths.push((answer.id, answer.bytes.len()));
+            }
+            let bytes = frame.len();
+            outbox.wrote(bytes);
+        }
+        let part = LINK_PART_BYTES_MAX;
+        assert_eq!(lengths, [(2, 1), (2, part), (2, 1)]);
+        assert_eq!(outbox.long_bytes(), 0);
     }
 
     #[test]

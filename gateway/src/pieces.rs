@@ -35,13 +35,14 @@ impl Pieces {
         }
     }
 
-    /// Adds these bytes wherever there is room, and begins with a piece for `expected` bytes where there is none.
+    /// Adds these bytes wherever there is room, and begins with a piece for `expected` bytes where there is none, or for all
+    /// that is there if that is more: each piece costs a turn of who writes them.
     pub(crate) fn fill(&mut self, mut bytes: &[u8], expected: usize) {
         self.bytes += bytes.len();
         while !bytes.is_empty() {
             let room = self.pieces.back().map_or(0, |piece| piece.capacity() - piece.len());
             if room == 0 {
-                self.pieces.push_back(Vec::with_capacity(expected.clamp(1, PIECE_BYTES)));
+                self.pieces.push_back(Vec::with_capacity(expected.max(bytes.len()).min(PIECE_BYTES)));
                 continue;
             }
             let Some(piece) = self.pieces.back_mut() else { return };
@@ -98,6 +99,14 @@ mod tests {
         }
         assert_eq!(pieces.bytes(), 0);
         (lengths, bytes)
+    }
+
+    #[test]
+    fn what_is_much_longer_than_expected_is_in_few_pieces_all_the_same() {
+        let mut pieces = Pieces::default();
+        let part: Vec<u8> = (0..=255).cycle().take(3 * PIECE_BYTES / 2).collect();
+        pieces.fill(&part, 16);
+        assert_eq!(all(pieces), (vec![PIECE_BYTES, PIECE_BYTES / 2], part));
     }
 
     #[test]

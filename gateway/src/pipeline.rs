@@ -31,6 +31,10 @@ pub(crate) struct Pipeline {
     begun_bytes: usize,
     /// Bytes that have come and wait for those before them.
     held: usize,
+    /// One past the last place of what was there already when it was said: messages go behind that.
+    said: u32,
+    /// Messages that came while a reply was being sent, and follow it.
+    aside: Vec<u8>,
     /// What can be sent.
     ready: Vec<u8>,
     /// What can be sent after that, if it is much.
@@ -91,7 +95,7 @@ impl Pipeline {
     /// A reply that is there already, behind those that are to come or to be sent.
     pub(crate) fn say(&mut self, bytes: &[u8]) {
         match self.slots.back_mut() {
-            None => return self.put(bytes),
+            None => return self.put_whole(bytes),
             Some(Slot::Whole(whole)) if whole.len() + bytes.len() <= PIECE_BYTES => {
                 whole.extend_from_slice(bytes);
             }
@@ -99,6 +103,33 @@ impl Pipeline {
             Some(_) => self.slots.push_back(Slot::Whole(bytes.to_vec())),
         }
         self.held += bytes.len();
+        self.bar();
+    }
+
+    /// Whether messages that are no reply may be sent at once. If not they wait here until they may: behind what was
+    /// said, the reply that is being sent, and, if something `waits` to be sent, behind that.
+    pub(crate) fn lets_by(&mut self, messages: &[u8], waits: bool) -> bool {
+        if !self.slots.is_empty() && (self.said.wrapping_sub(self.first) as i32) > 0 {
+            self.say(messages);
+        } else if self.begun_bytes > 0 {
+            self.held += messages.len();
+            self.aside.extend_from_slice(messages);
+        } else if waits {
+            self.put_whole(messages);
+        } else {
+            return true;
+        }
+        false
+    }
+
+    /// Messages that are no reply follow all that is there, or to come, by now.
+    pub(crate) fn bar(&mut self) {
+        self.said = self.next();
+    }
+
+    /// The number of the next place.
+    fn next(&self) -> u32 {
+        self.first.wrapping_add(self.slots.len() as u32)
     }
 
     /// A place for a reply that is to come, and its number.
@@ -109,8 +140,20 @@ impl Pipeline {
         self.first.wrapping_add(self.slots.len() as u32 - 1)
     }
 
-    /// A part of the reply with this number, and not the last.
-    pub(crate) fn part(&mut self, number: u32, bytes: &[u8]) {
+    /// The reply that has been given its number last will be the replies to so many more requests.
+    #[inline]
+    pub(crate) fn wait_for_more(&mut self, requests: usize) {
+        self.waiting += requests;
+    }
+
+    /// How many requests may follow before it is full.
+    #[inline]
+    pub(crate) fn room(&self) -> usize {
+        self.requests_max().saturating_sub(self.waiting)
+    }
+
+    /// A part of the reply with this number, which is the replies to so many requests, and not the last.
+    pub(crate) fn part(&mut self, number: u32, bytes: &[u8], requests: usize) {
         let place = self.place(number);
         let Some(Slot::Coming(coming)) = self.slots.get_mut(place) else { return };
         let so_far = if place == 0 {
@@ -124,13 +167,13 @@ impl Pipeline {
             self.held += bytes.len();
             coming.bytes()
         };
-        self.longest = self.longest.max(so_far);
+        self.longest = self.longest.max(so_far / requests);
     }
 
     /// All of the reply with this number, without a copy if it is long.
     pub(crate) fn done_with(&mut self, number: u32, bytes: Vec<u8>) {
         if bytes.len() <= READY_BYTES {
-            return self.done(number, &bytes);
+            return self.done(number, &bytes, 1);
         }
         let (place, length) = (self.place(number), bytes.len());
         let Some(Slot::Coming(coming)) = self.slots.get_mut(place) else { return };
@@ -142,31 +185,41 @@ impl Pipeline {
             coming.get_or_insert_default().push(bytes);
         }
         self.longest = self.longest.max(length);
-        self.done(number, &[]);
+        self.done(number, &[], 1);
     }
 
-    /// The rest of the reply with this number.
+    /// The rest of the reply with this number, which is the replies to so many requests.
     #[inline]
-    pub(crate) fn done(&mut self, number: u32, bytes: &[u8]) {
+    pub(crate) fn done(&mut self, number: u32, bytes: &[u8], requests: usize) {
         let place = self.place(number);
         if place >= self.slots.len() {
             return;
         }
-        self.waiting -= 1;
-        self.window = (self.window + 1).min(CLIENT_REQUESTS_MAX - CLIENT_REQUESTS_FIRST);
+        self.waiting -= requests;
+        self.window = (self.window + requests).min(CLIENT_REQUESTS_MAX - CLIENT_REQUESTS_FIRST);
         if place > 0 {
-            self.longest = self.longest.max(bytes.len());
+            self.longest = self.longest.max(bytes.len() / requests);
             return self.early(place, bytes);
         }
         self.put(bytes);
-        self.longest = self.longest.max(self.begun_bytes + bytes.len());
+        self.longest = self.longest.max((self.begun_bytes + bytes.len()) / requests);
         self.begun_bytes = 0;
+        self.end_aside();
         self.pop();
         if !matches!(self.slots.front(), None | Some(Slot::Coming(None))) {
             self.release();
         }
         if self.waiting == 0 {
             self.longest -= self.longest.div_ceil(8);
+        }
+    }
+
+    /// A reply has come to its end: messages that waited for it can be sent.
+    fn end_aside(&mut self) {
+        if !self.aside.is_empty() {
+            let aside = std::mem::take(&mut self.aside);
+            self.held -= aside.len();
+            self.put(&aside);
         }
     }
 
@@ -213,6 +266,15 @@ impl Pipeline {
         }
     }
 
+    /// The same of what is not torn into pieces: on a link something else may be sent between two.
+    fn put_whole(&mut self, bytes: &[u8]) {
+        if self.more.is_empty() && self.ready.len() + bytes.len() <= READY_BYTES {
+            self.ready.extend_from_slice(bytes);
+        } else {
+            self.more.add(bytes);
+        }
+    }
+
     /// The same, without a copy where they are many.
     fn put_pieces(&mut self, mut pieces: Pieces) {
         if self.more.is_empty() && self.ready.len() + pieces.bytes() <= READY_BYTES {
@@ -244,6 +306,7 @@ impl Pipeline {
             for slot in self.slots.drain(place + 1..) {
                 self.held -= slot.bytes();
             }
+            // Each place is for one request: only RESP's are answered together.
             self.waiting = self.slots.iter().filter(|slot| matches!(slot, Slot::Coming(_))).count();
         }
     }
@@ -251,6 +314,7 @@ impl Pipeline {
     /// Nothing is delivered any more at all.
     pub(crate) fn abandon(&mut self) {
         self.slots = VecDeque::new();
+        self.aside = Vec::new();
         (self.waiting, self.held) = (0, 0);
     }
 
@@ -315,21 +379,45 @@ mod tests {
     }
 
     #[test]
+    fn messages_pass_replies_that_are_to_come_but_not_what_they_follow() {
+        let mut pipeline = Pipeline::default();
+        assert!(pipeline.lets_by(b"M", false), "nothing is before it");
+        assert!(!pipeline.lets_by(b"M", true), "it follows what is ready");
+        let a = pipeline.wait();
+        assert!(pipeline.lets_by(b"M", false));
+        pipeline.part(a, b"a1", 1);
+        assert!(!pipeline.lets_by(b"N", false), "a reply has begun");
+        pipeline.done(a, b"a2", 1);
+        assert_eq!(ready_text(&mut pipeline), "Ma1a2N");
+        let b = pipeline.wait();
+        pipeline.say(b"subscribed");
+        let c = pipeline.wait();
+        assert!(!pipeline.lets_by(b"O", false), "what it answers comes first");
+        pipeline.done(b, b"b", 1);
+        assert_eq!(ready_text(&mut pipeline), "bsubscribed");
+        assert!(!pipeline.lets_by(b"P", false), "nor does it pass other messages");
+        pipeline.done(c, b"c", 1);
+        assert_eq!(ready_text(&mut pipeline), "cOP");
+        assert!(pipeline.lets_by(b"Q", false));
+        assert_eq!(pipeline.held(), 0);
+    }
+
+    #[test]
     fn replies_leave_in_the_order_of_their_requests() {
         let mut pipeline = Pipeline::default();
         let [a, b] = [pipeline.wait(), pipeline.wait()];
         pipeline.say(b"C");
         pipeline.say(b"D");
         let e = pipeline.wait();
-        pipeline.done(b, b"B");
+        pipeline.done(b, b"B", 1);
         assert_eq!(ready_text(&mut pipeline), "");
-        pipeline.part(a, b"a1");
+        pipeline.part(a, b"a1", 1);
         assert_eq!(ready_text(&mut pipeline), "a1", "whose turn it is need not wait for its end");
-        pipeline.part(e, b"e1");
-        pipeline.done(a, b"a2");
+        pipeline.part(e, b"e1", 1);
+        pipeline.done(a, b"a2", 1);
         assert_eq!(ready_text(&mut pipeline), "a2BCDe1");
         assert!(!pipeline.is_empty());
-        pipeline.done(e, b"e2");
+        pipeline.done(e, b"e2", 1);
         assert_eq!(ready_text(&mut pipeline), "e2");
         assert!(pipeline.is_empty());
     }
@@ -338,19 +426,19 @@ mod tests {
     fn a_reply_can_be_another_until_its_beginning_has_been_sent() {
         let mut pipeline = Pipeline::default();
         let [a, b, c] = [pipeline.wait(), pipeline.wait(), pipeline.wait()];
-        pipeline.part(a, b"a");
-        pipeline.part(b, b"b");
+        pipeline.part(a, b"a", 1);
+        pipeline.part(b, b"b", 1);
         assert!(!pipeline.forget(a));
         assert!(pipeline.forget(b));
         pipeline.end_after(b);
-        pipeline.done(b, b"error");
-        pipeline.done(c, b"c");
-        pipeline.done(a, b"A");
+        pipeline.done(b, b"error", 1);
+        pipeline.done(c, b"c", 1);
+        pipeline.done(a, b"A", 1);
         assert_eq!(ready_text(&mut pipeline), "aAerror");
         assert!(pipeline.is_empty());
         let [a, b] = [pipeline.wait(), pipeline.wait()];
-        pipeline.part(b, b"b");
-        pipeline.done(a, b"a");
+        pipeline.part(b, b"b", 1);
+        pipeline.done(a, b"a", 1);
         assert!(!pipeline.forget(b), "its beginning went with what was before it");
     }
 
@@ -358,9 +446,40 @@ mod tests {
     fn what_is_said_at_once_leaves_behind_what_has_not_been_sent_yet() {
         let mut pipeline = Pipeline::default();
         let a = pipeline.wait();
-        pipeline.done(a, b"A");
+        pipeline.done(a, b"A", 1);
         pipeline.say(b"B");
         assert_eq!(ready_text(&mut pipeline), "AB");
+    }
+
+    #[test]
+    fn what_is_said_at_once_is_not_torn_however_much_it_is() {
+        const BYTES: usize = 60_000;
+        let mut pipeline = Pipeline::default();
+        for _ in 0..50 {
+            pipeline.say(&vec![b'x'; BYTES]);
+            assert!(!pipeline.lets_by(&vec![b'm'; BYTES], true));
+        }
+        let (mut bytes, mut more) = (pipeline.take_ready().len(), pipeline.take_more().unwrap());
+        assert_eq!(bytes % BYTES, 0);
+        while let Some(piece) = more.pop() {
+            assert_eq!(piece.len() % BYTES, 0);
+            bytes += piece.len();
+        }
+        assert_eq!(bytes, 100 * BYTES);
+    }
+
+    #[test]
+    fn what_several_requests_are_answered_together_is_not_taken_for_one_long_reply() {
+        let (mut one, mut several) = (Pipeline::default(), Pipeline::default());
+        let numbers = [&mut one, &mut several].map(Pipeline::wait);
+        several.wait_for_more(63);
+        let part = vec![b'x'; 32 * SHORT_REPLY_BYTES];
+        for (pipeline, number, requests) in [(&mut one, numbers[0], 1), (&mut several, numbers[1], 64)] {
+            pipeline.part(number, &part, requests);
+            pipeline.done(number, b"", requests);
+        }
+        assert_eq!(several.requests_max(), CLIENT_REQUESTS_FIRST + 64);
+        assert!(one.longest > SHORT_REPLY_BYTES);
     }
 
     #[test]
@@ -374,7 +493,7 @@ mod tests {
             }
             assert!(!pipeline.has_room());
             for number in numbers {
-                pipeline.done(number, b"x");
+                pipeline.done(number, b"x", 1);
             }
             assert!(pipeline.has_room());
             rounds += 1;
@@ -389,14 +508,14 @@ mod tests {
         pipeline.say(b"!");
         let part = |what: &str| what.repeat(READY_BYTES / 4);
         for _ in 0..6 {
-            pipeline.part(b, part("b").as_bytes());
-            pipeline.part(d, part("d").as_bytes());
+            pipeline.part(b, part("b").as_bytes(), 1);
+            pipeline.part(d, part("d").as_bytes(), 1);
         }
-        pipeline.done(c, b"");
-        pipeline.done(b, b"B");
+        pipeline.done(c, b"", 1);
+        pipeline.done(b, b"B", 1);
         assert_eq!(pipeline.held(), 3 * READY_BYTES + 2);
         assert!(!pipeline.is_full());
-        pipeline.done(a, b"A");
+        pipeline.done(a, b"A", 1);
         assert_eq!(pipeline.held(), 1, "all but what is behind the last");
         let (ready, mut more) = (pipeline.take_ready(), pipeline.take_more().unwrap());
         assert_eq!((&ready[..], more.bytes()), (&b"A"[..], 3 * READY_BYTES + 1));
@@ -405,7 +524,7 @@ mod tests {
             bytes.extend_from_slice(&piece);
         }
         assert!(bytes == format!("{}B{}", part("b").repeat(6), part("d").repeat(6)).into_bytes());
-        pipeline.done(d, b"D");
+        pipeline.done(d, b"D", 1);
         assert_eq!(ready_text(&mut pipeline), "D!");
         assert_eq!((pipeline.held(), pipeline.is_empty()), (0, true));
     }
@@ -434,9 +553,9 @@ mod tests {
         let [a, b] = [pipeline.wait(), pipeline.wait()];
         pipeline.say(&vec![b'x'; OUTPUT_BYTES_SOFT]);
         assert!(!pipeline.is_full());
-        pipeline.done(b, b"b");
+        pipeline.done(b, b"b", 1);
         assert!(pipeline.is_full() && !pipeline.has_room());
-        pipeline.done(a, b"a");
+        pipeline.done(a, b"a", 1);
         assert!(!pipeline.is_full() && pipeline.has_room());
     }
 
@@ -444,21 +563,21 @@ mod tests {
     fn fewer_requests_may_wait_for_long_replies_than_for_short_ones() {
         let mut pipeline = Pipeline { window: CLIENT_REQUESTS_MAX, ..Pipeline::default() };
         let number = pipeline.wait();
-        pipeline.done(number, &vec![b'x'; CLIENT_WAITING_BYTES / 14]);
+        pipeline.done(number, &vec![b'x'; CLIENT_WAITING_BYTES / 14], 1);
         assert_eq!(pipeline.requests_max(), 16, "most of it is remembered");
         let numbers: Vec<u32> = (0..16).map(|_| pipeline.wait()).collect();
         assert!(pipeline.is_full());
-        pipeline.done(numbers[0], &vec![b'x'; CLIENT_WAITING_BYTES]);
+        pipeline.done(numbers[0], &vec![b'x'; CLIENT_WAITING_BYTES], 1);
         assert_eq!(pipeline.requests_max(), CLIENT_REQUESTS_MIN);
-        numbers[1..].iter().for_each(|number| pipeline.done(*number, b"x"));
+        numbers[1..].iter().for_each(|number| pipeline.done(*number, b"x", 1));
         for _ in 0..200 {
             let number = pipeline.wait();
-            pipeline.done(number, b"x");
+            pipeline.done(number, b"x", 1);
         }
         assert_eq!(pipeline.requests_max(), CLIENT_REQUESTS_MAX, "what is long ago is forgotten");
         let numbers = [pipeline.wait(), pipeline.wait()];
         for _ in 0..16 {
-            pipeline.part(numbers[0], &vec![b'x'; CLIENT_WAITING_BYTES / 128]);
+            pipeline.part(numbers[0], &vec![b'x'; CLIENT_WAITING_BYTES / 128], 1);
         }
         assert_eq!(pipeline.requests_max(), 8, "a reply is as long as all its parts");
     }

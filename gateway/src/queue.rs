@@ -21,10 +21,14 @@ pub(crate) struct Queue {
     pub(crate) bytes: usize,
     /// The flags of all of them together.
     pub(crate) flags: Flags,
+    /// Some of them may change data.
+    pub(crate) writes: bool,
     /// The gateway answers some of them itself.
     pub(crate) has_own: bool,
     /// A request was refused, so none will be executed and no more are kept.
     pub(crate) is_spoiled: bool,
+    /// Whether they have been looked at again, as their user may not do everything.
+    pub(crate) is_checked: bool,
 }
 
 impl Queue {
@@ -53,10 +57,5 @@ impl Queue {
             }
         }
         first.map(|slot| (slot, true))
-    }
-
-    /// Whether any of them may change data.
-    pub(crate) fn writes(&self) -> bool {
-        self.flags.0 & Flags::WRITE.and(Flags::MAY_REPLICATE).0 != 0
     }
 }

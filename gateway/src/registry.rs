@@ -8,15 +8,20 @@ use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+};
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
 use socket2::SockRef;
+use tidegate_protocols::data::Unblock;
 use tidegate_protocols::table::row_at;
 use tidegate_protocols::{Dialect, Row};
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::acl::{User, Waiting};
+use crate::pubsub::{Kind, Subscriptions};
 use crate::queue::Queue;
 use crate::worker::Message;
 
@@ -32,8 +37,8 @@ pub struct Client {
     /// When it connected, in Unix milliseconds.
     pub created_ms: u64,
     /// The number of its socket.
-    pub descriptor: usize,
-    worker: usize,
+    pub descriptor: u32,
+    worker: u32,
     last_ms: AtomicU64,
     command: AtomicU32,
     database: AtomicU8,
@@ -42,11 +47,51 @@ pub struct Client {
     no_touch: AtomicBool,
     doomed: AtomicBool,
     pending_bytes: AtomicU64,
+    /// What has arrived of a large request.
+    unread_bytes: AtomicU64,
     /// Requests queued, and one; 0 outside of a transaction.
     queued: AtomicU32,
     queued_bytes: AtomicU64,
-    watched: AtomicU64,
-    texts: Mutex<Texts>,
+    watched: AtomicU32,
+    /// Channels, patterns and sharded channels it listens to.
+    subscriptions: [AtomicU32; Kind::ALL.len()],
+    is_monitor: AtomicBool,
+    /// See [`Tracks`]: its marks, and to whom it redirects.
+    tracks: AtomicU8,
+    redirect: AtomicU64,
+    blocked: AtomicBool,
+    /// Whether it waits for replicas.
+    idle: AtomicBool,
+    /// What it waits for keys with.
+    pub(crate) waiting: Waiting,
+    /// None of most clients.
+    texts: Mutex<Option<Box<Texts>>>,
+    user: Mutex<Arc<User>>,
+}
+
+/// How a client keeps what it has read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tracks {
+    /// Whether it does.
+    pub is_on: bool,
+    /// It is told of keys by their beginnings (`BCAST`).
+    pub follows: bool,
+    /// It is not told of what it has changed itself (`NOLOOP`).
+    pub spares_own: bool,
+    /// Whoever should be told instead is gone.
+    pub is_broken: bool,
+    /// It is the link of a gateway, some of whose clients do.
+    pub is_gateway: bool,
+    /// Who is told instead; 0 is nobody. Of the link of a gateway: the process of that.
+    pub redirect: u64,
+}
+
+impl Tracks {
+    fn marks(self) -> u8 {
+        let Self { is_on, follows, spares_own, is_broken, is_gateway, .. } = self;
+        let marks = [is_on, follows, spares_own, is_broken, is_gateway].into_iter().enumerate();
+        marks.map(|(bit, is)| u8::from(is) << bit).sum()
+    }
 }
 
 /// Where a client is, or what it has connected to.
@@ -101,12 +146,58 @@ pub struct Texts {
     pub library: Box<str>,
     /// `CLIENT SETINFO LIB-VER`.
     pub library_version: Box<str>,
+    /// Of the link of a gateway: its process; of anybody else 0.
+    pub process: u64,
 }
 
 /// Bytes a watched key counts. Source: Redis `multi.c`, `multiStateMemOverhead`.
 const WATCHED_BYTES: u64 = 56;
 
 impl Client {
+    fn new(
+        id: u64,
+        [worker, descriptor]: [usize; 2],
+        [address, local_address]: [Address; 2],
+        now_ms: u64,
+        user: &Arc<User>,
+    ) -> Self {
+        Self {
+            id,
+            address,
+            local_address,
+            created_ms: now_ms,
+            descriptor: descriptor as u32,
+            worker: worker as u32,
+            last_ms: AtomicU64::new(now_ms),
+            command: AtomicU32::new(0),
+            database: AtomicU8::new(0),
+            dialect: AtomicU8::new(0),
+            no_evict: AtomicBool::new(false),
+            no_touch: AtomicBool::new(false),
+            doomed: AtomicBool::new(false),
+            pending_bytes: AtomicU64::new(0),
+            unread_bytes: AtomicU64::new(0),
+            queued: AtomicU32::new(0),
+            queued_bytes: AtomicU64::new(0),
+            watched: AtomicU32::new(0),
+            subscriptions: Default::default(),
+            is_monitor: AtomicBool::new(false),
+            tracks: AtomicU8::new(0),
+            redirect: AtomicU64::new(0),
+            blocked: AtomicBool::new(false),
+            idle: AtomicBool::new(false),
+            waiting: Waiting::default(),
+            texts: Mutex::default(),
+            user: Mutex::new(Arc::clone(user)),
+        }
+    }
+
+    /// The one that scripts are to the commands they execute. Nobody else sees it.
+    pub(crate) fn of_scripts(user: &Arc<User>) -> Self {
+        let nowhere = Address::Tcp(SocketAddr::from(([0, 0, 0, 0], 0)));
+        Self::new(0, [0, 0], [nowhere.clone(), nowhere], 0, user)
+    }
+
     /// When it was last heard of, in Unix milliseconds.
     pub fn last_ms(&self) -> u64 {
         self.last_ms.load(Relaxed)
@@ -149,6 +240,15 @@ impl Client {
         self.pending_bytes.load(Relaxed)
     }
 
+    /// Bytes that have arrived of a large request which is not complete yet.
+    pub fn unread_bytes(&self) -> u64 {
+        self.unread_bytes.load(Relaxed)
+    }
+
+    pub(crate) fn set_unread_bytes(&self, bytes: usize) {
+        self.unread_bytes.store(bytes as u64, Relaxed);
+    }
+
     /// Requests it has queued since `MULTI`.
     pub fn queued(&self) -> Option<u32> {
         self.queued.load(Relaxed).checked_sub(1)
@@ -159,19 +259,72 @@ impl Client {
         self.queued_bytes.load(Relaxed)
     }
 
+    /// How many channels, patterns and sharded channels it listens to.
+    pub fn subscriptions(&self) -> [u32; 3] {
+        [Kind::Channel, Kind::Pattern, Kind::Shard]
+            .map(|kind| self.subscriptions[kind as usize].load(Relaxed))
+    }
+
+    /// Whether it watches all commands.
+    pub fn is_monitor(&self) -> bool {
+        self.is_monitor.load(Relaxed)
+    }
+
+    /// How it keeps what it has read.
+    pub fn tracks(&self) -> Tracks {
+        let marks = self.tracks.load(Acquire);
+        let is = |bit: u8| marks & 1 << bit != 0;
+        Tracks {
+            is_on: is(0),
+            follows: is(1),
+            spares_own: is(2),
+            is_broken: is(3),
+            is_gateway: is(4),
+            redirect: self.redirect.load(Relaxed),
+        }
+    }
+
+    /// The number of its worker.
+    pub(crate) fn worker(&self) -> usize {
+        self.worker as usize
+    }
+
     /// Bytes of all that is kept for it, as Redis counts them.
     pub fn total_bytes(&self) -> u64 {
-        self.pending_bytes() + self.queued_bytes() + self.watched.load(Relaxed) * WATCHED_BYTES
+        self.pending_bytes()
+            + self.unread_bytes()
+            + self.queued_bytes()
+            + u64::from(self.watched.load(Relaxed)) * WATCHED_BYTES
+    }
+
+    /// Whether it waits for keys.
+    pub fn is_blocked(&self) -> bool {
+        self.blocked.load(Relaxed)
+    }
+
+    /// Says whether it waits for replicas.
+    pub(crate) fn set_idle(&self, is_idle: bool) {
+        self.idle.store(is_idle, Relaxed);
+    }
+
+    /// Who it is.
+    pub fn user(&self) -> Arc<User> {
+        Arc::clone(&self.user.lock())
+    }
+
+    /// Says who it is from now on.
+    pub(crate) fn set_user(&self, user: Arc<User>) {
+        *self.user.lock() = user;
     }
 
     /// What it has said about itself.
     pub fn texts(&self) -> Texts {
-        self.texts.lock().clone()
+        self.texts.lock().as_deref().cloned().unwrap_or_default()
     }
 
     /// Changes what it has said about itself.
     pub(crate) fn edit_texts(&self, edit: impl FnOnce(&mut Texts)) {
-        edit(&mut self.texts.lock());
+        edit(self.texts.lock().get_or_insert_default());
     }
 
     #[inline]
@@ -208,7 +361,46 @@ impl Client {
     }
 
     pub(crate) fn set_watched(&self, keys: usize) {
-        self.watched.store(keys as u64, Relaxed);
+        self.watched.store(keys as u32, Relaxed);
+    }
+
+    pub(crate) fn set_subscriptions(&self, subscriptions: &Subscriptions) {
+        for (count, kind) in self.subscriptions.iter().zip(Kind::ALL) {
+            count.store(subscriptions.len(kind) as u32, Relaxed);
+        }
+    }
+
+    pub(crate) fn set_monitor(&self, is_monitor: bool) {
+        self.is_monitor.store(is_monitor, Relaxed);
+    }
+
+    pub(crate) fn set_tracks(&self, tracks: Tracks) {
+        self.redirect.store(tracks.redirect, Relaxed);
+        self.tracks.store(tracks.marks(), Release);
+    }
+
+    /// Whom it redirects to is gone.
+    pub(crate) fn break_redirection(&self) {
+        self.tracks.fetch_or(Tracks { is_broken: true, ..Tracks::default() }.marks(), Release);
+    }
+
+    /// It is the link of a gateway, some of whose clients keep what they have read.
+    #[inline]
+    pub(crate) fn tracks_for_gateway(&self, process: Option<u64>) {
+        let tracks = Tracks { is_gateway: true, redirect: process.unwrap_or(0), ..Tracks::default() };
+        if self.tracks.load(Relaxed) != tracks.marks() {
+            self.set_tracks(tracks);
+        }
+    }
+
+    /// It is the link of a gateway that is this process.
+    pub(crate) fn set_process(&self, process: u64) {
+        self.edit_texts(|texts| texts.process = process);
+    }
+
+    /// The process of the gateway whose link it is; 0 if it is none.
+    pub(crate) fn process(&self) -> u64 {
+        self.texts.lock().as_deref().map_or(0, |texts| texts.process)
     }
 
     pub(crate) fn set_pending_bytes(&self, bytes: usize) {
@@ -221,17 +413,36 @@ impl Client {
 pub struct Registry {
     clients: DashMap<u64, Arc<Client>>,
     next_id: AtomicU64,
+    blocked: AtomicU64,
+    /// Whom clients are at first.
+    default_user: Arc<User>,
     workers: Vec<UnboundedSender<Message>>,
 }
 
 impl Registry {
-    pub(crate) fn new(workers: Vec<UnboundedSender<Message>>) -> Self {
-        Self { clients: DashMap::new(), next_id: AtomicU64::new(1), workers }
+    pub(crate) fn new(workers: Vec<UnboundedSender<Message>>, default_user: &Arc<User>) -> Self {
+        Self {
+            clients: DashMap::new(),
+            next_id: AtomicU64::new(1),
+            blocked: AtomicU64::new(0),
+            default_user: Arc::clone(default_user),
+            workers,
+        }
+    }
+
+    /// The ways to the workers.
+    pub(crate) fn workers(&self) -> &[UnboundedSender<Message>] {
+        &self.workers
     }
 
     /// The number of the next client; they are given in the order clients are accepted.
     pub(crate) fn next_id(&self) -> u64 {
         self.next_id.fetch_add(1, Relaxed)
+    }
+
+    /// The user that everybody is who has not said who it is.
+    pub(crate) fn default_user(&self) -> &Arc<User> {
+        &self.default_user
     }
 
     pub(crate) fn add(
@@ -242,26 +453,13 @@ impl Registry {
         dialect: Dialect,
         now_ms: u64,
     ) -> Arc<Client> {
-        let client = Arc::new(Client {
+        let client = Arc::new(Client::new(
             id,
-            address,
-            local_address,
-            created_ms: now_ms,
-            descriptor,
-            worker,
-            last_ms: AtomicU64::new(now_ms),
-            command: AtomicU32::new(0),
-            database: AtomicU8::new(0),
-            dialect: AtomicU8::new(0),
-            no_evict: AtomicBool::new(false),
-            no_touch: AtomicBool::new(false),
-            doomed: AtomicBool::new(false),
-            pending_bytes: AtomicU64::new(0),
-            queued: AtomicU32::new(0),
-            queued_bytes: AtomicU64::new(0),
-            watched: AtomicU64::new(0),
-            texts: Mutex::default(),
-        });
+            [worker, descriptor],
+            [address, local_address],
+            now_ms,
+            &self.default_user,
+        ));
         client.set_dialect(dialect);
         self.clients.insert(client.id, Arc::clone(&client));
         client
@@ -269,6 +467,30 @@ impl Registry {
 
     pub(crate) fn remove(&self, id: u64) {
         self.clients.remove(&id);
+    }
+
+    /// Says whether a client of the calling worker waits for keys.
+    pub(crate) fn set_blocked(&self, client: &Client, is_blocked: bool) {
+        if client.is_blocked() != is_blocked {
+            client.blocked.store(is_blocked, Relaxed);
+            let by = if is_blocked { 1 } else { u64::MAX };
+            self.blocked.fetch_add(by, Relaxed);
+        }
+    }
+
+    /// Has a client wait for replicas no longer. Returns whether it did.
+    pub(crate) fn unblock(&self, id: u64, answer: Unblock) -> bool {
+        let Some(client) = self.get(id).filter(|client| client.idle.swap(false, Relaxed)) else {
+            return false;
+        };
+        // A worker that is gone has closed its clients.
+        let _ = self.workers[client.worker()].send(Message::Unblock(id, answer));
+        true
+    }
+
+    /// How many clients wait for keys.
+    pub fn blocked(&self) -> u64 {
+        self.blocked.load(Relaxed)
     }
 
     /// How many there are.
@@ -300,7 +522,7 @@ impl Registry {
             return false;
         }
         // A worker that is gone has closed its clients.
-        let _ = self.workers[client.worker].send(Message::Kill(client.id));
+        let _ = self.workers[client.worker()].send(Message::Kill(client.id));
         true
     }
 }

@@ -1,15 +1,20 @@
 //! What the gateway remembers of a client between requests; only its own worker touches it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidegate_protocols::Dialect;
 use tidegate_protocols::data::Context;
+use tidegate_protocols::stale::Tracker;
 use tidegate_protocols::transaction::Watches;
 
+use crate::acl::User;
+use crate::decoder::Family;
+use crate::of_link::OfLink;
+use crate::pubsub::Subscriptions;
 use crate::queue::Queue;
 use crate::registry::Client;
+use crate::tracking::Tracking;
 
 /// The state of one client.
 #[derive(Debug)]
@@ -17,7 +22,12 @@ pub(crate) struct Session {
     pub(crate) client: Arc<Client>,
     /// Whether a password was set when it connected.
     pub(crate) guarded: bool,
-    context: Cell<Context>,
+    id: u64,
+    database: Cell<u8>,
+    no_touch: Cell<bool>,
+    in_cluster: bool,
+    /// It is told of what the next request reads, and has made what it changes.
+    is_tracker: Cell<bool>,
     dialect: Cell<Dialect>,
     attention: Cell<u16>,
     held_until_ms: Cell<u64>,
@@ -25,10 +35,14 @@ pub(crate) struct Session {
     queue: RefCell<Option<Box<Queue>>>,
     /// Keys it watches.
     pub(crate) watches: RefCell<Watches>,
-    /// Keys that clients of this gateway watch, by the gateway's numbers of them.
-    pub(crate) watches_of: RefCell<BTreeMap<u64, Watches>>,
-    /// The epoch of what this gateway was refused because it was ahead of this shard, until it asks again.
-    pub(crate) ahead: Cell<Option<u32>>,
+    /// It watches all commands (`MONITOR`).
+    pub(crate) is_monitor: Cell<bool>,
+    /// What it listens to.
+    pub(crate) subscriptions: RefCell<Subscriptions>,
+    /// What it has asked to be told of keys; most have not.
+    pub(crate) tracking: RefCell<Option<Box<Tracking>>>,
+    /// If a gateway has made the connection.
+    of_link: Option<Box<OfLink>>,
 }
 
 /// Why requests of a client need a closer look before they are executed; none is the ordinary case.
@@ -52,40 +66,84 @@ pub(crate) enum Attention {
     Queueing = 128,
     /// Its requests wait until answers to those before them have come.
     Waits = 256,
+    /// It listens to something: messages may have to go before its replies.
+    Listens = 512,
+    /// Its user may not do everything.
+    Restricted = 1024,
+    /// It keeps what it reads, and is told when that is stale.
+    Tracks = 2048,
 }
 
 impl Session {
-    pub(crate) fn new(client: Arc<Client>, dialect: Dialect, anonymous: bool, in_cluster: bool) -> Self {
-        let context = Context { client_id: client.id, in_cluster, ..Context::default() };
+    /// What is kept of the connection if a gateway has made it.
+    pub(crate) fn made_by_gateway(&self) -> Option<&OfLink> {
+        self.of_link.as_deref()
+    }
+
+    /// The same where it is known that one has.
+    #[inline]
+    pub(crate) fn of_link(&self) -> &OfLink {
+        self.of_link.as_deref().unwrap_or_else(|| unreachable!("only a gateway says this"))
+    }
+
+    pub(crate) fn new(client: Arc<Client>, family: Family, anonymous: bool, in_cluster: bool) -> Self {
         let session = Self {
+            id: client.id,
             client,
             guarded: anonymous,
-            context: Cell::new(context),
-            dialect: Cell::new(dialect),
+            database: Cell::new(0),
+            no_touch: Cell::new(false),
+            in_cluster,
+            is_tracker: Cell::new(false),
+            dialect: Cell::new(family.dialect()),
             attention: Cell::new(0),
             held_until_ms: Cell::new(0),
             queue: RefCell::new(None),
             watches: RefCell::default(),
-            watches_of: RefCell::default(),
-            ahead: Cell::new(None),
+            is_monitor: Cell::new(false),
+            subscriptions: RefCell::default(),
+            tracking: RefCell::default(),
+            of_link: (family == Family::Link).then(Box::default),
         };
         session.put(Attention::Anonymous, anonymous);
+        session.put(Attention::Restricted, family != Family::Link && !session.client.user().is_free());
         session
+    }
+
+    /// It is this user from now on, who has said the password.
+    pub(crate) fn become_user(&self, user: &User) {
+        self.put(Attention::Anonymous, false);
+        self.put(Attention::Restricted, !user.is_free());
     }
 
     #[inline]
     pub(crate) fn context(&self) -> Context {
-        self.context.get()
+        let tracker = Tracker { link: 0, client: if self.is_tracker.get() { self.id } else { 0 } };
+        Context {
+            client_id: self.id,
+            tracker,
+            database: self.database.get(),
+            no_touch: self.no_touch.get(),
+            in_cluster: self.in_cluster,
+            may_wait: true,
+            is_restricted: self.has(Attention::Restricted),
+            ..Context::default()
+        }
     }
 
     pub(crate) fn select(&self, database: u8) {
-        self.context.set(Context { database, ..self.context.get() });
+        self.database.set(database);
         self.client.set_database(database);
     }
 
     pub(crate) fn set_no_touch(&self, no_touch: bool) {
-        self.context.set(Context { no_touch, ..self.context.get() });
+        self.no_touch.set(no_touch);
         self.client.set_no_touch(no_touch);
+    }
+
+    /// Says whether it is told of what the next request reads, and has made what it changes.
+    pub(crate) fn set_tracker(&self, is_tracker: bool) {
+        self.is_tracker.set(is_tracker);
     }
 
     /// The language replies are written in.
@@ -164,12 +222,16 @@ impl Session {
     }
 
     /// Back to how it began (`RESET`).
-    pub(crate) fn reset(&self, anonymous: bool) {
+    pub(crate) fn reset(&self, anonymous: bool, user: &Arc<User>) {
+        self.client.set_user(Arc::clone(user));
+        self.become_user(user);
         self.select(0);
         self.set_no_touch(false);
         self.client.set_no_evict(false);
         self.set_dialect(Dialect::Resp2);
-        self.client.edit_texts(|texts| texts.name = "".into());
+        if !self.client.texts().name.is_empty() {
+            self.client.edit_texts(|texts| texts.name = "".into());
+        }
         self.put(Attention::Silent, false);
         self.put(Attention::SkipNext, false);
         self.put(Attention::Skip, false);

@@ -8,9 +8,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::RwLock;
 use tidegate_protocols::data::{Data, Figures};
-use tidegate_protocols::settings::{Key, Settings};
+use tidegate_protocols::settings::{Key, Settings, Value};
 use tokio::sync::{Notify, watch};
 
+use crate::acl::Acl;
 use crate::counters::Counters;
 use crate::decoder::Family;
 use crate::gateway::Config;
@@ -18,11 +19,15 @@ use crate::generations::Generations;
 use crate::latency::LatencyMonitor;
 use crate::membership::{Membership, Seat};
 use crate::nodes::NodeName;
+use crate::overdue::LongScripts;
+use crate::pubsub::PubSub;
 use crate::rates::Rates;
 use crate::registry::Registry;
 use crate::slow_log::SlowLog;
+use crate::tracking::Trackers;
 use crate::unix::UnixPlace;
 use crate::users::Users;
+use crate::worker::Message;
 
 /// What the workers of one gateway have in common, and what the manager may look at.
 pub struct Shared {
@@ -30,6 +35,12 @@ pub struct Shared {
     pub settings: Arc<Settings>,
     /// The clients.
     pub registry: Registry,
+    /// Who clients may be.
+    pub(crate) acl: Arc<Acl>,
+    /// Who listens to what.
+    pub(crate) pubsub: PubSub,
+    /// Who keeps what he has read.
+    pub(crate) trackers: Trackers,
     /// What has been counted.
     pub counters: Counters,
     /// The commands that took too long.
@@ -71,6 +82,8 @@ pub struct Shared {
     /// Connections that were not done when their worker had to end.
     pub(crate) cut_off: AtomicUsize,
     pub(crate) pause: Pause,
+    /// Scripts that run at shards.
+    pub(crate) long_scripts: LongScripts,
     shutdown: watch::Sender<bool>,
     store: Box<dyn Store>,
 }
@@ -124,14 +137,17 @@ impl Shared {
     pub(crate) fn new<D: Data>(
         data: Arc<D>,
         settings: Arc<Settings>,
-        registry: Registry,
+        (registry, acl): (Registry, Arc<Acl>),
         config: &Config,
         [redis, memcached, links]: [Vec<SocketAddr>; 3],
     ) -> Self {
         let workers = config.workers.max(1);
         Self {
             settings,
+            pubsub: PubSub::new(registry.workers()),
+            trackers: Trackers::default(),
             registry,
+            acl,
             counters: Counters::new(workers),
             slow_log: SlowLog::default(),
             latency: LatencyMonitor::default(),
@@ -156,6 +172,7 @@ impl Shared {
             load: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
             cut_off: AtomicUsize::new(0),
             pause: Pause::default(),
+            long_scripts: LongScripts::new(workers),
             shutdown: watch::Sender::new(false),
             store: Box::new(StoreOf(data)),
         }
@@ -164,8 +181,8 @@ impl Shared {
     /// Whether clients of this family have to say who they are.
     pub(crate) fn needs_login(&self, family: Family) -> bool {
         match family {
-            Family::Redis => !self.settings.text(Key::RequirePass).is_empty(),
-            Family::Memcached => !self.settings.text(Key::RequirePass).is_empty() || self.has_users(),
+            Family::Redis => !self.acl.is_open(),
+            Family::Memcached => !self.acl.is_open() || self.has_users(),
             // Gateways know whom they let in.
             Family::Link => false,
         }
@@ -202,6 +219,19 @@ impl Shared {
         }
     }
 
+    /// Holds back clients until `until_ms`, and has nothing expire or be evicted meanwhile.
+    pub(crate) fn hold_back(&self, kind: PauseKind, until_ms: u64, now_ms: u64) {
+        self.pause.begin(kind, until_ms, now_ms);
+        let until_ms = self.pause.now(now_ms).map_or(0, |(_, until_ms)| until_ms);
+        self.settings.store(Key::PausedUntil, Value::Number(until_ms as i64));
+    }
+
+    /// Lets clients that are held back go on.
+    pub(crate) fn let_go_on(&self) {
+        self.pause.end();
+        self.settings.store(Key::PausedUntil, Value::Number(0));
+    }
+
     /// Gives memory that is not in use back to the system.
     pub(crate) fn purge(&self) {
         self.store.purge();
@@ -216,6 +246,15 @@ impl Shared {
     pub fn reset_statistics(&self) {
         self.store.reset_figures();
         self.counters.reset();
+        self.acl.log.reset_counts();
+    }
+
+    /// Has every worker look at what its clients may do now.
+    pub(crate) fn users_changed(&self) {
+        for worker in self.registry.workers() {
+            // A worker that is gone has closed its clients.
+            let _ = worker.send(Message::Look);
+        }
     }
 
     /// Asks whoever runs the gateway to end it (`SHUTDOWN`).

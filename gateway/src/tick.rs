@@ -5,37 +5,40 @@
 //! stretches: every request is prepared, then fetched, then executed, so that the cache misses of one
 //! stretch overlap. Requests of one connection are executed in the order they arrived.
 
+mod attend;
+mod blocked;
 mod chores;
+mod deliver;
 mod errands;
+mod execute;
+mod held_back;
+mod idle;
 mod later;
 mod passed_on;
+mod refuse;
 mod transactions;
 
 use std::ops::Range;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use tidegate_protocols::data::{Outcome, Prepared, Worker};
-use tidegate_protocols::memcached::Options;
+use tidegate_protocols::data::{Prepared, Worker};
 use tidegate_protocols::settings::Key;
-use tidegate_protocols::table::connection::Connection as Connections;
-use tidegate_protocols::table::memcached::Memcached;
+use tidegate_protocols::table::Route;
 use tidegate_protocols::table::transactions::Transactions;
-use tidegate_protocols::table::{Flags, Route, Unresolved};
-use tidegate_protocols::{Dialect, Error, Reply, Request, Row, Verb};
+use tidegate_protocols::{Error, Verb};
 
-use self::later::{Later, Special};
-use self::transactions::Executor;
-use crate::batch::{Ask, Batch, Decoded};
-use crate::commands::{self, Scope};
+use self::held_back::HeldBack;
+use self::idle::Idle;
+use self::later::{Last, Later};
+use self::passed_on::Open;
+use crate::batch::{Ask, Batch};
 use crate::connection::Connection;
-use crate::decoder::Family;
 use crate::followed::Followed;
 use crate::intake::Intake;
 use crate::limits::{KEPT_BYTES, MAINTAIN_SHARE, MAINTAIN_SLICE, OUTPUT_FLUSH_BYTES, STRETCH};
 use crate::membership::Holding;
-use crate::queue::Queue;
-use crate::session::Attention;
+use crate::pubsub::publish_events;
 use crate::shared::{PauseKind, now_ms};
 use crate::timing::Stopwatch;
 
@@ -56,9 +59,28 @@ pub(crate) struct Tick<W> {
     /// Which connection gets which part of `output`.
     parts: Vec<Part>,
     at: Position,
+    /// The answer that is being put together for several requests of a gateway.
+    open: Option<Open>,
+    /// Requests of gateways that wait aside.
+    held_back: HeldBack,
+    /// The last request whose answer comes later.
+    last: Option<Last>,
+    /// What is to be sent to shards waits until the sockets have been looked at once more.
+    is_corked: bool,
     now_ms: u64,
+    /// What Redis clients are told while a script has run for too long.
+    overdue: Option<Error>,
     pause: Option<PauseKind>,
+    /// Writes are refused, for want of replicas.
+    lacks_replicas: bool,
+    /// The change of users that has been looked at.
+    users_seen: u64,
+    /// Whether somebody watches all commands.
+    is_monitored: bool,
+    /// The last request of which those were told before it was executed.
+    told: Option<usize>,
     later: Later,
+    idle: Idle,
     watch: Stopwatch,
     /// Times the requests within one transaction.
     watch_within: Stopwatch,
@@ -72,7 +94,7 @@ struct Part {
 }
 
 /// How far the batch has been executed.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Position {
     request: usize,
     source: usize,
@@ -84,21 +106,6 @@ enum Pace {
     GoesOn,
     /// What the next request needs is held by another worker.
     Waits,
-}
-
-/// What is to be done with a request of a client that needs attention.
-enum Verdict {
-    Execute(&'static Row),
-    /// It is executed later, with all others of its transaction.
-    Queue(&'static Row),
-    /// It is answered with this error.
-    Reject(&'static Row, Error),
-    /// It is none, and answered with an error.
-    Refuse,
-    /// It waits, with all that follow it.
-    Park,
-    /// The client is being closed.
-    Drop,
 }
 
 impl<W: Worker> Tick<W> {
@@ -113,9 +120,19 @@ impl<W: Worker> Tick<W> {
             output: Vec::new(),
             parts: Vec::new(),
             at: Position::default(),
+            open: None,
+            held_back: HeldBack::default(),
+            last: None,
+            is_corked: false,
             now_ms: 0,
+            overdue: None,
             pause: None,
+            lacks_replicas: false,
+            users_seen: 0,
+            is_monitored: false,
+            told: None,
             later: Later::default(),
+            idle: Idle::default(),
             watch: Stopwatch::new(),
             watch_within: Stopwatch::new(),
             maintenance_left: Duration::ZERO,
@@ -124,26 +141,42 @@ impl<W: Worker> Tick<W> {
 
     /// Runs for as long as the worker does.
     pub(crate) async fn run(mut self) {
-        let intake = Rc::clone(&self.intake);
-        self.data.attach(Rc::new(move || intake.work.wake()));
+        self.attach();
         self.own_slots();
+        if W::ANSWERS_LATER {
+            self.intake.audience.borrow_mut().keep_forsaken();
+        }
         loop {
-            self.intake.work.woken().await;
+            if self.is_corked {
+                tokio::task::yield_now().await;
+                self.intake.work.clear();
+            } else {
+                self.wait_for_work().await;
+            }
             if self.holding.as_mut().and_then(Followed::catch_up).is_some() {
                 self.own_slots();
             }
             std::mem::swap(&mut self.batch, &mut self.intake.filling.borrow_mut());
             self.intake.room.wake();
-            if W::ANSWERS_LATER {
+            self.call_off_abandoned();
+            let collects = W::ANSWERS_LATER || self.is_due() || !self.later.is_idle();
+            if collects {
                 // For what has come and for what is asked: both were there before.
                 self.begin();
                 self.collect();
+                self.end_idle();
             }
             self.unwatch_abandoned();
+            self.leave_forsaken();
+            self.deliver_last();
+            if collects && !W::ANSWERS_LATER {
+                self.try_held_back().await;
+            }
             if self.batch.is_empty() {
                 // What was thrown away took room all the same.
                 self.batch.clear();
-                if W::ANSWERS_LATER {
+                if collects {
+                    self.is_corked = false;
                     self.data.finish();
                     self.later.flush();
                 }
@@ -170,14 +203,31 @@ impl<W: Worker> Tick<W> {
             if self.stretch() == Pace::Waits {
                 self.data.finish();
                 self.flush();
+                self.deliver_last();
                 tokio::task::yield_now().await;
                 self.begin();
             }
         }
-        self.data.finish();
+        // Who is answered now will ask again at once: that goes together with what is to be sent, if this is little.
+        self.is_corked = !self.is_corked && !self.later.is_idle() && self.data.sends_little();
+        if !self.is_corked {
+            self.data.finish();
+        }
+        if !W::ANSWERS_LATER && self.is_due() {
+            // For clients of this worker: no other tick is needed. It comes behind what has been said.
+            self.end_part();
+            let before = self.later.touched();
+            self.collect();
+            // Who has waited does something with it while the others are written to.
+            self.later.send_last(before);
+            self.data.finish();
+        }
         self.flush();
+        self.deliver_last();
         self.batch.clear();
         self.at = Position::default();
+        self.last = None;
+        self.told = None;
         self.output.shrink_to(KEPT_BYTES);
         self.intake.counters().ticks.add(1);
         self.intake.ticking.set(false);
@@ -187,10 +237,35 @@ impl<W: Worker> Tick<W> {
         self.now_ms = now_ms();
         self.look_at_pause();
         self.data.begin(self.now_ms);
+        self.overdue = if W::ANSWERS_LATER { self.overdue_elsewhere() } else { self.data.overdue() };
+        self.look_at_users();
+    }
+
+    /// What Redis clients are told while a script has run for too long at the only shard, which then is to them what
+    /// redis-server would be. Of several each tells those alone who need what the script holds.
+    fn overdue_elsewhere(&self) -> Option<Error> {
+        let shared = &self.intake.shared;
+        let after_ms = shared.settings.number(Key::BusyReplyThreshold) as u64;
+        let overdue = shared.long_scripts.overdue(self.now_ms.saturating_sub(after_ms))?;
+        let is_only = shared.seat.as_ref().is_some_and(|seat| seat.topology.borrow().shards().len() == 1);
+        is_only.then_some(overdue)
     }
 
     fn look_at_pause(&mut self) {
+        self.is_monitored = self.intake.shared.pubsub.has_monitors();
         self.pause = self.intake.shared.pause.now(self.now_ms).map(|(kind, _)| kind);
+        self.lacks_replicas = self.intake.shared.settings.wants_replicas();
+    }
+
+    /// Takes note of what clients may do by now.
+    #[inline]
+    fn look_at_users(&mut self) {
+        let changes = self.intake.shared.acl.changes();
+        if changes != self.users_seen {
+            self.intake.follow_users(self.users_seen);
+            self.users_seen = changes;
+            self.refuse_waiting();
+        }
     }
 
     /// Executes the next stretch of requests.
@@ -205,12 +280,18 @@ impl<W: Worker> Tick<W> {
                 self.end_part();
                 self.at.source += 1;
             }
-            let plain = self.connection().session.is_plain() && self.pause.is_none();
+            let is_open = self.pause.is_none() && !self.lacks_replicas && self.overdue.is_none();
+            let plain = self.connection().session.is_plain() && is_open;
             let decoded = *self.batch.decoded(self.at.request);
             let prepared =
                 if W::ANSWERS_LATER { Prepared::default() } else { self.prepared[self.at.request - begin] };
             pace = match decoded.ask {
                 Ask::Row(_) if plain && decoded.is_passed_on() => self.execute_all_passed_on(begin, end),
+                Ask::Row(row)
+                    if plain && W::ANSWERS_LATER && row.route != Route::Gateway && !self.is_monitored =>
+                {
+                    self.execute_all_elsewhere(end)
+                }
                 Ask::Row(row) if plain => self.serve(row, &decoded, prepared),
                 _ => self.attend(&decoded, prepared),
             };
@@ -247,237 +328,6 @@ impl<W: Worker> Tick<W> {
         &self.batch.sources()[self.at.source].connection
     }
 
-    /// Answers one request in the way of whoever asks, and goes on to the next.
-    #[inline]
-    fn serve(&mut self, row: &'static Row, decoded: &Decoded, prepared: Prepared) -> Pace {
-        let outcome = if decoded.is_passed_on() {
-            self.execute_passed_on(row, decoded, prepared)
-        } else if !W::ANSWERS_LATER {
-            self.execute(row, decoded, prepared)
-        } else if row.route == Route::Gateway {
-            self.execute_with_chores(row, decoded)
-        } else {
-            self.execute_elsewhere(row, decoded)
-        };
-        match outcome {
-            Outcome::Busy => return Pace::Waits,
-            Outcome::Full(ticket) => {
-                self.await_way(ticket, row);
-                return Pace::GoesOn;
-            }
-            Outcome::Done | Outcome::Failed | Outcome::Later(_) => {}
-        }
-        self.at.request += 1;
-        if row.route == Route::Gateway {
-            self.look_at_pause();
-        }
-        Pace::GoesOn
-    }
-
-    /// Executes one request.
-    #[inline]
-    fn execute(&mut self, row: &'static Row, decoded: &Decoded, prepared: Prepared) -> Outcome {
-        let connection = &self.batch.sources()[self.at.source].connection;
-        let session = &connection.session;
-        let dialect = connection.dialect_of(decoded.dialect);
-        session.client.heard_of(self.now_ms, row);
-        let request = self.batch.request(decoded, row, dialect);
-        let mark = self.output.len();
-        let mut reply = Reply::new(&mut self.output, dialect);
-        let began = self.watch.begin(row);
-        let scope = Scope { session, shared: &self.intake.shared, now_ms: self.now_ms };
-        let mut sent = None;
-        let outcome = if row.route == Route::Gateway {
-            if !row.flags.has(Flags::FAST) && row.verb != EXEC {
-                // It may ask for the store's figures, which look into partitions that are held here.
-                self.data.finish();
-                self.data.begin(self.now_ms);
-            }
-            match row.verb {
-                Verb::Transactions(verb) => {
-                    let (data, counters) = (&mut self.data, self.intake.counters());
-                    let watch = &mut self.watch_within;
-                    let sent = &mut sent;
-                    Executor { scope: &scope, data, counters, watch, sent }
-                        .execute(verb, &request, &mut reply)
-                }
-                verb => {
-                    if verb == Verb::Connection(Connections::Reset) {
-                        transactions::discard(session, &mut self.data);
-                    }
-                    commands::execute(&request, &scope, &mut reply)
-                }
-            }
-        } else {
-            self.data.execute(&request, prepared, &self.batch.context(decoded, connection), &mut reply)
-        };
-        let counters = self.intake.counters();
-        match outcome {
-            Outcome::Busy | Outcome::Full(_) => return outcome,
-            Outcome::Later(ticket) => {
-                let special = sent.take().map(|queue| Special::transaction(queue, session));
-                self.await_answer(ticket, row, special);
-                return outcome;
-            }
-            Outcome::Failed => {
-                counters.failed(counters.command(row.verb), &self.output[mark..]);
-                if connection.family == Family::Memcached && is_within_line(&request) {
-                    // What follows would be taken for the next reply.
-                    session.put(Attention::Closing, true);
-                }
-            }
-            Outcome::Done => {}
-        }
-        match began.or_else(|| self.watch.suspect(decoded.is_large(), self.output.len() - mark)) {
-            None => self.watch.share(row),
-            Some(began) => self.watch.record(began, &request, &scope, counters),
-        }
-        outcome
-    }
-
-    /// Executes, refuses, parks or drops a request of which it is not clear that it may be executed.
-    #[cold]
-    fn attend(&mut self, decoded: &Decoded, prepared: Prepared) -> Pace {
-        let connection = Rc::clone(self.connection());
-        let session = &connection.session;
-        let mark = self.output.len();
-        let verdict = self.verdict(&connection, decoded);
-        let is_answered = !matches!(verdict, Verdict::Park | Verdict::Drop);
-        if is_answered && session.has(Attention::SkipNext) {
-            session.put(Attention::SkipNext, false);
-            session.put(Attention::Skip, true);
-        }
-        match verdict {
-            Verdict::Execute(row) => {
-                let is_transaction =
-                    row.verb == EXEC && session.with_queue(|queue| !queue.is_spoiled) == Some(true);
-                if self.serve(row, decoded, prepared) == Pace::Waits {
-                    // The next try finds it as this one did.
-                    session.put(Attention::SkipNext, session.has(Attention::Skip));
-                    return Pace::Waits;
-                }
-                if is_transaction {
-                    // Each of its replies was written or not, as things stood then.
-                    session.put(Attention::Skip, false);
-                    return Pace::GoesOn;
-                }
-            }
-            Verdict::Queue(row) => {
-                self.queue(&connection, row, decoded);
-                self.at.request += 1;
-            }
-            Verdict::Reject(row, error) => {
-                self.reject(&connection, row, &error);
-                self.at.request += 1;
-            }
-            Verdict::Refuse => {
-                self.refuse(&connection, decoded);
-                self.at.request += 1;
-            }
-            Verdict::Park => {
-                self.park_rest();
-                return Pace::GoesOn;
-            }
-            Verdict::Drop => {
-                self.at.request += 1;
-                return Pace::GoesOn;
-            }
-        }
-        if session.has(Attention::Silent) || session.has(Attention::Skip) {
-            self.output.truncate(mark);
-        }
-        session.put(Attention::Skip, false);
-        Pace::GoesOn
-    }
-
-    fn verdict(&mut self, connection: &Connection, decoded: &Decoded) -> Verdict {
-        let session = &connection.session;
-        if session.has(Attention::Closing) {
-            return Verdict::Drop;
-        }
-        if session.has(Attention::Held) || session.has(Attention::Parked) || session.has(Attention::Waits) {
-            return Verdict::Park;
-        }
-        let row = match decoded.ask {
-            Ask::Row(row) => Some(row),
-            Ask::Astray(..) | Ask::Unresolved(_) | Ask::Words | Ask::Fault(_) | Ask::Close => None,
-        };
-        let writes = row.is_some_and(|row| {
-            row.flags.0 & (Flags::WRITE.and(Flags::MAY_REPLICATE)).0 != 0
-                || row.verb == EXEC && session.with_queue(Queue::writes) == Some(true)
-        });
-        match self.pause {
-            Some(PauseKind::All) => return Verdict::Park,
-            Some(PauseKind::Writes) if writes => return Verdict::Park,
-            _ => {}
-        }
-        match row {
-            None => match decoded.ask {
-                Ask::Astray(row, _) if self.lacks_password(connection) => Verdict::Reject(row, Error::NoAuth),
-                Ask::Astray(row, astray) => Verdict::Reject(row, self.intake.error(astray)),
-                _ => Verdict::Refuse,
-            },
-            Some(row) if self.lacks_password(connection) && !row.flags.has(Flags::NO_AUTH) => {
-                Verdict::Reject(row, Error::NoAuth)
-            }
-            Some(row) if session.has(Attention::Queueing) => self.verdict_queueing(session, row),
-            Some(row) => Verdict::Execute(row),
-        }
-    }
-
-    /// Whether a Redis client has to log in first. The decoder sees to Memcached clients.
-    fn lacks_password(&self, connection: &Connection) -> bool {
-        connection.family == Family::Redis
-            && connection.session.has(Attention::Anonymous)
-            && !self.intake.shared.settings.text(Key::RequirePass).is_empty()
-    }
-
-    /// Answers a request with an error instead of executing it.
-    fn reject(&mut self, connection: &Connection, row: &'static Row, error: &Error) {
-        let mark = self.output.len();
-        Reply::new(&mut self.output, connection.session.dialect()).refuse(error);
-        match error {
-            // Of a transaction as a whole: told as it is, and the end of it.
-            Error::CrossSlot | Error::Moved(..) | Error::Unserved if row.verb == EXEC => {
-                transactions::discard(&connection.session, &mut self.data);
-            }
-            _ => self.refuse_in_transaction(&connection.session, Some(row), mark),
-        }
-        self.intake.counters().command(row.verb).rejected.add(1);
-        self.intake.counters().error(&self.output[mark..]);
-    }
-
-    /// Answers what cannot be executed.
-    fn refuse(&mut self, connection: &Connection, decoded: &Decoded) {
-        let mark = self.output.len();
-        let mut reply = Reply::new(&mut self.output, connection.session.dialect());
-        let args = self.batch.args(decoded);
-        match decoded.ask {
-            Ask::Unresolved(unresolved) => {
-                unresolved.answer(&args, &mut reply);
-                let row = match unresolved {
-                    Unresolved::Arity(row) => Some(row),
-                    Unresolved::Command | Unresolved::Subcommand(_) => None,
-                };
-                if let Some(row) = row {
-                    self.intake.counters().command(row.verb).rejected.add(1);
-                }
-                self.refuse_in_transaction(&connection.session, row, mark);
-            }
-            Ask::Fault(fault) => {
-                reply.fault(fault);
-                tracing::debug!(client = connection.session.client.id, %fault, "closed");
-                connection.session.put(Attention::Closing, true);
-            }
-            Ask::Row(_) | Ask::Astray(..) | Ask::Close | Ask::Words => {
-                connection.session.put(Attention::Closing, true);
-            }
-        }
-        if self.output.len() > mark {
-            self.intake.counters().error(&self.output[mark..]);
-        }
-    }
-
     /// Has the rest of this source's requests wait.
     fn park_rest(&mut self) {
         let connection = Rc::clone(self.connection());
@@ -487,7 +337,10 @@ impl<W: Worker> Tick<W> {
     }
 
     fn end_part(&mut self) {
-        if W::ANSWERS_LATER {
+        if self.open.is_some() {
+            self.seal_open();
+        }
+        if W::ANSWERS_LATER || !self.later.is_idle() {
             let connection = Rc::clone(self.connection());
             if connection.has_replies_before() {
                 self.say_before(&connection);
@@ -509,9 +362,7 @@ impl<W: Worker> Tick<W> {
             begin = end;
         }
         self.output.clear();
-        if W::ANSWERS_LATER {
-            self.later.flush();
-        }
+        self.later.flush();
     }
 
     /// Writes before the tick has ended, so that its buffer stays small; others need not wait for that. A
@@ -538,6 +389,8 @@ impl<W: Worker> Tick<W> {
         }
         let began = Instant::now();
         self.data.maintain(now_ms(), MAINTAIN_SLICE);
+        publish_events(&mut self.data, &self.intake.shared, self.intake.index);
+        self.deliver_last();
         let spent = began.elapsed();
         if spent < MAINTAIN_SLICE {
             self.maintenance_left = Duration::ZERO;
@@ -547,11 +400,4 @@ impl<W: Worker> Tick<W> {
         self.intake.work.wake();
         tokio::task::yield_now().await;
     }
-}
-
-/// Whether a request is one key, and not the last, of a line of keys that a Memcached client asks for.
-fn is_within_line(request: &Request<'_>) -> bool {
-    matches!(request.row.verb, Verb::Memcached(Memcached::Get | Memcached::Gat))
-        && request.dialect == Dialect::MemcachedText
-        && !request.item.has(Options::LAST)
 }

@@ -15,6 +15,7 @@ use tidegate_protocols::table::Flags;
 use tidegate_protocols::table::connection::Connection as Verbs;
 use tidegate_protocols::table::link::Link;
 use tidegate_protocols::table::server::Server;
+use tidegate_protocols::table::users::Users;
 use tidegate_protocols::transaction::Requests;
 use tidegate_protocols::{Request, Row, Verb, Words};
 
@@ -118,11 +119,29 @@ impl Stopwatch {
         scope: &Scope<'_>,
         counters: &WorkerCounters,
     ) {
-        let nanos = began.elapsed().as_nanos() as u64;
+        let mut nanos = began.elapsed().as_nanos() as u64;
         self.looked = began + Duration::from_nanos(nanos);
         self.apart_nanos += nanos;
+        if request.row.verb == Verb::Server(Server::DebugSleep) {
+            // It is held from now on, and has taken that long when it is answered.
+            nanos += scope.session.held_until_ms().saturating_sub(scope.now_ms) * 1_000_000;
+        }
         counters.command(request.row.verb).called(nanos);
         self.tell_slow(nanos, request, scope);
+    }
+
+    /// What the slow log is told of a request that waits, when it is answered; nothing if it took too little time until
+    /// now.
+    pub(crate) fn set_aside(&self, began: Option<Instant>, request: &Request<'_>) -> Option<Aside> {
+        let nanos = began.map_or(0, |began| began.elapsed().as_nanos() as u64);
+        let is_told = self.is_logged(nanos) && !request.row.flags.has(Flags::SKIP_SLOWLOG);
+        is_told.then(|| Aside { nanos, arguments: loggable(request) })
+    }
+
+    /// A request that was set aside has been answered.
+    #[cold]
+    pub(crate) fn tell_of(aside: Aside, scope: &Scope<'_>) {
+        log(aside.nanos / 1000, aside.arguments, scope);
     }
 
     /// Tells the slow log and the latency monitor of a request, if they want to know of it.
@@ -132,30 +151,25 @@ impl Stopwatch {
         }
         self.slow = Some(nanos);
         let Scope { shared, now_ms, .. } = *scope;
-        let (micros, ms) = (nanos / 1000, nanos / 1_000_000);
+        let ms = nanos / 1_000_000;
         if self.spike_ms > 0 && ms >= self.spike_ms as u64 {
             let fast = request.row.flags.has(Flags::FAST);
             shared.latency.record(if fast { "fast-command" } else { "command" }, now_ms / 1000, ms);
         }
-        let logged = self.slower_than_us >= 0 && micros >= self.slower_than_us as u64;
-        if logged && !request.row.flags.has(Flags::SKIP_SLOWLOG) {
-            let entry = SlowEntry {
-                id: 0,
-                unix_s: now_ms / 1000,
-                micros,
-                arguments: loggable(request),
-                address: scope.client().address.to_string(),
-                name: scope.client().texts().name.into(),
-            };
-            shared.slow_log.record(entry, shared.settings.number(Key::SlowlogMaxLen) as usize);
+        if self.is_logged(nanos) && !request.row.flags.has(Flags::SKIP_SLOWLOG) {
+            log(nanos / 1000, loggable(request), scope);
         }
     }
 
-    /// A request has been answered elsewhere, where it was slow: it took `nanos`. `frame` is what was sent.
+    /// A request is answered elsewhere, where it was slow: it took `nanos`. It was sent in `frame`, after `index` others.
     #[cold]
-    pub(crate) fn record_elsewhere(&mut self, nanos: u64, frame: &[u8], scope: &Scope<'_>) {
+    pub(crate) fn record_elsewhere(&mut self, nanos: u64, (frame, index): (&[u8], u8), scope: &Scope<'_>) {
         self.look_at(&scope.shared.settings);
-        if let Some(request) = Requests::new(frame).next_request() {
+        let mut requests = Requests::new(frame);
+        for _ in 0..index {
+            requests.next_request();
+        }
+        if let Some(request) = requests.next_request() {
             let words = said(&request);
             self.tell_slow(nanos, &Request { args: Words::new(&words).args(), ..request }, scope);
         }
@@ -185,9 +199,33 @@ impl Stopwatch {
 
     /// Whether a single command that took so long would be told of.
     fn is_slow(&self, nanos: u64) -> bool {
-        let logged = self.slower_than_us >= 0 && nanos / 1000 >= self.slower_than_us as u64;
-        logged || self.spike_ms > 0 && nanos / 1_000_000 >= self.spike_ms as u64
+        self.is_logged(nanos) || self.spike_ms > 0 && nanos / 1_000_000 >= self.spike_ms as u64
     }
+
+    /// Whether the slow log wants to know of a command that took so long.
+    fn is_logged(&self, nanos: u64) -> bool {
+        self.slower_than_us >= 0 && nanos / 1000 >= self.slower_than_us as u64
+    }
+}
+
+/// What is kept of a request that waits for the slow log.
+pub(crate) struct Aside {
+    nanos: u64,
+    arguments: Vec<Box<[u8]>>,
+}
+
+/// Adds an entry to the slow log.
+fn log(micros: u64, arguments: Vec<Box<[u8]>>, scope: &Scope<'_>) {
+    let Scope { shared, now_ms, .. } = *scope;
+    let entry = SlowEntry {
+        id: 0,
+        unix_s: now_ms / 1000,
+        micros,
+        arguments,
+        address: scope.client().address.to_string(),
+        name: scope.client().texts().name.into(),
+    };
+    shared.slow_log.record(entry, shared.settings.number(Key::SlowlogMaxLen) as usize);
 }
 
 /// What a client has said for `request` to be sent to a shard.
@@ -212,13 +250,14 @@ fn loggable(request: &Request<'_>) -> Vec<Box<[u8]>> {
 
 /// Whether an argument may be a password or the name that goes with it. Source: Redis
 /// `redactClientCommandArgument` and who calls it.
-fn is_secret(request: &Request<'_>, at: usize) -> bool {
+pub(crate) fn is_secret(request: &Request<'_>, at: usize) -> bool {
     let follows =
         |by: usize, word: &str| at > by && request.args.at(at - by).eq_ignore_ascii_case(word.as_bytes());
     match request.row.verb {
         Verb::Connection(Verbs::Auth) | Verb::MemcachedServer(_) => at >= 1,
         Verb::Connection(Verbs::Hello) => follows(1, "AUTH") || follows(2, "AUTH"),
         Verb::Server(Server::ConfigSet) => at % 2 == 1 && follows(1, Key::RequirePass.row().name),
+        Verb::Users(Users::Setuser) => at >= 2,
         _ => false,
     }
 }

@@ -22,6 +22,11 @@ impl Wake {
         }
     }
 
+    /// Forgets a wake that was kept.
+    pub(crate) fn clear(&self) {
+        self.woken.set(false);
+    }
+
     /// Waits for a wake.
     pub(crate) async fn woken(&self) {
         poll_fn(|context| {

@@ -7,9 +7,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tidegate_protocols::data::Data;
+use tidegate_protocols::data::{Data, Unblock};
 use tidegate_protocols::settings::Key;
-use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{LocalSet, spawn_local};
@@ -20,8 +19,9 @@ use crate::decoder::Family;
 use crate::followed::wake_at_changes;
 use crate::intake::Intake;
 use crate::registry::Address;
-use crate::session::Session;
+use crate::session::{Attention, Session};
 use crate::shared::{Shared, now_ms};
+use crate::stream::split;
 use crate::tick::Tick;
 
 /// Tasks the runtime runs between two looks at its sockets. Source: measured: 3 % less processor time a request
@@ -33,8 +33,12 @@ const EVENT_INTERVAL: u32 = 256;
 pub(crate) enum Message {
     /// A client has connected and has been given this number.
     Admit(u64, StdStream, Family),
+    /// There is something for its clients in [`crate::pubsub`].
+    Look,
     /// A client has to be closed.
     Kill(u64),
+    /// A client waits for replicas no longer.
+    Unblock(u64, Unblock),
     /// Answer what has arrived, then end; at the latest after this time.
     End(Duration),
 }
@@ -67,10 +71,15 @@ pub(crate) fn run<D: Data>(
         while let Some(message) = messages.recv().await {
             match message {
                 Message::Admit(id, stream, family) => admit(&intake, id, stream, family),
+                Message::Look => intake.work.wake(),
                 Message::Kill(id) => {
                     if let Some(connection) = intake.get(id) {
                         connection.end();
                     }
+                }
+                Message::Unblock(id, answer) => {
+                    intake.unblocked.borrow_mut().push((id, answer));
+                    intake.work.wake();
                 }
                 Message::End(within) => {
                     limit = within;
@@ -93,16 +102,17 @@ fn admit(intake: &Rc<Intake>, id: u64, stream: StdStream, family: Family) {
 fn try_admit(intake: &Rc<Intake>, id: u64, stream: StdStream, family: Family) -> std::io::Result<()> {
     let shared = &intake.shared;
     let addresses = [Address::of_peer(&stream)?, Address::of_ours(&stream)?];
-    if let Address::Tcp(_) = addresses[0] {
+    let is_unix = !matches!(addresses[0], Address::Tcp(_));
+    if !is_unix {
         probe(&stream, shared.settings.number(Key::TcpKeepalive) as u64)?;
         stream.set_nodelay(true)?;
     }
     let descriptor = std::os::fd::AsRawFd::as_raw_fd(&stream) as usize;
-    let (reader, writer) = TcpStream::from_std(stream)?.into_split();
+    let (reader, writer) = split(stream, is_unix)?;
     let client = shared.registry.add(id, [intake.index, descriptor], addresses, family.dialect(), now_ms());
     let anonymous = shared.needs_login(family);
     let in_cluster = family == Family::Redis && shared.is_cluster();
-    let session = Session::new(client, family.dialect(), anonymous, in_cluster);
+    let session = Session::new(client, family, anonymous, in_cluster);
     let connection = Rc::new(Connection::new(session, Rc::clone(intake), family, writer));
     intake.add(&connection);
     spawn_local(serve(connection, reader));
@@ -133,6 +143,37 @@ async fn keep_time(intake: Rc<Intake>) {
         if idle_ms > 0 {
             end_idle(&intake, idle_ms);
         }
+        if intake.index == 0
+            && let Some(bytes_max) = settings.client_bytes_max()
+        {
+            evict_clients(&intake, bytes_max);
+        }
+    }
+}
+
+/// Closes the clients that take most memory until all together take no more than this. Source: Redis `evictClients`.
+fn evict_clients(intake: &Intake, bytes_max: u64) {
+    let mut clients = intake.shared.registry.list();
+    let mut bytes: u64 = clients.iter().map(|client| client.total_bytes()).sum();
+    if bytes <= bytes_max {
+        return;
+    }
+    clients.retain(|client| !client.no_evict());
+    clients.sort_unstable_by_key(|client| client.total_bytes());
+    for client in clients.iter().rev() {
+        let its = client.total_bytes();
+        if bytes <= bytes_max || its == 0 {
+            return;
+        }
+        tracing::info!(
+            client = client.id,
+            bytes = its,
+            "closed: all clients together exceed maxmemory-clients"
+        );
+        if intake.shared.registry.kill(client) {
+            intake.counters().evicted_clients.add(1);
+        }
+        bytes = bytes.saturating_sub(its);
     }
 }
 
@@ -144,6 +185,8 @@ fn end_idle(intake: &Intake, idle_ms: u64) {
         if !connection.pipeline.borrow().is_empty() {
             // Who waits for an answer is not idle: that a shard is slow is no fault of its client.
             client.is_active(now_ms);
+        } else if connection.session.has(Attention::Listens) {
+            // Nor is who listens.
         } else if connection.family != Family::Link && client.last_ms() < now_ms.saturating_sub(idle_ms) {
             connection.end();
         }

@@ -1,5 +1,5 @@
 //! What clients can say about themselves and each other, and what that changes.
-#![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 mod fake;
 
@@ -138,8 +138,18 @@ fn a_pause_holds_back_what_it_says_and_nothing_is_lost() {
     client.send(b"GET k\r\nSET k 1\r\nGET k\r\n");
     client.expect(b"$-1\r\n");
     client.send(b"SET k 2\r\nGET k\r\n");
+    let mut waiting = || {
+        admin.send(b"INFO clients\r\n");
+        let told = admin.bulk();
+        told.lines().find_map(|line| line.strip_prefix("blocked_clients:")).unwrap().to_owned()
+    };
+    while waiting() != "1" {
+        std::thread::yield_now();
+    }
     admin.ask(b"GET k\r\nCLIENT UNPAUSE\r\n", b"$-1\r\n+OK\r\n");
     client.expect(b"+OK\r\n$1\r\n1\r\n+OK\r\n$1\r\n2\r\n");
+    admin.send(b"INFO clients\r\n");
+    assert!(admin.bulk().contains("\nblocked_clients:0\r\n"));
     let began = Instant::now();
     admin.ask(b"CLIENT PAUSE 50\r\n", b"+OK\r\n");
     client.ask(b"PING\r\n", b"+PONG\r\n");

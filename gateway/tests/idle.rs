@@ -1,5 +1,5 @@
 //! What an idle connection costs. Alone in its process, because it looks at the process's memory.
-#![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 mod fake;
 

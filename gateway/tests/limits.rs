@@ -1,5 +1,5 @@
 //! What bounds a gateway: clients, memory, input, output, and its own end.
-#![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 mod fake;
 

@@ -1,5 +1,5 @@
 //! What a gateway sees of a shard: greetings, frames, pieces, and the end of links that cannot be believed.
-#![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 mod fake;
 
@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use fake::{Client, Server};
+use fake::{Client, Server, next_answer as next};
 use tidegate_gateway::{Config, Holding, LinkPlace, Membership};
 use tidegate_protocols::data::Figures;
-use tidegate_protocols::link::{Answer, Ask, Greeting, Tail, encode};
+use tidegate_protocols::link::{Ask, Greeting, Tail, encode};
 use tidegate_protocols::memcached::Item;
 use tidegate_protocols::settings::{Key, Policy};
 use tidegate_protocols::slot::slot_of;
@@ -70,22 +70,6 @@ fn framed(row: &'static Row, words: &[&[u8]], ask: &Ask) -> Vec<u8> {
     let mut frame = Vec::new();
     encode(&mut frame, &request, ask).unwrap();
     frame
-}
-
-/// The next frame of an answer: its number, its tail and its bytes.
-fn next(client: &mut Client) -> (u32, Tail, Vec<u8>) {
-    let mut head = [0; 4];
-    client.0.read_exact(&mut head).unwrap();
-    let mut frame = head.to_vec();
-    frame.resize(u32::from_le_bytes(head) as usize, 0);
-    client.0.read_exact(&mut frame[4..]).unwrap();
-    let (answer, bytes) = Answer::decode(&frame).unwrap().unwrap();
-    assert_eq!(bytes, frame.len());
-    if answer.tail == Tail::Took {
-        // Tests may be slow.
-        return next(client);
-    }
-    (answer.id, answer.tail, answer.bytes.to_vec())
 }
 
 #[test]
@@ -461,6 +445,8 @@ fn a_shard_tells_its_figures_and_takes_settings() {
     assert_eq!(ask(&mut gateway, &configure(two)), done(OK));
     assert_eq!(server.settings.number(Key::MaxMemory), 5 << 20);
     assert_eq!(server.settings.policy(), Policy::AllKeysLru);
+    assert_eq!(ask(&mut gateway, &configure(&[b"paused-until-ms", b"5"])), done(OK));
+    assert_eq!(server.settings.number(Key::PausedUntil), 5);
     for (pairs, error) in [
         ([&b"maxmemory"[..], b"1", b"port", b"1"], "-ERR port: this setting is not for shards\r\n"),
         ([b"maxmemory", b"1", b"nothing", b"1"], "-ERR nothing: there is no such setting\r\n"),

@@ -1,6 +1,6 @@
 //! What clients see of a gateway that is one of two nodes of a cluster: what is its own, and where the rest is. The
 //! texts are those of redis-server, as two of its nodes say them to the same requests.
-#![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 mod fake;
 
@@ -30,7 +30,7 @@ fn topology(epoch: u32, slots: [&str; 2]) -> Arc<Topology> {
 /// The first of the two gateways, and who says what the topology is.
 fn first(slots: [&str; 2], settings: &[(Key, &str)]) -> (Server, watch::Sender<Arc<Topology>>) {
     let sender = watch::Sender::new(topology(1, slots));
-    let seat = Some(Seat { gateway: "one".into(), topology: sender.subscribe() });
+    let seat = Some(Seat::new("one", sender.subscribe()));
     let redis = vec!["127.0.0.1:0".parse().unwrap()];
     let server = Server::start_as(&Config { redis, workers: 1, seat, ..Config::default() }, settings);
     (server, sender)

@@ -1,5 +1,5 @@
 //! A gateway in front of shards: two gateways of the same build, one with data and one with links.
-#![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 mod fake;
 
@@ -63,7 +63,7 @@ impl Behind {
 
     fn over(topology: Arc<Topology>, shards: Vec<Server>) -> Self {
         let topology = watch::Sender::new(topology);
-        let seat = Seat { gateway: "front".to_owned(), topology: topology.subscribe() };
+        let seat = Seat::new("front", topology.subscribe());
         let settings = Arc::new(Settings::default());
         settings.set(Key::LinkTimeout, "1000").unwrap();
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
@@ -202,14 +202,19 @@ fn a_shard_that_takes_a_long_request_bit_by_bit_is_not_taken_for_lost() {
     client.expect(b"+OK\r\n");
 }
 
-/// A shard that takes 64 KiB every 10 ms, and answers each request when it has all of it.
-fn takes_its_time(mut link: TcpStream) {
+/// Greets a gateway as a shard does, after it.
+fn greets(link: &mut TcpStream) {
     let mut greeting = [0; Greeting::HEAD_BYTES];
     link.read_exact(&mut greeting).unwrap();
     link.read_exact(&mut vec![0; greeting[Greeting::HEAD_BYTES - 1].into()]).unwrap();
     let mut own = Vec::new();
     Greeting::new("shard-0", EPOCH).encode(&mut own);
     link.write_all(&own).unwrap();
+}
+
+/// A shard that takes 64 KiB every 10 ms, and answers each request when it has all of it.
+fn takes_its_time(mut link: TcpStream) {
+    greets(&mut link);
     let mut head = [0; 8];
     // Until the gateway has ended.
     while link.read_exact(&mut head).is_ok() {
@@ -233,6 +238,44 @@ fn takes_its_time(mut link: TcpStream) {
             return;
         }
     }
+}
+
+#[test]
+fn who_waits_for_keys_of_a_shard_that_vanishes_is_told() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let places = topology(EPOCH, &[("0-16383", listener.local_addr().unwrap())]);
+    std::thread::spawn(move || {
+        let mut links = Vec::new();
+        for link in listener.incoming() {
+            let mut link = link.unwrap();
+            greets(&mut link);
+            links.push(std::thread::spawn(move || lets_wait(link)));
+        }
+    });
+    let behind = Behind::over(places, Vec::new());
+    // One of them is on the worker that asks for figures now and then, and the other is not.
+    let mut clients = [behind.client(), behind.client()];
+    for client in &mut clients {
+        client.ask(b"ECHO x\r\n", b"$1\r\nx\r\n");
+    }
+    for client in &mut clients {
+        client.send(b"BLPOP k 0\r\n");
+        let line = client.line();
+        assert!(line.starts_with("-INDOUBT shard shard-0 was lost before it answered"), "{line}");
+    }
+}
+
+/// A shard that lets the first request wait for its keys, and takes no notice of anything that follows.
+fn lets_wait(mut link: TcpStream) -> TcpStream {
+    let mut head = [0; 8];
+    if link.read_exact(&mut head).is_ok() {
+        let id = u32::from_le_bytes(head[4..].try_into().unwrap());
+        let mut answer = Vec::new();
+        frames::begin(&mut answer);
+        assert!(frames::seal(&mut answer, 0, id, Tail::Waits).is_none());
+        link.write_all(&answer).unwrap();
+    }
+    link
 }
 
 #[test]

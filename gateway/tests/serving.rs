@@ -1,5 +1,5 @@
 //! What a client sees of a gateway: order, pieces, large values, slow readers, limits.
-#![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 mod fake;
 

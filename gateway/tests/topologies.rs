@@ -1,5 +1,5 @@
 //! A gateway and shards that hear of a new topology at different moments.
-#![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 mod fake;
 
@@ -47,7 +47,7 @@ fn topology(epoch: u32, links: &[SocketAddr]) -> Topology {
 /// A gateway that is told of this topology.
 fn front(topology: &watch::Sender<Arc<Topology>>, timeout_ms: &str) -> Running {
     let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-    let seat = Seat { gateway: "front".to_owned(), topology: topology.subscribe() };
+    let seat = Seat::new("front", topology.subscribe());
     let settings = Arc::new(Settings::default());
     settings.set(Key::LinkTimeout, timeout_ms).unwrap();
     let config = Config { redis: vec![any], workers: 2, seat: Some(seat.clone()), ..Config::default() };
@@ -137,22 +137,30 @@ struct Puppet {
     topology: watch::Sender<Arc<Topology>>,
     clients: [Client; 2],
     front: Running,
+    /// What the gateway has asked for itself.
+    told: Vec<&'static str>,
 }
 
 impl Puppet {
     fn start() -> Self {
+        Self::start_with("5000")
+    }
+
+    /// With this `link-timeout-ms`.
+    fn start_with(timeout_ms: &str) -> Self {
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let listener = TcpListener::bind(any).unwrap();
         let topology = watch::Sender::new(Self::topology(1, listener.local_addr().unwrap()));
-        let seat = Seat { gateway: "front".to_owned(), topology: topology.subscribe() };
+        let seat = Seat::new("front", topology.subscribe());
         let settings = Arc::new(Settings::default());
+        settings.set(Key::LinkTimeout, timeout_ms).unwrap();
         let (redis, memcached, workers) = (vec![any], vec![any], 1);
         let config = Config { redis, memcached, workers, seat: Some(seat.clone()), ..Config::default() };
         let remote = Arc::new(Remote::new(&seat, Arc::clone(&settings)));
         let front = Gateway::start(&config, remote, settings).unwrap();
         let link = Self::accept(&listener);
         let clients = [(); 2].map(|()| Client::connect(front.redis()[0]));
-        Self { listener, link, topology, clients, front }
+        Self { listener, link, topology, clients, front, told: Vec::new() }
     }
 
     /// The next link that the gateway makes.
@@ -184,7 +192,9 @@ impl Puppet {
     /// The next request of a client: its name, and what else its frame says. What gateways ask for themselves gets an
     /// empty answer.
     fn next(&mut self) -> (&'static str, Ask) {
+        let deadline = Instant::now() + Duration::from_secs(20);
         loop {
+            assert!(Instant::now() < deadline, "no client's request comes");
             let mut frame = vec![0; 4];
             self.link.read_exact(&mut frame).unwrap();
             frame.resize(u32::from_le_bytes(frame[..4].try_into().unwrap()) as usize, 0);
@@ -194,8 +204,35 @@ impl Puppet {
             if !matches!(row.verb, Verb::Link(_)) {
                 return (row.name, ask);
             }
+            self.told.push(row.name);
             self.answer(ask, Tail::Done, b"");
         }
+    }
+
+    /// Takes the next topology, over the same link.
+    fn follow(&mut self, epoch: u32) {
+        let address = self.listener.local_addr().unwrap();
+        self.topology.send_replace(Self::topology(epoch, address));
+    }
+
+    /// Lets time pass in which the shard answers whatever it is asked.
+    fn serve_for(&mut self, time: Duration) {
+        let begin = Instant::now();
+        while begin.elapsed() < time {
+            self.clients[1].send(b"GET other\r\n");
+            let (name, ask) = self.next();
+            assert_eq!(name, "GET");
+            self.answer(ask, Tail::Done, b"$-1\r\n");
+            self.clients[1].expect(b"$-1\r\n");
+        }
+    }
+
+    /// The next request is this one of a client; it begins to wait for its keys.
+    fn begin_to_wait(&mut self, epoch: u32) -> Ask {
+        let (name, ask) = self.next();
+        assert_eq!((name, ask.epoch), ("BLPOP", epoch));
+        self.answer(ask, Tail::Waits, b"");
+        ask
     }
 
     fn answer(&mut self, ask: Ask, tail: Tail, bytes: &[u8]) {
@@ -312,9 +349,9 @@ fn stream(client: &Client, key: &str, is_over: &AtomicBool) {
                 std::thread::yield_now();
             }
         }
-        // The last, which the reader may wait for already.
-        writer.send(format!("SET {key} {number}\r\nGET {key}\r\n").as_bytes());
+        // The last, which the reader may wait for already: it has to know that it is the last before it can have its answer.
         sent.store(number + 1, SeqCst);
+        writer.send(format!("SET {key} {number}\r\nGET {key}\r\n").as_bytes());
     });
 }
 
@@ -412,6 +449,46 @@ fn what_all_shards_are_told_is_not_taken_for_a_request_with_keys_when_it_is_sent
     client.send(b"CONFIG SET maxmemory 100mb\r\n");
     let line = line_under_changes(&mut client, &topologies, &nobody);
     assert!(line.starts_with("-CLUSTERDOWN shard shard-0 does not answer"), "{line}");
+}
+
+#[test]
+fn who_has_waited_for_keys_for_long_is_given_the_time_of_any_other_when_they_move_once_more() {
+    let timeout = Duration::from_secs(2);
+    let mut puppet = Puppet::start_with("2000");
+    puppet.clients[0].send(b"BLPOP k 0\r\n");
+    for epoch in [1, 2] {
+        let ask = puppet.begin_to_wait(epoch);
+        puppet.serve_for(if epoch == 2 { timeout } else { Duration::ZERO });
+        puppet.answer(ask, Tail::Moved, b"");
+        puppet.serve_for(Duration::from_millis(1));
+        puppet.follow(epoch + 1);
+    }
+    let ask = puppet.begin_to_wait(3);
+    puppet.answer(ask, Tail::Done, b"*2\r\n$1\r\nk\r\n$1\r\nx\r\n");
+    puppet.clients[0].expect(b"*2\r\n$1\r\nk\r\n$1\r\nx\r\n");
+}
+
+#[test]
+fn a_client_that_goes_while_its_keys_are_nobody_s_ends_the_waiting_of_no_other() {
+    let mut puppet = Puppet::start_with("500");
+    let mut clients = [(); 4].map(|()| Client::connect(puppet.front.redis()[0]));
+    for client in &mut clients {
+        client.send(b"BLPOP k 0\r\n");
+    }
+    let asks = clients.each_ref().map(|_| puppet.begin_to_wait(1));
+    for ask in asks {
+        puppet.answer(ask, Tail::Moved, b"");
+    }
+    puppet.serve_for(Duration::from_millis(1));
+    drop(clients);
+    puppet.serve_for(Duration::from_millis(1500));
+    let mut clients = [(); 4].map(|()| Client::connect(puppet.front.redis()[0]));
+    for client in &mut clients {
+        client.send(b"BLPOP k 0\r\n");
+    }
+    let _ = clients.each_ref().map(|_| puppet.begin_to_wait(1));
+    puppet.serve_for(Duration::from_millis(100));
+    assert!(!puppet.told.contains(&"unblock"), "{:?}", puppet.told);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! What a client sees of a transaction where the order of bytes matters, and what others see of it.
-#![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 mod fake;
 

@@ -150,6 +150,8 @@ fn arguments(plan: &Plan, settings: &Settings) -> Vec<String> {
     for key in Key::all().filter(|&key| is_handed_on(key)) {
         let value = match key {
             Key::MaxMemory => share(settings.number(key), *of).to_string(),
+            // What is shown may leave out a letter.
+            Key::NotifyKeyspaceEvents => settings.classes(key).letters(),
             _ => settings.show(key),
         };
         if value != key.row().default {

@@ -54,6 +54,10 @@ pub(crate) fn plain(name: &str, item: &Item) -> Result<String, String> {
         Some(Value::String(text)) => Ok(text.value().clone()),
         Some(Value::Integer(number)) => Ok(number.value().to_string()),
         Some(Value::Boolean(yes)) => Ok(if *yes.value() { "yes" } else { "no" }.into()),
+        // Of users, a line each.
+        Some(Value::Array(lines)) if name == Key::User.row().name && lines.iter().all(Value::is_str) => {
+            Ok(lines.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n"))
+        }
         _ => Err(format!("'{name}' is of type {}; a text or a number is expected", item.type_name())),
     }
 }
@@ -90,6 +94,16 @@ mod tests {
         assert_eq!(settings.number(Key::Port), 7000);
         assert_eq!(settings.show(Key::ProtectedMode), "no");
         assert_eq!(settings.show(Key::MaxMemoryPolicy), "volatile-lru");
+    }
+
+    #[test]
+    fn users_are_lines_or_a_list() {
+        for text in ["user = ['a on nopass', 'b off']", "user = '''\na on nopass\nb off'''"] {
+            let settings = Settings::default();
+            apply(text, |key, text| settings.set(key, text)).unwrap();
+            assert_eq!(&*settings.text(Key::User), "a on nopass\nb off");
+        }
+        assert!(refusal("user = [1]").contains("of type array"));
     }
 
     #[test]

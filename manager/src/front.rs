@@ -67,7 +67,7 @@ impl Front {
 
     /// What the gateway is told.
     pub(crate) fn seat(&self) -> Seat {
-        Seat { gateway: self.name.clone(), topology: self.topology.subscribe() }
+        Seat::new(&self.name, self.topology.subscribe())
     }
 
     /// What there is to be seen of the shards that `remote` reaches.

@@ -96,7 +96,6 @@ const OF_SHARDS: &[Key] = &[
     Key::LazyfreeLazyUserFlush,
     Key::LfuLogFactor,
     Key::LfuDecayTime,
-    Key::ActiveExpire,
     Key::ShardProcesses,
 ];
 
@@ -427,8 +426,10 @@ fn value_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Number(..) | Kind::Clamped(..) => "N",
         Kind::Bytes(..) => "BYTES",
+        Kind::BytesOrShare => "BYTES|N%",
         Kind::YesNo => "yes|no",
         Kind::Choice(_) => "WORD",
+        Kind::Classes => "LETTERS",
         Kind::Text | Kind::Composed(_) => "TEXT",
     }
 }
@@ -490,7 +491,15 @@ mod tests {
         let error = parse("tidegate --redis-port 70000").unwrap_err().to_string();
         assert!(error.contains("invalid value '70000' for '--redis-port'"), "{error}");
         assert!(error.contains("between 0 and 65535"), "{error}");
-        for line in ["--threads many", "--set threads=many", "--set threads", "--set no-such-setting=1"] {
+        for line in [
+            "--threads many",
+            "--set threads=many",
+            "--set threads",
+            "--set no-such-setting=1",
+            // Clients are paused by CLIENT PAUSE alone.
+            "--set paused-until-ms=1",
+            "--paused-until-ms 1",
+        ] {
             assert!(parse(&format!("tidegate {line}")).is_err(), "{line}");
         }
         assert!(parse("tidegate --no-such-flag").is_err());

@@ -58,9 +58,9 @@ fn rewritten(old: &str, settings: &Settings) -> Result<String, String> {
     Ok(document.to_string())
 }
 
-/// Whether a running server may have changed this setting.
+/// Whether a running server may have changed this setting: users are changed by `ACL`.
 fn changes(key: Key) -> bool {
-    key.row().change == Change::Live
+    key.row().change == Change::Live || key == Key::User
 }
 
 /// Gives a setting that is in the file the value it has now. What stands around it stays.
@@ -74,7 +74,12 @@ fn value_of(key: Key, settings: &Settings) -> Value {
     match key.row().kind {
         Kind::Number(..) | Kind::Clamped(..) | Kind::Bytes(..) => settings.number(key).into(),
         // Also where it looks like a number: `007` is not 7.
-        Kind::YesNo | Kind::Choice(_) | Kind::Text | Kind::Composed(_) => settings.show(key).into(),
+        Kind::BytesOrShare
+        | Kind::YesNo
+        | Kind::Choice(_)
+        | Kind::Classes
+        | Kind::Text
+        | Kind::Composed(_) => settings.show(key).into(),
     }
 }
 
@@ -107,6 +112,15 @@ mod tests {
         assert_eq!(new, format!("# mine\n{rest}requirepass = {secret}\n# end\n"));
         assert_eq!(agrees(&new, &settings), Ok(()));
         assert_eq!(rewritten(&new, &settings), Ok(new));
+    }
+
+    #[test]
+    fn that_clients_are_paused_is_not_for_the_next_start() {
+        let settings = Settings::default();
+        settings.set(Key::PausedUntil, "1795472440279").unwrap();
+        settings.set(Key::ActiveExpire, "no").unwrap();
+        assert_eq!(rewritten("timeout = 0\n", &settings), Ok("timeout = 0\n".to_owned()));
+        assert_eq!(agrees("timeout = 0\n", &settings), Ok(()));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The binary as whoever starts it sees it: what it prints, where it listens, how it ends.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

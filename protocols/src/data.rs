@@ -4,13 +4,19 @@
 //! this process. A link to a shard process implements the same: it sends in [`Worker::finish`] what
 //! [`Worker::execute`] gathered.
 
+use crate::Error;
+use std::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::link::Said;
+use crate::messages::{KeyEvent, Kind};
 use crate::reply::Reply;
 use crate::request::{Args, Request};
 use crate::settings::Key;
 use crate::slots::Slots;
+use crate::stale::{Stale, Tracker};
 use crate::table::Row;
 use crate::transaction::{Entered, Transaction, Watches};
 
@@ -43,10 +49,10 @@ pub trait Worker: 'static {
     /// Whether anything is ever [`Outcome::Later`]. Then nothing is prepared or fetched before it is executed.
     const ANSWERS_LATER: bool = false;
 
-    /// Called once, before everything else, on the thread and in the runtime of the worker. `wake` asks for a tick:
+    /// Called once, before everything else, on the thread and in the runtime of the worker. `wakes` ask for a tick:
     /// there are answers to [`Worker::collect`].
-    fn attach(&mut self, wake: Rc<dyn Fn()>) {
-        let _ = wake;
+    fn attach(&mut self, wakes: Wakes) {
+        let _ = wakes;
     }
 
     /// From now on these slots are this shard's own, by the topology of this epoch. The keys of others stay where they
@@ -74,6 +80,62 @@ pub trait Worker: 'static {
         context: &Context,
         reply: &mut Reply<'_>,
     ) -> Outcome;
+
+    /// Has requests answered together with the one that was given this ticket last, behind it: they are of the same client
+    /// and for the same command of one key, and nothing has come in between. Returns how many of them are, from the first
+    /// on; the others, if any, have to be executed.
+    fn join<'a>(
+        &mut self,
+        ticket: Ticket,
+        row: &'static Row,
+        requests: impl Iterator<Item = Args<'a>>,
+    ) -> usize {
+        let _ = (ticket, row, requests);
+        0
+    }
+
+    /// Whether [`Worker::finish`] would send something elsewhere, but so little that each piece costs less if more goes
+    /// with it.
+    #[inline]
+    fn sends_little(&self) -> bool {
+        false
+    }
+
+    /// Says who answers, for scripts, what is not the store's. Called once, before any script runs.
+    fn run_scripts_beside(&mut self, asides: Asides) {
+        let _ = asides;
+    }
+
+    /// Makes a script known, if it is one.
+    fn learn(&mut self, script: &[u8]) {
+        let _ = script;
+    }
+
+    /// What clients are told, whatever they ask for, while a script has run for too long.
+    fn overdue(&self) -> Option<Error> {
+        None
+    }
+
+    /// The next request may run scripts for a client whose user may not do everything: what these rules, as `ACL LIST` tells
+    /// them, allow.
+    fn act_under(&mut self, client_id: u64, user: &[u8], rules: &[u8]) {
+        let _ = (client_id, user, rules);
+    }
+
+    /// Makes the libraries of functions those of `payload`, if they have changed more often than those that are here. Adds
+    /// to `out` how often these have changed (u64), and what they are if that is more often than `changes`.
+    ///
+    /// # Errors
+    /// Why those given can be none here.
+    fn exchange_libraries(&mut self, changes: u64, payload: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+        let _ = (changes, payload, out);
+        Ok(())
+    }
+
+    /// Whether a request may change data, or say what others have to hear; a script says of itself whether it may.
+    fn writes(&self, request: &Request<'_>) -> bool {
+        request.row.may_write()
+    }
 
     /// Makes room, if memory is full, for what is not asked of the store itself. Returns whether there is some.
     fn make_room(&mut self) -> bool;
@@ -111,13 +173,163 @@ pub trait Worker: 'static {
         Outcome::Done
     }
 
-    /// Gives out the answers that have come since, to what was [`Outcome::Later`]. Called as a tick begins.
+    /// Gives out the answers that have come since, to what was [`Outcome::Later`]. Called as a tick begins, and when it
+    /// is due.
     fn collect(&mut self, answers: &mut Answers<'_>) {
         let _ = answers;
     }
 
+    /// When [`Worker::collect`] has something to do even if no tick is asked for, in Unix milliseconds; 0 is now.
+    #[inline]
+    fn due_ms(&self) -> Option<u64> {
+        None
+    }
+
+    /// Nobody waits for the answer of a ticket any more, which is to be given all the same: whatever waits for keys
+    /// waits no longer.
+    fn call_off(&mut self, ticket: Ticket) {
+        let _ = ticket;
+    }
+
+    /// Answers a request that waits for keys before they are there, and writes whether there was one: 1 or 0. Its client
+    /// is the one of this number, of that gateway process (0 is this one).
+    fn unblock(&mut self, gateway: u64, client_id: u64, answer: Unblock, reply: &mut Reply<'_>) -> Outcome {
+        let _ = (gateway, client_id, answer);
+        reply.integer(0);
+        Outcome::Done
+    }
+
+    /// Has what is said elsewhere to these channels, or to those that match, come here: see [`Worker::hear`]. What is said
+    /// after the answer does. `Done` if there is no elsewhere.
+    fn listen(&mut self, kind: Kind, names: &Args<'_>) -> Outcome {
+        let _ = (kind, names);
+        Outcome::Done
+    }
+
+    /// Nobody here listens to this any more.
+    fn unlisten(&mut self, kind: Kind, name: &[u8]) {
+        let _ = (kind, name);
+    }
+
+    /// Has others hear what has been said here. Nothing is answered: this is `Done`, or [`Outcome::Full`], unless
+    /// `at_once` it is to be said whatever waits.
+    fn say(&mut self, said: &Said<'_>, at_once: bool) -> Outcome {
+        let _ = (said, at_once);
+        Outcome::Done
+    }
+
+    /// Gives out what has been said elsewhere since.
+    fn hear(&mut self, hears: &mut Hears<'_>) {
+        let _ = hears;
+    }
+
+    /// Whether there are events of keys to be told.
+    #[inline]
+    fn has_events(&self) -> bool {
+        false
+    }
+
+    /// Takes the events of keys, in the order in which they have happened.
+    fn take_events(&mut self) -> Vec<KeyEvent> {
+        Vec::new()
+    }
+
+    /// Whether there are keys of which those have to be told who keep them for themselves.
+    #[inline]
+    fn has_stale(&self) -> bool {
+        false
+    }
+
+    /// Takes them, in the order in which they have changed.
+    fn take_stale(&mut self) -> Vec<Stale> {
+        Vec::new()
+    }
+
+    /// Has every change of a key be told with [`Worker::take_stale`], whoever has read it, while `is_wanted` says so.
+    /// What changes after this call is told. Within a transaction it is told from its end on.
+    fn tell_changes(&mut self, is_wanted: &dyn Fn() -> bool) {
+        let _ = is_wanted;
+    }
+
+    /// Has changes of keys that begin so come here, whoever has read them, of elsewhere: see [`Worker::take_stale`]. What
+    /// changes after the answer does. `Done` if there is no elsewhere.
+    fn follow(&mut self, prefixes: &[&[u8]]) -> Outcome {
+        let _ = prefixes;
+        Outcome::Done
+    }
+
+    /// Nobody here follows keys that begin so any more.
+    fn unfollow(&mut self, prefix: &[u8]) {
+        let _ = prefix;
+    }
+
     /// Background work of this worker's share of the data (expiry, eviction), for about `budget`.
     fn maintain(&mut self, now_ms: u64, budget: Duration);
+}
+
+/// Answers, for scripts, the commands that are not the store's, and is told of all that they execute. One for each thread
+/// that runs scripts.
+pub trait Aside {
+    /// Executes a request of the route `Gateway`. Afterwards the context may say another database.
+    fn execute(&mut self, request: &Request<'_>, context: &mut Context, reply: &mut Reply<'_>) -> Outcome;
+
+    /// A script begins, for this client.
+    fn begins_for(&mut self, context: &Context);
+
+    /// Why the client may not make a request, if it may not. It is noted.
+    fn refusal(&mut self, row: &'static Row, args: &Args<'_>) -> Option<Error>;
+
+    /// Whether the client may make a request.
+    fn allows(&mut self, row: &'static Row, args: &Args<'_>) -> bool;
+
+    /// A request is about to be executed.
+    fn begins(&mut self, request: &Request<'_>, context: &Context);
+
+    /// One has been executed: this is the reply, and how long it took.
+    fn ends(&mut self, row: &Row, outcome: Outcome, nanos: u64, reply: &[u8]);
+
+    /// One was not allowed, for this reason.
+    fn refused(&mut self, row: Option<&Row>, reply: &[u8]);
+
+    /// The script ends with the error of one of them, which whoever has asked for the script counts as well.
+    fn relays(&mut self, reply: &[u8]);
+
+    /// Keys have changed, and somebody wants to be told.
+    fn tell(&mut self, events: &[KeyEvent]);
+
+    /// Clients have read what has changed since.
+    fn tell_stale(&mut self, stale: Vec<Stale>);
+
+    /// A script says this for the log, at a level from 0 (of little interest) to 3 (a warning).
+    fn log(&mut self, level: u8, text: &[u8]);
+}
+
+/// Makes them, on the thread that uses it: that of the worker of this number, or if it is beyond those, one for scripts
+/// alone.
+pub type Asides = Arc<dyn Fn(usize) -> Box<dyn Aside> + Send + Sync>;
+
+/// The ways to ask for a tick.
+#[derive(Clone)]
+pub struct Wakes {
+    /// From the worker's own thread.
+    pub here: Rc<dyn Fn()>,
+    /// From any thread.
+    pub anywhere: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl fmt::Debug for Wakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wakes").finish_non_exhaustive()
+    }
+}
+
+/// How a request that waits for keys is answered before they are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unblock {
+    /// As if its time were over.
+    Timeout,
+    /// With the error for that.
+    Error,
 }
 
 /// What became of a request.
@@ -151,8 +363,17 @@ pub enum Piece<'a> {
     Done(&'a [u8]),
     /// This is the rest of it, and it is an error.
     Failed(&'a [u8]),
+    /// None yet: where its keys are, the request has begun to wait for them.
+    Waits,
+    /// The keys it has waited for are another shard's now. It has not been executed.
+    Moved,
     /// There will be no answer, whatever has come of it: this is an error instead.
     Broken(&'a [u8]),
+    /// Nothing of it yet. Of several requests with one ticket, one is answered with this error.
+    Fault(&'a [u8]),
+    /// Nothing of it yet. Where it was executed it took long: so many ns, the request of this place among those with the
+    /// ticket.
+    Slow(u64, u8),
     /// What was [`Outcome::Full`] may be tried again.
     Clear,
 }
@@ -168,12 +389,13 @@ pub struct Answered<'a> {
     pub frame: &'a [u8],
     /// How long it took, with the way there and back.
     pub nanos: u64,
-    /// How long it took where it was executed, if that was long; else 0.
-    pub slow_nanos: u64,
 }
 
 /// What [`Worker::collect`] gives answers to.
 pub type Answers<'a> = dyn FnMut(&Answered<'_>) + 'a;
+
+/// What [`Worker::hear`] gives messages to.
+pub type Hears<'a> = dyn FnMut(&Said<'_>) + 'a;
 
 /// What concerns the stores of all shards.
 #[derive(Clone, Copy, Debug)]
@@ -204,14 +426,25 @@ pub struct Prepared {
 /// What the store needs to know of the client that asks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Context {
-    /// The client's number, unique in this process.
+    /// The gateway process that speaks for it; 0 is this one.
+    pub gateway: u64,
+    /// The client's number, unique in that process.
     pub client_id: u64,
+    /// Who is told of keys that this request reads, and who has made the changes it makes.
+    pub tracker: Tracker,
+    /// It is a script that asks, for this client.
+    pub in_script: bool,
+    /// Its user may not do everything: so scripts that run for it may not, either.
+    pub is_restricted: bool,
     /// The selected logical database.
     pub database: u8,
     /// `CLIENT NO-TOUCH ON`: reads leave no trace in LRU and LFU.
     pub no_touch: bool,
     /// The client sees a cluster, which has one database.
     pub in_cluster: bool,
+    /// A request may wait for keys, with [`Outcome::Later`]. If not it says at once what it would say when its time is
+    /// over.
+    pub may_wait: bool,
 }
 
 /// Figures of a store.
@@ -237,12 +470,43 @@ pub struct Figures {
     pub expired: u64,
     /// Keys removed to make room.
     pub evicted: u64,
+    /// Commands that have changed something.
+    pub changes: u64,
     /// Keys flushed whose memory is still to be freed.
     pub lazyfree_pending: u64,
     /// Keys whose memory was freed after their flush had been answered.
     pub lazyfreed: u64,
+    /// Keys that somebody waits for.
+    pub waited_for: u64,
+    /// Those whose removal is waited for as well.
+    pub waited_for_removal: u64,
+    /// Keys of which somebody is told when they change, because he has read them.
+    pub tracked_keys: u64,
+    /// How many are told of these, all together.
+    pub tracked_items: u64,
     /// Counters of the Memcached family, for `stats`.
     pub memcached: MemcachedFigures,
+    /// What is known of scripts and functions.
+    pub scripts: ScriptFigures,
+}
+
+/// See [`Figures::scripts`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ScriptFigures {
+    /// Scripts that are known.
+    pub scripts: u64,
+    /// Bytes of them.
+    pub script_bytes: u64,
+    /// Scripts that have made room for others.
+    pub evicted: u64,
+    /// Functions that can be called.
+    pub functions: u64,
+    /// Libraries that have them.
+    pub libraries: u64,
+    /// Bytes of these.
+    pub function_bytes: u64,
+    /// Bytes of what runs them.
+    pub engine_bytes: u64,
 }
 
 /// See [`Figures::databases`].

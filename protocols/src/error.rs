@@ -29,6 +29,9 @@ pub enum Error {
     /// A write was refused because memory is full and nothing may be evicted.
     #[error("OOM command not allowed when used memory > 'maxmemory'.")]
     OutOfMemory,
+    /// A write where `min-replicas-to-write` wants replicas.
+    #[error("NOREPLICAS Not enough good replicas to write.")]
+    NoReplicas,
     /// A cursor that is not a number.
     #[error("ERR invalid cursor")]
     Cursor,
@@ -75,10 +78,32 @@ pub enum Error {
 }
 
 impl Error {
+    /// A script has run for too long.
+    pub const BUSY: Self =
+        Self::Text("BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.");
+
+    /// The same of a function.
+    pub const BUSY_FUNCTION: Self = Self::Text(
+        "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.",
+    );
+
+    /// That a subcommand is given other arguments than it takes.
+    ///
+    /// Source: Redis `networking.c`, `addReplySubcommandSyntaxError`.
+    pub fn wrong_subcommand(container: &str, subcommand: &[u8]) -> Self {
+        let before = "ERR unknown subcommand or wrong number of arguments for '";
+        Self::quoting(before, subcommand, &format!("'. Try {container} HELP."))
+    }
+
     /// An error that repeats `word`, which need not be text, as C prints it: up to a zero byte.
     pub fn quoting(before: &str, word: &[u8], after: &str) -> Self {
-        let word = &word[..memchr::memchr(0, word).unwrap_or(word.len())];
-        Self::Composed([before.as_bytes(), word, after.as_bytes()].concat().into())
+        Self::composed(&[before.as_bytes(), word, after.as_bytes()])
+    }
+
+    /// An error of these parts, each as C prints it.
+    pub fn composed(parts: &[&[u8]]) -> Self {
+        let parts = parts.iter().map(|part| &part[..memchr::memchr(0, part).unwrap_or(part.len())]);
+        Self::Composed(parts.collect::<Vec<_>>().concat().into())
     }
 }
 

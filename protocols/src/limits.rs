@@ -49,11 +49,30 @@ pub const MEMCACHED_SASL_BYTES_MAX: usize = 16 * 1024;
 /// `item_size_max`.
 pub const MEMCACHED_ITEM_BYTES_MAX: usize = 1024 * 1024;
 
+/// Threads that run scripts which may take long, besides those of the workers.
+pub const SCRIPT_THREADS: usize = 4;
+
+/// Requests that wait for these threads.
+pub const APART_JOBS_MAX: usize = 4096;
+
 /// Logical databases (`SELECT 0` to `SELECT 15`). Source: Redis `databases`.
 pub const DATABASES: usize = 16;
 
 /// Bytes for clients in one frame of a link; longer answers come in several, with those of others between them.
 pub const LINK_PART_BYTES_MAX: usize = 64 * 1024;
 
+/// Requests of one client that go to a shard in one frame, and are answered in one.
+pub const LINK_RUN_REQUESTS_MAX: u8 = 64;
+
+/// Bytes of such a frame.
+pub const LINK_RUN_BYTES_MAX: usize = 32 * 1024;
+
 /// Bytes of the name of a gateway or shard, which one byte counts.
 pub const LINK_NAME_BYTES_MAX: usize = u8::MAX as usize;
+
+/// Users that access control knows. Redis has no limit; each new connection may be any of them.
+pub const ACL_USERS_MAX: usize = 64 * 1024;
+
+/// Passwords, patterns of keys, of channels, selectors or rules about commands that one user or selector may have of each. Redis has
+/// no limit; the time to add one, and to look at a request, grows with them.
+pub const ACL_LISTED_MAX: usize = 4096;

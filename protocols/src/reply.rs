@@ -186,8 +186,8 @@ impl<'a> Reply<'a> {
     }
 
     /// An integer of any size, given by its digits: `(` in RESP3, a bulk string in RESP2.
-    pub fn big_number(&mut self, digits: &str) {
-        self.bulk_or_line(b'(', digits.as_bytes());
+    pub fn big_number(&mut self, digits: impl AsRef<[u8]>) {
+        self.bulk_or_line(b'(', digits.as_ref());
     }
 
     fn bulk_or_line(&mut self, mark: u8, text: &[u8]) {
@@ -247,6 +247,12 @@ impl<'a> Reply<'a> {
     /// Opens a push of `count` elements: what the client did not ask for.
     pub fn push(&mut self, count: usize) {
         self.collection(Collection::Push, count);
+    }
+
+    /// Opens `pairs` attributes of what follows, which is a reply by itself. Only for RESP3.
+    pub fn attribute(&mut self, pairs: usize) {
+        self.out.push(b'|');
+        self.decimal(pairs as i64);
     }
 
     /// Opens any collection of known size.

@@ -79,6 +79,21 @@ impl<'a> Args<'a> {
         self.spans.iter().map(|span| span.end - span.start)
     }
 
+    /// The bytes from the first argument to the last, with whatever lies in between, and where each is in them.
+    /// `None` if there is no argument, or they are not in order.
+    #[inline]
+    pub fn extent(&self) -> Option<(&'a [u8], impl ExactSizeIterator<Item = Span> + use<'a>)> {
+        let (first, last) = (self.spans.first()?.start, self.spans.last()?.end);
+        if !self.spans.is_sorted_by(|one, next| one.end <= next.start) {
+            return None;
+        }
+        let spans = self.spans.iter().map(move |span| Span {
+            start: span.start.wrapping_sub(first),
+            end: span.end.wrapping_sub(first),
+        });
+        Some((self.bytes.get(first as usize..last as usize)?, spans))
+    }
+
     /// Bytes of all together.
     #[inline]
     pub fn bytes(&self) -> usize {
@@ -103,6 +118,12 @@ impl<'a> Args<'a> {
     #[must_use]
     pub fn from(&self, index: usize) -> Self {
         Self { bytes: self.bytes, spans: &self.spans[index.min(self.spans.len())..] }
+    }
+
+    /// The arguments `range`, which are there.
+    #[must_use]
+    pub fn range(&self, range: std::ops::RangeInclusive<usize>) -> Self {
+        Self { bytes: self.bytes, spans: &self.spans[range] }
     }
 
     /// The arguments at `indexes`; `spans` is where they are put together.
@@ -142,8 +163,14 @@ pub struct Words {
 impl Words {
     /// The words of a request, the name first.
     pub fn new<T: AsRef<[u8]>>(words: &[T]) -> Self {
-        let (mut bytes, mut spans) = (Vec::new(), Vec::with_capacity(words.len()));
-        for word in words.iter().map(AsRef::as_ref) {
+        Self::copied(words.iter().map(AsRef::as_ref))
+    }
+
+    /// Copies of `words`, the name first.
+    pub fn copied<'a>(words: impl ExactSizeIterator<Item = &'a [u8]> + Clone) -> Self {
+        let mut bytes = Vec::with_capacity(words.clone().map(<[u8]>::len).sum());
+        let mut spans = Vec::with_capacity(words.len());
+        for word in words {
             spans.push(Span::new(bytes.len(), bytes.len() + word.len()));
             bytes.extend_from_slice(word);
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::data::{Context, Ticket};
-use crate::link::{self, Ask, Decoded};
+use crate::link::{self, Ask, Decoded, Outline};
 use crate::memcached::Item;
 use crate::reply::Dialect;
 use crate::request::{Args, Request, Span};
@@ -82,10 +82,12 @@ impl<'a> Transaction<'a> {
     }
 }
 
-/// Goes through the requests of a transaction.
+/// Goes through requests that are kept as frames.
 #[derive(Debug)]
 pub struct Requests<'a> {
     rest: &'a [u8],
+    /// The last request, if others follow in its frame.
+    run: Option<Outline>,
     spans: Vec<Span>,
     item: Item,
 }
@@ -93,13 +95,13 @@ pub struct Requests<'a> {
 impl<'a> Requests<'a> {
     /// The requests of these frames.
     pub fn new(frames: &'a [u8]) -> Self {
-        Self { rest: frames, spans: Vec::new(), item: Item::NONE }
+        Self { rest: frames, run: None, spans: Vec::new(), item: Item::NONE }
     }
 
     /// The next request, in the language it was queued in.
     ///
     /// # Panics
-    /// If what follows is no frame: whoever holds a transaction has made its frames, or checked them.
+    /// If what follows is no frame: whoever keeps frames has made them, or checked them.
     pub fn next_request(&mut self) -> Option<Request<'_>> {
         self.next_with_ask().map(|(request, _)| request)
     }
@@ -113,10 +115,18 @@ impl<'a> Requests<'a> {
             return None;
         }
         self.spans.clear();
-        let decoded = link::decode(self.rest, u64::MAX, &mut self.spans, &mut self.item);
-        let Ok(Decoded::Request(outline)) = decoded else {
-            panic!("a queued request is a frame: {decoded:?}")
+        let outline = if let Some(mut run) = self.run.take() {
+            let advanced = run.advance(self.rest, &mut self.spans);
+            assert!(advanced.is_ok(), "a run is kept as it was made: {advanced:?}");
+            run
+        } else {
+            let decoded = link::decode(self.rest, u64::MAX, &mut self.spans, &mut self.item);
+            let Ok(Decoded::Request(outline)) = decoded else {
+                panic!("a request is kept as a frame: {decoded:?}")
+            };
+            outline
         };
+        self.run = (outline.ask.left > 0).then_some(outline);
         let (frame, rest) = self.rest.split_at(outline.bytes);
         self.rest = rest;
         let args = Args::new(frame, &self.spans);

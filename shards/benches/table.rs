@@ -130,7 +130,7 @@ fn clock_ns() -> f64 {
 
 fn main() {
     let keys = std::env::args().find_map(|arg| arg.parse().ok()).unwrap_or(1_000_000);
-    // With one worker there is one partition; with several, each request takes a lock. One slot alone is
+    // One worker keeps the locks it takes until it has finished; with several, each request takes one. One slot alone is
     // what a single table over the whole hash would be.
     measure("one worker, a table per slot", 1, *b"key:", keys);
     measure("one worker, one table", 1, *b"{t}:", keys);

@@ -17,6 +17,8 @@ pub(crate) struct Counts {
     pub(crate) expired: u64,
     /// Keys removed to make room.
     pub(crate) evicted: u64,
+    /// Commands that have changed something.
+    pub(crate) changes: u64,
     /// What memcached's `stats` counts.
     pub(crate) memcached: MemcachedFigures,
 }
@@ -39,7 +41,7 @@ macro_rules! by_field {
 
 macro_rules! by_all_fields {
     ($($trait:ident $method:ident),*) => {
-        $(by_field! { $trait $method hits misses expired evicted / cmd_get cmd_set cmd_flush cmd_touch cmd_meta
+        $(by_field! { $trait $method hits misses expired evicted changes / cmd_get cmd_set cmd_flush cmd_touch cmd_meta
             get_hits get_misses get_expired get_flushed delete_misses delete_hits incr_misses incr_hits
             decr_misses decr_hits cas_misses cas_hits cas_badval touch_hits touch_misses total_items store_too_large
             store_no_memory })*
@@ -71,10 +73,10 @@ impl Ledger {
         self.all() - *forgotten
     }
 
-    /// Counts from zero again.
+    /// Counts from zero again, all but changes: those are what a snapshot would have to keep.
     pub(crate) fn reset(&self) {
         let mut forgotten = self.forgotten.lock();
-        *forgotten = self.all();
+        *forgotten = Counts { changes: 0, ..self.all() };
     }
 
     fn all(&self) -> Counts {
@@ -93,7 +95,9 @@ mod tests {
         pages[0].lock().hits = 3;
         pages[1].lock().memcached.cmd_get = 2;
         assert_eq!((ledger.sum().hits, ledger.sum().memcached.cmd_get), (3, 2));
+        pages[0].lock().changes = 5;
         ledger.reset();
+        assert_eq!(ledger.sum().changes, 5);
         pages[1].lock().hits = 4;
         assert_eq!((ledger.sum().hits, ledger.sum().memcached.cmd_get), (4, 0));
     }

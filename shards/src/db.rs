@@ -6,12 +6,15 @@ use tidegate_protocols::Error;
 use tidegate_protocols::data::{Context, MemcachedFigures, Prepared};
 use tidegate_protocols::settings::Settings;
 
+use crate::diary::{self, What};
 use crate::entry::Entry;
 pub use crate::entry::{Encoding, Kind, Metadata};
 use crate::entry_mut::EntryMut;
 use crate::held::Held;
+use crate::large::Built;
 use crate::partition::{DatabaseId, Spot};
 pub use crate::view::{EntryRef, Text};
+use crate::waiting::Wait;
 use crate::worker::Local;
 
 /// What becomes of a key's expiry when its value is set.
@@ -115,10 +118,21 @@ impl<'a> Db<'a> {
         self.context.database
     }
 
+    /// The command has found nothing, and would wait for it. What it writes besides is what it says where it may not.
+    pub(crate) fn wait(&mut self, wait: Wait) {
+        self.local.wait = Some(Box::new(wait));
+    }
+
     /// Memcached's counters, to be added to.
     #[inline]
     pub fn memcached(&mut self) -> &mut MemcachedFigures {
         &mut self.local.counts.memcached
+    }
+
+    /// Counts the command that has been executed if it has changed something.
+    #[inline]
+    pub(crate) fn count_change(&mut self) {
+        self.local.counts.changes += u64::from(diary::take_changed());
     }
 
     /// Finds a key for a command that returns its value: counts a hit or a miss and an access.
@@ -155,6 +169,30 @@ impl<'a> Db<'a> {
         self.peek(key).is_some()
     }
 
+    /// Finds several keys, each of one of these types, for a command that returns of their values. Each counts as if
+    /// [`Db::read`] had found it.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] at the first that is something else; the rest is not looked for.
+    pub(crate) fn read_all<'k>(
+        &mut self,
+        keys: impl Iterator<Item = &'k [u8]> + Clone,
+        kinds: &[Kind],
+    ) -> Result<Vec<Option<EntryRef<'_>>>, Error> {
+        for key in keys.clone() {
+            if self.read(key).is_some_and(|entry| !kinds.contains(&entry.kind())) {
+                return Err(Error::WrongType);
+            }
+        }
+        let (database, clock) = (self.stored(self.context.database), self.local.clock);
+        Ok(keys
+            .map(|key| {
+                let (entry, word) = self.held.glimpse(database, self.spot(key), key)?;
+                Some(EntryRef::new(entry, word, clock))
+            })
+            .collect())
+    }
+
     /// The string at `key`, counted as a read.
     ///
     /// # Errors
@@ -162,6 +200,13 @@ impl<'a> Db<'a> {
     #[inline]
     pub fn string(&mut self, key: &[u8]) -> Result<Option<Text<'_>>, Error> {
         self.read(key).map(|entry| entry.text()).transpose()
+    }
+
+    /// Frees what has not become the value of a key, later if that takes long.
+    pub(crate) fn discard(&self, built: Built) {
+        if let Built::Large(large) = built {
+            self.local.shared.lazyfree.discard_result(large);
+        }
     }
 
     #[inline]
@@ -181,10 +226,13 @@ impl<'a> Db<'a> {
     fn look(&mut self, database: u8, key: &[u8], look: Look) -> Option<EntryRef<'_>> {
         let (spot, database) = (self.spot(key), self.stored(database));
         let local = &mut *self.local;
-        let (found, expired) = self.held.at(spot.slot).find(database, spot, key, local.now_ms);
+        let (found, expired) = self.held.at(spot.slot).find(database, spot, key, local.now_ms, &local.clock);
         local.counts.expired += u64::from(expired);
         if look.counts() {
             *(if found.is_some() { &mut local.counts.hits } else { &mut local.counts.misses }) += 1;
+            if found.is_none() {
+                diary::note(database, key, What::Missed);
+            }
         }
         let mut found = found?;
         let seen = EntryRef::new(found.entry(), found.word, local.clock);
@@ -208,8 +256,12 @@ impl<'a> Db<'a> {
         let Local { now_ms, clock, counts, random, .. } = &mut *self.local;
         let mut entry = self.held.at(spot.slot).into_entry_mut(database, spot, key, clock);
         counts.expired += u64::from(entry.expire(*now_ms));
+        entry.expire_fields(*now_ms);
         if look.counts() {
             *(if entry.is_there() { &mut counts.hits } else { &mut counts.misses }) += 1;
+            if !entry.is_there() {
+                diary::note(database, key, What::Missed);
+            }
         }
         if look.touches() && !self.context.no_touch {
             entry.touch(look == Look::Read, random);
@@ -262,5 +314,6 @@ impl<'a> Db<'a> {
         let mut place = self.open_in(database, to, Look::Peek);
         place.remove();
         place.insert(entry);
+        place.sweep_fields();
     }
 }

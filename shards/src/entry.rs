@@ -11,7 +11,10 @@
 //!
 //! The value of a small collection is its elements packed one after the other, in the bytes Redis would dump. That of a
 //! large one is 8 bytes, the address of a [`Large`] that the entry owns.
-#![allow(unsafe_code)]
+#![expect(
+    unsafe_code,
+    reason = "one allocation of parts whose places its head says; each block has its proof"
+)]
 
 mod encoding;
 
@@ -21,6 +24,7 @@ use std::ptr::NonNull;
 pub use encoding::{Encoding, Kind};
 use encoding::{KIND_BITS, KINDS, KINDS_BITS};
 
+use crate::hashes::due;
 use crate::large::Large;
 
 /// What Memcached clients know of an item besides its value.
@@ -494,6 +498,12 @@ impl<'a> EntryPtr<'a> {
             Some(large) => Entry::large(&metadata, key, Box::new(large.duplicate())),
             None => Entry::new(self.encoding(), &metadata, key, self.value()),
         }
+    }
+
+    /// A time, in Unix milliseconds, before which no field of it expires, if it is a hash.
+    #[inline]
+    pub(crate) fn fields_due(self) -> u64 {
+        if self.kind() == Kind::Hash { due::of(self) } else { u64::MAX }
     }
 
     /// When it expires, in Unix milliseconds.

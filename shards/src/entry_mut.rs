@@ -6,8 +6,10 @@ use tidegate_protocols::Error;
 use tidegate_protocols::number::integer;
 
 use crate::db::Expiry;
+use crate::diary::{self, What};
 use crate::entry::{Encoding, Entry, EntryPtr, Kind, Metadata, VALUE_BYTES_MAX};
-use crate::large::Large;
+use crate::hashes::due;
+use crate::large::{Built, Large};
 use crate::partition::{DatabaseId, Partition, Place};
 use crate::structures::buffer::Buffer;
 use crate::table::Seat;
@@ -49,7 +51,30 @@ impl<'a> EntryMut<'a> {
     #[inline]
     pub(crate) fn expire(&mut self, now_ms: u64) -> bool {
         let expired = self.word.expires() && self.expire_at().is_some_and(|at| now_ms > at);
-        expired && self.remove()
+        if !expired {
+            return false;
+        }
+        let entry = self.take_noting(What::Expired);
+        if let Some(entry) = entry {
+            self.partition.lazyfree.discard(entry);
+        }
+        true
+    }
+
+    /// Takes out fields that expired before `now_ms` if it is a hash, and itself if none is left.
+    #[inline]
+    pub(crate) fn expire_fields(&mut self, now_ms: u64) -> u64 {
+        let is_due = self.seat.entry().is_some_and(|entry| entry.fields_due() < now_ms);
+        if is_due { due::expire(self, now_ms) } else { 0 }
+    }
+
+    /// Makes sure that fields of it that expire are taken out when it is time, even if nobody asks.
+    pub(crate) fn sweep_fields(&mut self) {
+        let due = self.seat.entry().map_or(u64::MAX, EntryPtr::fields_due);
+        if due != u64::MAX {
+            self.seat.expires_by(due);
+            self.partition.tally_mut(self.database).expiring_hashes += 1;
+        }
     }
 
     /// Records an access, which is a read or not.
@@ -96,6 +121,11 @@ impl<'a> EntryMut<'a> {
         self.insert_unseen(Entry::new(encoding, &Metadata::default(), self.key, packed));
     }
 
+    /// Puts in a large value where nothing is.
+    pub(crate) fn create_large(&mut self, large: Large) {
+        self.insert_unseen(Entry::large(&Metadata::default(), self.key, Box::new(large)));
+    }
+
     /// The packed value that is there, to be changed in place. Those who watch the key do not learn of it before
     /// [`EntryMut::has_changed`] says so. So with the two below.
     pub(crate) fn packed_mut(&mut self) -> Packed<'_, 'a> {
@@ -109,10 +139,36 @@ impl<'a> EntryMut<'a> {
 
     /// Gives what is there a large value instead of what it had.
     pub(crate) fn set_large(&mut self, large: Large) {
+        self.exchange(|metadata, key| Entry::large(metadata, key, Box::new(large)));
+    }
+
+    /// Gives what is there a packed value instead of what it had.
+    pub(crate) fn set_packed(&mut self, encoding: Encoding, packed: &[u8]) {
+        self.exchange(|metadata, key| Entry::new(encoding, metadata, key, packed));
+    }
+
+    /// Puts another entry in the place of the one that is there, with its key and metadata.
+    fn exchange(&mut self, make: impl FnOnce(&Metadata, &[u8]) -> Entry) {
+        let mut old = None;
         self.replace(|entry, word| {
-            let view = entry.view();
-            (Entry::large(&view.metadata(), view.key(), Box::new(large)), word)
+            let new = make(&entry.view().metadata(), entry.view().key());
+            old = Some(entry);
+            (new, word)
         });
+        if let Some(old) = old {
+            self.partition.lazyfree.discard(old);
+        }
+    }
+
+    /// Sets it to a collection, whatever it held, without an expiry.
+    pub(crate) fn set_built(&mut self, built: Built) {
+        self.remove();
+        let (metadata, key) = (Metadata::default(), self.key);
+        self.insert(match built {
+            Built::Packed(encoding, bytes) => Entry::new(encoding, &metadata, key, &bytes),
+            Built::Large(large) => Entry::large(&metadata, key, Box::new(large)),
+        });
+        self.sweep_fields();
     }
 
     /// When it expires, in Unix milliseconds, if it is there and does.
@@ -252,6 +308,22 @@ impl<'a> EntryMut<'a> {
         }
     }
 
+    /// Takes it for not accessed for so long, unless accesses are counted.
+    pub(crate) fn set_idle(&mut self, idle_s: u64) {
+        self.set_access(self.clock.idle(idle_s));
+    }
+
+    /// Takes its counter of accesses for this, if they are counted.
+    pub(crate) fn set_frequency(&mut self, frequency: u8) {
+        self.set_access(self.clock.counted(frequency));
+    }
+
+    fn set_access(&mut self, access: u64) {
+        if let Some(word) = self.seat.word() {
+            self.seat.set_word(word.with_access(access));
+        }
+    }
+
     /// The CAS value of the item that is there; it is given one if it has none. Leaves no other trace.
     pub fn cas(&mut self) -> Option<u64> {
         let mut cas = self.seat.entry()?.metadata().cas;
@@ -280,21 +352,41 @@ impl<'a> EntryMut<'a> {
         was_there
     }
 
+    /// Fields of it expired, all of them maybe: then it goes as well.
+    pub(crate) fn lose_fields(&mut self, all: bool) {
+        self.partition.touch(self.database, self.key);
+        diary::note(self.database, self.key, What::FieldsExpired);
+        if let Some(entry) = all.then(|| self.take_noting(What::Emptied)).flatten() {
+            self.partition.lazyfree.discard(entry);
+        }
+    }
+
+    /// Frees what was a part of it: at once, or later if that takes long.
+    pub(crate) fn discard(&self, part: Large) {
+        self.partition.lazyfree.discard_result(part);
+    }
+
     /// Takes it out.
     pub(crate) fn take(&mut self) -> Option<Entry> {
+        self.take_noting(What::Removed)
+    }
+
+    fn take_noting(&mut self, what: What) -> Option<Entry> {
         let entry = self.seat.take()?;
-        self.has_changed();
+        self.partition.touch(self.database, self.key);
+        diary::note(self.database, self.key, what);
         self.partition.count_key(self.database, self.place, -1, entry.view().expire_at().is_some());
         Some(entry)
     }
 
     /// Puts in an entry of this key where none is.
     pub(crate) fn insert(&mut self, entry: Entry) {
-        self.has_changed();
+        self.partition.touch(self.database, self.key);
         self.insert_unseen(entry);
     }
 
     fn insert_unseen(&mut self, entry: Entry) {
+        diary::note(self.database, self.key, What::Created);
         self.partition.count_key(self.database, self.place, 1, entry.view().expire_at().is_some());
         self.seat.insert(entry, self.clock.fresh());
     }
@@ -302,7 +394,18 @@ impl<'a> EntryMut<'a> {
     /// Tells those who watch the key that it is not what it was.
     #[inline]
     pub fn has_changed(&mut self) {
-        self.partition.watched.touch(self.database, self.key);
+        self.partition.touch(self.database, self.key);
+        diary::note(self.database, self.key, What::Changed);
+    }
+
+    /// Tells those who listen to events of streams of one that is no change for those who watch the key.
+    pub(crate) fn tell(&self, event: &'static str) {
+        diary::note(self.database, self.key, What::Told(event));
+    }
+
+    /// Tells those who wait for the key, and nobody who watches it, that it is not what it was.
+    pub(crate) fn wake(&mut self) {
+        self.partition.watched.wake(self.database, self.key);
     }
 
     #[inline]
@@ -347,7 +450,9 @@ impl Buffer for Packed<'_, '_> {
         if after > before {
             self.resize(after);
         }
-        self.bytes_mut().copy_within(range.end..before, end);
+        if after != before {
+            self.bytes_mut().copy_within(range.end..before, end);
+        }
         if after < before {
             self.resize(after);
         }

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use tidegate_protocols::settings::{Key, Policy};
 
 use crate::hash::KeyHasher;
-use crate::held::{Busy, Held, Locked};
+use crate::held::{Busy, Held};
+use crate::locked::Locked;
 use crate::partition::{DatabaseId, Partition, Place};
 use crate::sample;
 use crate::segment::WAYS;
@@ -42,11 +43,13 @@ struct Victim {
 }
 
 /// Frees what was flushed, then removes entries by `policy`, until no more than `limit` bytes are used, for a
-/// limited time.
+/// limited time. While clients are paused nothing is removed, and nobody is refused for that.
+///
+/// Source: Redis `evict.c`, `isSafeToPerformEvictions`.
 #[cold]
 pub(crate) fn make_room(held: &mut Held, local: &mut Local, limit: u64, policy: Policy) -> Room {
     let start = Instant::now();
-    while local.used_bytes() > limit {
+    while local.clock.takes_out && local.used_bytes() > limit {
         let eviction = if local.shared.lazyfree.free_some(held.epoch()) {
             Eviction::Done
         } else {
@@ -201,6 +204,8 @@ impl Choice {
 
 #[cfg(test)]
 mod tests {
+    use tidegate_protocols::data::Worker as _;
+
     use super::*;
     use crate::testing::Client;
 
@@ -269,6 +274,21 @@ mod tests {
         }
         evict(&mut client, 1500);
         assert!(left(&mut client, 0..200) > 190);
+    }
+
+    #[test]
+    fn nothing_is_evicted_while_clients_are_paused_and_nobody_is_refused() {
+        let mut client = filled("allkeys-lru", 1000);
+        client.settings.set(Key::MaxMemory, "1").unwrap();
+        client.settings.set(Key::PausedUntil, &(client.now_ms + 1000).to_string()).unwrap();
+        client.context.tracker.client = 1;
+        assert_eq!(client.run("SET more v") + &client.run("GET more"), "+OK\\r\\n$1\\r\\nv\\r\\n");
+        assert!(client.worker.make_room());
+        client.worker.maintain(client.now_ms, Duration::from_secs(1));
+        assert_eq!(client.run("DBSIZE"), ":1001\\r\\n");
+        client.now_ms += 1000;
+        client.worker.maintain(client.now_ms, Duration::from_secs(1));
+        assert_ne!(client.run("DBSIZE"), ":1001\\r\\n");
     }
 
     #[test]

@@ -2,16 +2,23 @@
 
 use tidegate_protocols::data::Outcome;
 use tidegate_protocols::memcached::Answer;
+use tidegate_protocols::table::Flags;
 use tidegate_protocols::{Dialect, Error, Reply, Request, Verb};
 
 use crate::db::Db;
-use crate::{bitmaps, hashes, keyspace, memcached, strings};
+use crate::{
+    bitmaps, geo, hashes, hyperloglog, keyspace, lists, memcached, sets, sorted_sets, streams, strings,
+};
 
 /// Executes `request` and writes its reply; an error takes back what the command had written.
 #[inline]
 pub(crate) fn execute(request: &Request<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> Outcome {
     let mark = reply.mark();
-    match answer(request, db, reply) {
+    let answered = answer(request, db, reply);
+    if request.row.flags.has(Flags::WRITE) {
+        db.count_change();
+    }
+    match answered {
         Ok(()) => Outcome::Done,
         Err(error) => {
             reply.rewind(mark);
@@ -35,13 +42,22 @@ fn answer(request: &Request<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> Resu
         Verb::Strings(verb) => strings::execute(verb, request, db, reply),
         Verb::Bitmaps(verb) => bitmaps::execute(verb, request, db, reply),
         Verb::Hashes(verb) => hashes::execute(verb, request, db, reply),
+        Verb::Lists(verb) => lists::execute(verb, request, db, reply),
+        Verb::Sets(verb) => sets::execute(verb, request, db, reply),
+        Verb::Hyperloglog(verb) => hyperloglog::execute(verb, request, db, reply),
+        Verb::Streams(verb) => streams::execute(verb, request, db, reply),
+        Verb::SortedSets(verb) => sorted_sets::execute(verb, request, db, reply),
+        Verb::Geo(verb) => geo::execute(verb, request, db, reply),
         Verb::Keyspace(verb) => keyspace::execute(verb, request, db, reply),
         Verb::Memcached(verb) => memcached::execute(verb, request, db, reply),
         Verb::Connection(_)
         | Verb::Server(_)
+        | Verb::Pubsub(_)
         | Verb::Cluster(_)
+        | Verb::Users(_)
         | Verb::MemcachedServer(_)
         | Verb::Transactions(_)
+        | Verb::Scripting(_)
         | Verb::Link(_) => {
             unreachable!("the gateway answers these itself")
         }

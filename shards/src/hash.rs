@@ -1,6 +1,6 @@
 //! The hash of a key: 64 bits, different in every process.
 
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::LazyLock;
 
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_micro_inline};
@@ -23,5 +23,43 @@ impl KeyHasher {
     #[inline]
     pub(crate) fn hash(self, key: &[u8]) -> u64 {
         rapidhash_v3_micro_inline::<true, false>(key, self.0)
+    }
+}
+
+impl Default for KeyHasher {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// For maps of keys, or of `u64` that others choose.
+impl BuildHasher for KeyHasher {
+    type Hasher = Hashing;
+
+    #[inline]
+    fn build_hasher(&self) -> Hashing {
+        Hashing { hasher: *self, state: 0 }
+    }
+}
+
+/// The hash of something, piece by piece.
+pub(crate) struct Hashing {
+    hasher: KeyHasher,
+    state: u64,
+}
+
+impl Hasher for Hashing {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        self.state = self.state.rotate_left(32) ^ self.hasher.hash(bytes);
+    }
+
+    /// Said before bytes, of which it is the number: their hash knows it.
+    #[inline]
+    fn write_usize(&mut self, _: usize) {}
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.state
     }
 }

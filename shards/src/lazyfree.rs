@@ -11,7 +11,7 @@ use crossbeam_epoch::Guard;
 use parking_lot::Mutex;
 
 use crate::entry::Entry;
-use crate::large::Large;
+use crate::large::{Large, Remains};
 use crate::table::Detached;
 
 /// Entries freed in one step: some tens of microseconds. A step ends with a segment, at most 448 entries later.
@@ -27,9 +27,9 @@ pub(crate) struct LazyFree {
     freed: AtomicU64,
 }
 
-/// One table on its way.
+/// One table or value on its way.
 struct Waste {
-    table: Detached,
+    remains: Remains,
     counts: Counts,
 }
 
@@ -49,7 +49,7 @@ impl LazyFree {
     pub(crate) fn add(&self, tables: Vec<Detached>, keys: u64) {
         self.pending.fetch_add(keys, Relaxed);
         for table in tables {
-            self.push(Waste { table, counts: Counts::Entries });
+            self.push(Waste { remains: Remains::Table(table), counts: Counts::Entries });
         }
     }
 
@@ -61,11 +61,18 @@ impl LazyFree {
         }
     }
 
+    /// Frees what no key has led to: at once, or later if that takes long.
+    pub(crate) fn discard_result(&self, large: Large) {
+        if large.takes_long_to_free() {
+            self.push(Waste { remains: large.detach(), counts: Counts::Nothing });
+        }
+    }
+
     #[cold]
     fn discard_large(&self, entry: Entry, counts: Counts) {
         let Some(large) = entry.into_large().filter(|large| large.takes_long_to_free()) else { return };
         self.pending.fetch_add(u64::from(counts == Counts::Once), Relaxed);
-        self.push(Waste { table: Large::detach(*large), counts });
+        self.push(Waste { remains: Large::detach(*large), counts });
     }
 
     fn push(&self, waste: Waste) {
@@ -99,12 +106,12 @@ impl LazyFree {
             return false;
         }
         let Some(mut waste) = self.waste.lock().pop() else { return false };
-        let entries = waste.table.free_some(STEP_ENTRIES, guard, |entry| {
+        let entries = waste.remains.free_some(STEP_ENTRIES, guard, |entry| {
             if entry.view().as_large().is_some() {
                 self.discard_large(entry, Counts::Nothing);
             }
         });
-        let is_left = !waste.table.is_empty();
+        let is_left = !waste.remains.is_empty();
         let freed = match waste.counts {
             Counts::Entries => entries,
             Counts::Once => u64::from(!is_left),

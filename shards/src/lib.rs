@@ -6,34 +6,52 @@
 #![deny(unsafe_code)]
 
 pub mod allocator;
+mod apart;
 mod bitmaps;
+mod by_chance;
 mod counts;
 mod db;
+mod diary;
+mod digest;
 mod entry;
 mod entry_mut;
+mod events;
 mod evict;
 mod execute;
+mod geo;
 mod hash;
 mod hashes;
 mod held;
+mod hyperloglog;
 mod keyspace;
 mod large;
 mod lazyfree;
+mod lists;
+mod locked;
+mod lua;
 mod memcached;
 mod memory;
 mod partition;
+mod partition_set;
+mod rdb;
 mod sample;
+mod scripting;
 mod segment;
+mod serve;
+mod sets;
+mod sorted_sets;
 mod store;
+mod streams;
 mod strings;
-#[cfg_attr(not(test), expect(dead_code, reason = "the families of lists, sets and sorted sets come next"))]
 mod structures;
 mod sweep;
 mod table;
 #[cfg(test)]
 mod testing;
+mod tracked;
 mod unit;
 mod view;
+mod waiting;
 mod walk;
 mod watched;
 mod word;

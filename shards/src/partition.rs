@@ -4,18 +4,21 @@
 //! stand outside of the locks, so that prefetching reaches them; everything else of a partition is within.
 //! A [`Place`] numbers the slots so that those of one partition are neighbours.
 
-use std::sync::atomic::AtomicU8;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 
 use crossbeam_epoch::Collector;
 use parking_lot::Mutex;
 use tidegate_protocols::limits::DATABASES;
 use tidegate_protocols::slot::{SLOTS, slot_of};
+use tidegate_protocols::{Args, Row};
 
 use crate::hash::KeyHasher;
 use crate::lazyfree::LazyFree;
+use crate::partition_set::PartitionSet;
 use crate::table::{self, Root};
+use crate::tracked::{Totals, Tracked};
 use crate::watched::Watched;
 
 /// Partitions there are at most.
@@ -53,6 +56,8 @@ pub(crate) struct Partition {
     cas_last: u64,
     /// Keys that clients watch; every change of a key is told to it.
     pub(crate) watched: Watched,
+    /// Keys that clients keep for themselves; it is told of every change as well.
+    pub(crate) tracked: Tracked,
     /// Where values go that take long to free.
     pub(crate) lazyfree: Arc<LazyFree>,
 }
@@ -64,16 +69,25 @@ pub(crate) struct Tally {
     pub(crate) keys: u64,
     /// Keys with an expiry.
     pub(crate) expires: u64,
-    /// Mean time to live of some of these, in ms.
+    /// How often a hash was given fields that expire; 0 once no hash has any.
+    pub(crate) expiring_hashes: u64,
+    /// Mean time to live of some keys with an expiry, in ms.
     pub(crate) ttl_ms_mean: u64,
     /// Keys in each group of places; empty until there is a key.
     pub(crate) groups: Box<[u32]>,
 }
 
 impl Partition {
-    fn new(index: usize, partitions: usize, lazyfree: Arc<LazyFree>) -> Self {
-        let (databases, watched) = (Default::default(), Watched::default());
-        Self { index, partitions, databases, cas_last: 0, watched, lazyfree }
+    fn new(index: usize, partitions: usize, lazyfree: Arc<LazyFree>, totals: Arc<Totals>) -> Self {
+        let (databases, watched, tracked) = (Default::default(), Watched::default(), Tracked::new(totals));
+        Self { index, partitions, databases, cas_last: 0, watched, tracked, lazyfree }
+    }
+
+    /// A key has changed.
+    #[inline]
+    pub(crate) fn touch(&mut self, database: DatabaseId, key: &[u8]) {
+        self.watched.touch(database, key);
+        self.tracked.touch(key);
     }
 
     /// Its number.
@@ -124,6 +138,7 @@ pub(crate) struct Keyspace {
     partitions: Box<[Cell]>,
     /// log2 of the number of partitions.
     bits: u32,
+    has_one_worker: bool,
     /// By stored database and place; made when the first key comes.
     roots: [OnceLock<Box<[Root]>>; DATABASES],
     /// The stored database for each number clients use. Changed with every partition locked.
@@ -131,26 +146,72 @@ pub(crate) struct Keyspace {
     hasher: KeyHasher,
     /// Frees what was replaced, once no prefetch can look at it; all of it at the end.
     collector: Collector,
+    waiters: Waiters,
+    tracked: Arc<Totals>,
+    /// Who may lock more than it has: one script at a time.
+    pub(crate) wanderer: Wanderer,
+    /// Somebody waits for a lock: who takes one after the other, slice by slice, looks at it.
+    pub(crate) is_wanted: AtomicBool,
+}
+
+/// Something of which there is one in a store. Who has it may wait for locks while it holds some.
+#[derive(Default)]
+pub(crate) struct Wanderer(AtomicBool);
+
+impl Wanderer {
+    /// Takes it, if nobody has it.
+    pub(crate) fn take(&self) -> bool {
+        !self.0.swap(true, Acquire)
+    }
+
+    /// Gives it back.
+    pub(crate) fn give_back(&self) {
+        self.0.store(false, Release);
+    }
+
+    /// Whether anybody has it.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.0.load(Acquire)
+    }
 }
 
 /// A partition alone in its cache lines.
 #[repr(align(128))]
 struct Cell(Mutex<Partition>);
 
+/// How many requests wait for keys. Every request looks at it, so it is alone in its cache lines, too.
+#[repr(align(128))]
+#[derive(Default)]
+struct Waiters(AtomicUsize);
+
 impl Keyspace {
-    /// An empty keyspace for `workers` workers: with one there is nobody to share with, and one partition;
-    /// otherwise sixteen or more to each, so that two workers rarely meet.
+    /// An empty keyspace for `workers` workers: sixteen partitions or more to each, so that two workers rarely meet, and
+    /// one that is alone does not meet what it has executed apart.
     pub(crate) fn new(workers: usize, lazyfree: &Arc<LazyFree>) -> Self {
-        let partition = |index, count| Cell(Mutex::new(Partition::new(index, count, Arc::clone(lazyfree))));
-        let count = if workers <= 1 { 1 } else { (16 * workers).next_power_of_two().min(PARTITIONS_MAX) };
+        let tracked: Arc<Totals> = Arc::default();
+        let partition = |index, count| {
+            let partition = Partition::new(index, count, Arc::clone(lazyfree), Arc::clone(&tracked));
+            Cell(Mutex::new(partition))
+        };
+        let count = (16 * workers.max(1)).next_power_of_two().min(PARTITIONS_MAX);
         Self {
             partitions: (0..count).map(|index| partition(index, count)).collect(),
             bits: count.trailing_zeros(),
+            has_one_worker: workers <= 1,
             roots: Default::default(),
             names: std::array::from_fn(|index| AtomicU8::new(index as u8)),
             hasher: KeyHasher::new(),
             collector: Collector::new(),
+            waiters: Waiters::default(),
+            tracked,
+            wanderer: Wanderer::default(),
+            is_wanted: AtomicBool::new(false),
         }
+    }
+
+    /// What is remembered for clients that keep what they have read.
+    pub(crate) fn tracked(&self) -> &Totals {
+        &self.tracked
     }
 
     /// How many partitions there are: a power of two.
@@ -159,10 +220,30 @@ impl Keyspace {
         self.partitions.len()
     }
 
+    /// Whether there is but one worker, besides the threads for what takes long.
+    pub(crate) fn has_one_worker(&self) -> bool {
+        self.has_one_worker
+    }
+
     /// The lock of a partition.
     #[inline]
     pub(crate) fn lock_of(&self, partition: usize) -> &Mutex<Partition> {
         &self.partitions[partition].0
+    }
+
+    /// Whether any request waits for a key. Exact for the keys of partitions that are locked.
+    #[inline]
+    pub(crate) fn has_waiters(&self) -> bool {
+        self.waiters.0.load(Relaxed) != 0
+    }
+
+    /// One more request waits, or one less. Its partitions are locked.
+    pub(crate) fn count_waiter(&self, waits: bool) {
+        if waits {
+            self.waiters.0.fetch_add(1, Relaxed);
+        } else {
+            self.waiters.0.fetch_sub(1, Relaxed);
+        }
     }
 
     /// The hasher of keys.
@@ -192,6 +273,24 @@ impl Keyspace {
     #[inline]
     pub(crate) fn partition_of(&self, slot: u16) -> usize {
         usize::from(slot) & (self.partitions.len() - 1)
+    }
+
+    /// The partition of a key.
+    #[inline]
+    pub(crate) fn partition_of_key(&self, key: &[u8]) -> usize {
+        self.partition_of(slot_of(key))
+    }
+
+    /// The partitions of keys.
+    pub(crate) fn partitions_of<'k>(&self, keys: impl IntoIterator<Item = &'k [u8]>) -> PartitionSet {
+        let mut set = PartitionSet::default();
+        keys.into_iter().for_each(|key| set.insert(self.partition_of_key(key)));
+        set
+    }
+
+    /// The partitions of the keys of a request.
+    pub(crate) fn partitions_of_request(&self, row: &Row, args: &Args<'_>) -> PartitionSet {
+        self.partitions_of(row.keys_of(args).map(|key| args.at(key.index)))
     }
 
     /// The place of a slot.
@@ -242,6 +341,12 @@ impl Keyspace {
     #[inline]
     pub(crate) fn database(&self, number: u8) -> DatabaseId {
         DatabaseId(self.names[usize::from(number)].load(Relaxed))
+    }
+
+    /// The number by which clients know a database.
+    pub(crate) fn number_of(&self, database: DatabaseId) -> u8 {
+        let number = self.names.iter().position(|name| name.load(Relaxed) == database.0);
+        number.map_or(database.0, |number| number as u8)
     }
 
     /// Lets two numbers mean each other's database. Every partition is locked.

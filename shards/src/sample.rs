@@ -5,7 +5,8 @@
 
 use std::ops::ControlFlow;
 
-use crate::held::{Busy, Held, Locked};
+use crate::held::{Busy, Held};
+use crate::locked::Locked;
 use crate::partition::{DatabaseId, GROUP, Partition, Place};
 use crate::table::{Found, Table};
 use crate::worker::Local;

@@ -7,16 +7,19 @@ use std::sync::atomic::{AtomicU8, AtomicU64};
 use parking_lot::Mutex;
 use tidegate_protocols::Slots;
 use tidegate_protocols::data::{Data, DatabaseFigures, Figures};
-use tidegate_protocols::limits::DATABASES;
+use tidegate_protocols::limits::{DATABASES, SCRIPT_THREADS};
 use tidegate_protocols::settings::Settings;
 
 use crate::allocator;
+use crate::apart::Apart;
 use crate::counts::Ledger;
 use crate::held;
 use crate::lazyfree::LazyFree;
 use crate::memory::Memory;
 use crate::partition::Keyspace;
+use crate::scripting::Scripts;
 use crate::table::Table;
+use crate::waiting::Waiting;
 use crate::walk;
 use crate::worker::StoreWorker;
 
@@ -29,6 +32,11 @@ pub(crate) struct Shared {
     pub(crate) flush: DelayedFlush,
     pub(crate) lazyfree: Arc<LazyFree>,
     pub(crate) own: Own,
+    pub(crate) waiting: Waiting,
+    pub(crate) scripting: Scripts,
+    pub(crate) apart: Apart,
+    /// What was counted of the databases when all partitions were looked at last.
+    databases: Mutex<[DatabaseFigures; DATABASES]>,
 }
 
 /// The slots whose keys are counted, by the newest topology that any worker has heard of; `None` is all.
@@ -44,7 +52,7 @@ impl Own {
         }
     }
 
-    fn slots(&self) -> Option<Arc<Slots>> {
+    pub(crate) fn slots(&self) -> Option<Arc<Slots>> {
         self.0.lock().1.clone()
     }
 }
@@ -99,11 +107,15 @@ impl Store {
         let shared = Shared {
             keyspace: Arc::new(Keyspace::new(workers, &lazyfree)),
             settings,
-            memory: Memory::new(workers),
+            memory: Memory::new(workers.max(1) + SCRIPT_THREADS),
             ledger: Ledger::default(),
             flush: DelayedFlush { due_ms: AtomicU64::new(DelayedFlush::NEVER), database: AtomicU8::new(0) },
             lazyfree,
             own: Own::default(),
+            waiting: Waiting::new(workers),
+            scripting: Scripts::new(workers),
+            apart: Apart::new(workers),
+            databases: Mutex::default(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -115,7 +127,7 @@ impl Store {
         let own = self.shared.own.slots();
         let epoch = keyspace.collector().register();
         for partition in 0..keyspace.partitions() {
-            held::look_at(keyspace, partition, |partition| {
+            let seen = held::look_at(keyspace, partition, |partition| {
                 for (number, figures) in figures.iter_mut().enumerate() {
                     let database = keyspace.database(number as u8);
                     let tally = partition.tally(database);
@@ -125,8 +137,23 @@ impl Store {
                     figures.ttl_ms_mean = figures.ttl_ms_mean.max(tally.ttl_ms_mean);
                 }
             });
+            if seen.is_none() {
+                // As far as is known.
+                return *self.shared.databases.lock();
+            }
         }
+        *self.shared.databases.lock() = figures;
         figures
+    }
+
+    /// How many keys are waited for, and how many of them for their removal, too.
+    fn waited_for(&self) -> (u64, u64) {
+        let keyspace = &self.shared.keyspace;
+        if !keyspace.has_waiters() {
+            return (0, 0);
+        }
+        let count = |partition| held::look_at(keyspace, partition, |it| it.watched.count_queues());
+        (0..keyspace.partitions()).filter_map(count).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 
     /// Bytes of all tables without their entries.
@@ -148,6 +175,7 @@ impl Data for Store {
     fn figures(&self) -> Figures {
         let memory = self.shared.memory.refresh();
         let counts = self.shared.ledger.sum();
+        let (waited_for, waited_for_removal) = self.waited_for();
         Figures {
             databases: self.databases(),
             allocated_bytes: memory.allocated,
@@ -159,9 +187,15 @@ impl Data for Store {
             misses: counts.misses,
             expired: counts.expired,
             evicted: counts.evicted,
+            changes: counts.changes,
             lazyfree_pending: self.shared.lazyfree.pending(),
             lazyfreed: self.shared.lazyfree.freed(),
+            waited_for,
+            waited_for_removal,
+            tracked_keys: self.shared.keyspace.tracked().keys(),
+            tracked_items: self.shared.keyspace.tracked().readers(),
             memcached: counts.memcached,
+            scripts: self.shared.scripting.figures(),
         }
     }
 

@@ -11,8 +11,9 @@ use tidegate_protocols::limits::DATABASES;
 use tidegate_protocols::settings::Key;
 use tidegate_protocols::slot::SLOTS;
 
-use crate::held::{Held, Locked};
-use crate::partition::{DatabaseId, Place};
+use crate::held::Held;
+use crate::locked::Locked;
+use crate::partition::{DatabaseId, Place, Tally};
 use crate::table::{Found, Table};
 use crate::worker::Local;
 
@@ -30,6 +31,9 @@ pub(crate) struct Sweep {
     step: usize,
     partitions: usize,
     expiry: Position,
+    /// What the tally said of expiring hashes when the sweep came to this partition and database; 0 if it has found
+    /// something that expires since.
+    expiring_hashes: u64,
     access: Position,
 }
 
@@ -47,13 +51,20 @@ impl Sweep {
     pub(crate) fn new(index: usize, count: usize, partitions: usize) -> Self {
         let position = Position { partition: index % partitions, ..Position::default() };
         let step = count.clamp(1, partitions);
-        Self { first: position.partition, step, partitions, expiry: position, access: position }
+        Self {
+            first: position.partition,
+            step,
+            partitions,
+            expiry: position,
+            expiring_hashes: 0,
+            access: position,
+        }
     }
 
     /// Removes what has expired until `end`, or until all of this worker's share was looked at once; then
     /// tends to the access times of some places.
     pub(crate) fn run(&mut self, held: &mut Held, local: &mut Local, end: Instant) {
-        let expires = local.shared.settings.is_on(Key::ActiveExpire);
+        let expires = local.shared.settings.is_on(Key::ActiveExpire) && local.clock.takes_out;
         let share = self.share() * DATABASES;
         let mut databases = 0;
         while expires && databases <= share {
@@ -86,30 +97,54 @@ impl Sweep {
         let Position { partition, database, mut place, mut prefix } = self.expiry;
         let database = DatabaseId(database);
         let free = held.lock_if_free(partition).is_ok();
-        if !free || held.locked(partition).partition.tally(database).expires == 0 {
+        if !free {
             self.expiry = self.next_database(self.expiry);
             return;
         }
         let mut locked = held.locked(partition);
+        let Tally { expires, expiring_hashes, .. } = *locked.partition.tally(database);
+        if expires == 0 && expiring_hashes == 0 {
+            self.expiry = self.next_database(self.expiry);
+            return;
+        }
+        if (place, prefix) == (0, 0) {
+            self.expiring_hashes = expiring_hashes;
+        }
         let places = locked.keyspace().places_of_each();
-        let (mut segments, mut removed) = (0, 0);
-        while place < places && segments < SEGMENTS_MAX && removed < REMOVED_MAX {
+        let (mut segments, mut removed, mut fields) = (0, 0, 0);
+        while place < places && segments < SEGMENTS_MAX && removed + fields < REMOVED_MAX {
             let at = locked.keyspace().nth_place(partition, place);
             let (due, next) = match locked.again().into_table(database, at) {
                 Some(table) => {
                     segments += 1;
-                    table.walk(prefix, |segment| segment.min_expire() < local.now_ms)
+                    table.walk(prefix, |segment| segment.min_expire())
                 }
-                None => (false, None),
+                None => (u64::MAX, None),
             };
-            if due {
+            if due != u64::MAX {
+                // Something will expire here, maybe a field.
+                self.expiring_hashes = 0;
+            }
+            if due < local.now_ms {
                 removed += locked.expire_segment(database, at, prefix, local.now_ms);
+                if expiring_hashes > 0 {
+                    fields += locked.expire_fields(database, at, prefix, local.now_ms, &local.clock);
+                }
             }
             (place, prefix) = next.map_or((place + 1, 0), |next| (place, next));
         }
         local.counts.expired += removed;
         let here = Position { place, prefix, ..self.expiry };
-        self.expiry = if place < places { here } else { self.next_database(here) };
+        if place < places {
+            self.expiry = here;
+            return;
+        }
+        self.expiry = self.next_database(here);
+        // Nothing was found that will expire, and no hash was given such fields since this began.
+        let tally = locked.partition.tally_mut(database);
+        if tally.expiring_hashes == self.expiring_hashes {
+            tally.expiring_hashes = 0;
+        }
     }
 
     /// Tends to some segments of the next place that has any, unless its partition is locked.

@@ -8,7 +8,7 @@
 //! A [`Table`] is used with the lock of its partition held. Prefetching is done without it: segments and
 //! directories that are replaced are freed only when no thread that could be in a prefetch still is
 //! ([`crossbeam_epoch`]).
-#![allow(unsafe_code)]
+#![expect(unsafe_code, reason = "nodes and entries are known by their addresses; each block has its proof")]
 
 mod detached;
 mod node;
@@ -211,22 +211,19 @@ impl<'a> Table<'a> {
         }
         let halves = [false, true].map(|upper| {
             let half: Vec<_> = entries.iter().filter(|(h, _)| (h & bit != 0) == upper).copied().collect();
-            self.built_to_fit(depth, &half, min_expire)
+            let fits = self.built_to_fit(depth, &half, min_expire);
+            fits.expect("what lay in one segment has more room in each of two")
         });
         let [lower, upper] = halves;
         self.replace(hash & !bit, depth, lower, &[]);
         self.replace(hash | bit, depth, upper, &[node]);
     }
 
-    /// The smallest segment with some room left that holds these entries.
-    fn built_to_fit(&self, depth: u32, entries: &[(u64, Word)], min_expire: u64) -> Node {
-        let mut class = Class::fit(entries.len());
-        loop {
-            if let Some(node) = self.built(class, depth, entries, min_expire) {
-                return node;
-            }
-            class = class.next().expect("the largest segment holds what came out of one");
-        }
+    /// The smallest segment with some room left that holds these entries. Even the largest may not if their hashes lie
+    /// close to each other.
+    fn built_to_fit(&self, depth: u32, entries: &[(u64, Word)], min_expire: u64) -> Option<Node> {
+        let classes = std::iter::successors(Some(Class::fit(entries.len())), |class| class.next());
+        classes.into_iter().find_map(|class| self.built(class, depth, entries, min_expire))
     }
 
     /// A new segment with these entries, if they go in.
@@ -321,11 +318,12 @@ impl<'a> Table<'a> {
         } else if Class::fit(segment.len()).0 + 2 <= node.class().0 {
             let entries = self.hashed(segment);
             let new = self.built_to_fit(node.depth(), &entries, segment.min_expire());
-            self.replace(hash, node.depth(), new, &[node]);
+            self.replace(hash, node.depth(), new.expect("they lie in one of this depth"), &[node]);
         }
     }
 
-    /// Makes one segment of this one and the one it was split from, if both are rather empty.
+    /// Makes one segment of this one and the one it was split from, if both are rather empty. Whoever removes entries in
+    /// the order of their hashes may leave some that are few and yet too many for their part of one.
     fn merge(&mut self, hash: u64) -> bool {
         let node = self.node_at(hash);
         if node.depth() == 0 {
@@ -340,7 +338,7 @@ impl<'a> Table<'a> {
         let mut entries = self.hashed(segment);
         entries.extend(self.hashed(sibling));
         let min_expire = segment.min_expire().min(sibling.min_expire());
-        let new = self.built_to_fit(node.depth() - 1, &entries, min_expire);
+        let Some(new) = self.built_to_fit(node.depth() - 1, &entries, min_expire) else { return false };
         self.replace(hash, node.depth() - 1, new, &[node, other]);
         true
     }

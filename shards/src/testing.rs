@@ -1,5 +1,6 @@
 //! A client without a connection, for the tests of commands.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tidegate_protocols::data::{Context, Data, Worker};
@@ -47,8 +48,27 @@ impl Client {
 
     /// The reply to a RESP request, escaped as ASCII.
     pub(crate) fn send(&mut self, words: &[&[u8]]) -> String {
+        self.bytes(words).escape_ascii().to_string()
+    }
+
+    /// The reply to a RESP request.
+    pub(crate) fn bytes(&mut self, words: &[&[u8]]) -> Vec<u8> {
         let row = table::resolve(&Words::new(words).args()).expect("a command of the table");
-        self.request(row, words, &Item::NONE).escape_ascii().to_string()
+        self.request(row, words, &Item::NONE)
+    }
+
+    /// What a scan tells, from its beginning to its end, that begins like this; `scan` is all words before the cursor.
+    pub(crate) fn scanned(&mut self, scan: &str, beginning: &str) -> BTreeSet<String> {
+        let (mut cursor, mut seen) = ("0".to_owned(), BTreeSet::new());
+        loop {
+            let reply = self.run(&format!("{scan} {cursor} COUNT 20 MATCH {beginning}*"));
+            let mut parts = reply.split("\\r\\n");
+            cursor = parts.nth(2).expect("a cursor").to_owned();
+            seen.extend(parts.filter(|part| part.starts_with(beginning)).map(str::to_owned));
+            if cursor == "0" {
+                return seen;
+            }
+        }
     }
 
     /// Removes one key as if memory were full.

@@ -1,7 +1,7 @@
 //! The units in which requests and replies count time.
 
 use tidegate_protocols::Error;
-use tidegate_protocols::number::integer;
+use tidegate_protocols::number::integer_argument;
 
 /// The unit of a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ impl Unit {
     /// # Errors
     /// [`Error::NotInteger`], or [`Error::ExpireTime`] in the name of `command` if it does not fit 63 bits.
     pub(crate) fn unix_ms(self, text: &[u8], base_ms: u64, command: &'static str) -> Result<i64, Error> {
-        let time = integer(text).ok_or(Error::NotInteger)?;
+        let time = integer_argument(text)?;
         let ms = match self {
             Self::Seconds => time.checked_mul(1000),
             Self::Milliseconds => Some(time),

@@ -1,14 +1,24 @@
 //! What a command sees of an entry.
 
-use tidegate_protocols::Error;
+use tidegate_protocols::{Error, Reply};
 
 use crate::allocator;
 use crate::entry::{Encoding, Entry, EntryPtr, Kind, Metadata};
 use crate::large::Large;
+use crate::structures::listpack::Element;
 use crate::word::{AccessClock, Word};
 
 /// Bytes of the table for each entry: a word and a tag, at the usual fill.
 const TABLE_BYTES: usize = 12;
+
+/// Writes an element of a collection as clients see it.
+#[inline]
+pub(crate) fn tell(element: Element<'_>, reply: &mut Reply<'_>) {
+    match element {
+        Element::Int(number) => reply.bulk_integer(number),
+        Element::Text(text) => reply.bulk(text),
+    }
+}
 
 /// A string value.
 pub enum Text<'a> {
@@ -106,7 +116,7 @@ impl<'a> EntryRef<'a> {
                 let value = self.entry.int().expect("it is kept as an integer");
                 Ok(Text::Int(value, itoa::Buffer::new()))
             }
-            Encoding::PackedHash | Encoding::TableHash => Err(Error::WrongType),
+            _ => Err(Error::WrongType),
         }
     }
 
@@ -119,10 +129,21 @@ impl<'a> EntryRef<'a> {
         if self.entry.kind() != kind {
             return Err(Error::WrongType);
         }
-        Ok(match self.entry.as_large() {
+        Ok(self.elements())
+    }
+
+    /// What it holds, which is no string.
+    #[inline]
+    fn elements(&self) -> Value<'a> {
+        match self.entry.as_large() {
             Some(large) => Value::Large(large),
             None => Value::Packed(self.entry.value()),
-        })
+        }
+    }
+
+    /// See [`EntryPtr::fields_due`].
+    pub(crate) fn fields_due(&self) -> u64 {
+        self.entry.fields_due()
     }
 
     /// When it expires, in Unix milliseconds; `None` is never.

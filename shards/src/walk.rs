@@ -14,13 +14,32 @@ use tidegate_protocols::cursor::Cursor;
 use tidegate_protocols::slot::{SLOTS, slot_of};
 
 use crate::db::Db;
-use crate::held::{Held, Locked};
+use crate::diary::{self, StaleNote};
+use crate::held::Held;
+use crate::locked::Locked;
 use crate::partition::{DatabaseId, Keyspace, Partition};
 use crate::sample;
 use crate::segment::WAYS;
 use crate::table::{Count, Found, Table};
 use crate::view::EntryRef;
 use crate::worker::Local;
+
+/// Keys after which a command that goes through all of them goes on apart, as far as it may.
+pub(crate) const WALK_MAX: usize = 4096;
+
+/// Keys after which others get their turn that need what it holds.
+const SLICE: usize = 128;
+
+/// What a command may do that goes through many keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Walk {
+    /// Whatever there is.
+    ToTheEnd,
+    /// Some: more is done apart.
+    Some,
+    /// There is more: it is to be executed apart, from the beginning.
+    TooFar,
+}
 
 /// Random positions looked at for a key before the first key is taken: a position is empty with a chance
 /// of one in seven at least, unless nearly all keys were removed.
@@ -31,6 +50,20 @@ impl Db<'_> {
     /// with, 0 at the end. Every key that is there from the first to the last call of an iteration is
     /// visited, whatever happens to others.
     pub fn scan(&mut self, cursor: Cursor, count: usize, mut each: impl FnMut(&EntryRef<'_>)) -> Cursor {
+        self.scan_over(cursor, count, |entry, is_over| {
+            if !is_over {
+                each(entry);
+            }
+        })
+    }
+
+    /// The same, but visits keys as well whose time is over; `each` is told so.
+    pub(crate) fn scan_over(
+        &mut self,
+        cursor: Cursor,
+        count: usize,
+        mut each: impl FnMut(&EntryRef<'_>, bool),
+    ) -> Cursor {
         let (now_ms, clock) = (self.local.now_ms, self.local.clock);
         let database = self.held.keyspace().database(self.context().database);
         let (mut slot, mut prefix) = (cursor.slot(), cursor.prefix());
@@ -48,9 +81,8 @@ impl Db<'_> {
             let next = self.held.at(slot).into_table(database, place).and_then(|table| {
                 table.scan(prefix, |found| {
                     visited += 1;
-                    if !has_expired(&found, now_ms) {
-                        each(&EntryRef::new(found.entry(), found.word, clock));
-                    }
+                    let is_over = has_expired(&found, now_ms);
+                    each(&EntryRef::new(found.entry(), found.word, clock), is_over);
                 })
             });
             (slot, prefix) = next.map_or((slot + 1, 0), |next| (slot, next));
@@ -80,16 +112,46 @@ impl Db<'_> {
         visited
     }
 
+    /// Locks a key that was visited.
+    pub(crate) fn lock_key(&mut self, key: &[u8]) {
+        let spot = self.held.keyspace().spot(key);
+        self.held.lock_patiently(self.held.keyspace().partition_of(spot.slot));
+    }
+
     /// Visits every key.
     pub fn for_each(&mut self, each: impl FnMut(&EntryRef<'_>)) {
         self.scan(Cursor::ZERO, usize::MAX, each);
     }
 
+    /// Visits every key, slice by slice: in between others may lock what they need, and `between` is called. A key that is
+    /// there all the time is visited once, as by [`Db::scan`]. Within a transaction nobody comes in between.
+    pub fn walk(&mut self, mut each: impl FnMut(Visit<'_, '_>)) {
+        let (mut cursor, mut visited) = (Cursor::ZERO, 0);
+        loop {
+            each(Visit::Between);
+            cursor = self.scan(cursor, SLICE, |entry| {
+                visited += 1;
+                each(Visit::Key(entry));
+            });
+            self.held.let_others_in();
+            if cursor == Cursor::ZERO || self.stops_walking(visited) {
+                return;
+            }
+        }
+    }
+
+    /// Whether a command that goes through so many keys is to be executed apart. If so, its reply is thrown away.
+    pub(crate) fn stops_walking(&mut self, keys: usize) -> bool {
+        if keys > WALK_MAX && self.local.walk == Walk::Some {
+            self.local.walk = Walk::TooFar;
+        }
+        self.local.walk == Walk::TooFar
+    }
+
     /// A key by chance.
     pub fn random_key(&mut self) -> Option<EntryRef<'_>> {
         let key = (0..RANDOM_TRIES).find_map(|_| self.sample_key()).or_else(|| self.first_key())?;
-        let spot = self.held.keyspace().spot(&key);
-        self.held.lock_patiently(self.held.keyspace().partition_of(spot.slot));
+        self.lock_key(&key);
         self.peek(&key)
     }
 
@@ -199,6 +261,14 @@ pub(crate) fn foreign(
     count
 }
 
+/// What [`Db::walk`] comes to.
+pub enum Visit<'a, 'b> {
+    /// A key.
+    Key(&'a EntryRef<'b>),
+    /// A moment at which nobody waits for what it does.
+    Between,
+}
+
 /// When the memory of what was flushed is freed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Free {
@@ -221,6 +291,8 @@ pub(crate) fn flush(held: &mut Held, local: &Local, database: Option<u8>, free: 
             locked.detach(database, &mut tables);
         }
     }
+    // Whoever keeps what he has read is told so even if there was nothing, as by Redis.
+    diary::note_stale(StaleNote::All);
     held.release();
     match free {
         Free::Later => local.shared.lazyfree.add(tables, keys),

@@ -100,6 +100,9 @@ impl Word {
 /// How accesses are recorded, at one moment and under one policy.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AccessClock {
+    /// What has expired is taken out, and other entries to make room. While clients are paused what has expired is merely
+    /// not found, and room is not made.
+    pub(crate) takes_out: bool,
     lfu: bool,
     now_s: u64,
     log_factor: u32,
@@ -111,6 +114,7 @@ impl AccessClock {
     pub(crate) fn new(now_ms: u64, settings: &Settings) -> Self {
         let lfu = matches!(settings.policy(), Policy::AllKeysLfu | Policy::VolatileLfu);
         Self {
+            takes_out: settings.number(Key::PausedUntil) as u64 <= now_ms,
             lfu,
             now_s: now_ms / 1000,
             log_factor: settings.number(Key::LfuLogFactor) as u32,
@@ -140,6 +144,16 @@ impl AccessClock {
     #[inline]
     pub(crate) fn stored(&self, word: Word) -> u64 {
         if self.lfu { word.access() } else { self.fresh() }
+    }
+
+    /// Access bits of an entry that was not accessed for so long; as fresh under an LFU policy.
+    pub(crate) fn idle(&self, idle_s: u64) -> u64 {
+        if self.lfu { self.fresh() } else { self.now_s.wrapping_sub(idle_s.min(LRU_AGE_MAX_S)) % LRU_CYCLE_S }
+    }
+
+    /// Access bits of an entry with this counter; as fresh under an LRU policy.
+    pub(crate) fn counted(&self, frequency: u8) -> u64 {
+        if self.lfu { u64::from(frequency) << 9 | self.minute() } else { self.fresh() }
     }
 
     /// Whole seconds since the last access; 0 under an LFU policy.

@@ -1,13 +1,17 @@
 //! One worker's way to the store: finds, fetches, locks, executes.
 
+mod locks;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tidegate_protocols::data::{Context, Outcome, Prepared, Worker};
+use tidegate_protocols::data::{Answers, Asides, Context, Outcome, Prepared, Ticket, Unblock, Wakes, Worker};
 use tidegate_protocols::limits::REPLY_BYTES_MAX;
+use tidegate_protocols::messages::{Classes, KeyEvent};
 use tidegate_protocols::settings::{Key, Policy, Settings};
 use tidegate_protocols::slot::SLOTS;
+use tidegate_protocols::stale::{Stale, Tracker};
 use tidegate_protocols::table::{Flags, Route};
 use tidegate_protocols::transaction::{Entered, Transaction, WatchedKey, Watches};
 use tidegate_protocols::{Args, Error, Reply, Request, Row, Slots, Verb};
@@ -15,17 +19,23 @@ use tidegate_protocols::{Args, Error, Reply, Request, Row, Slots, Verb};
 use crate::allocator::ThreadCounter;
 use crate::counts::Counts;
 use crate::db::{Db, FirstKey};
+use crate::diary;
 use crate::evict::{self, Room};
 use crate::execute::{execute, refuse};
-use crate::held::{Busy, Held, PartitionSet};
+use crate::held::Held;
 use crate::memcached;
-use crate::partition::{DatabaseId, Keyspace, Spot};
+use crate::partition::{Keyspace, Spot};
+use crate::partition_set::PartitionSet;
+use crate::scripting::OwnScripts;
 use crate::store::Shared;
 use crate::sweep::Sweep;
 use crate::table::{Root, prefetch_bucket, prefetch_entry};
-use crate::walk::{self, Free};
-use crate::watched::Watched;
+use crate::waiting::{Delivery, End, OwnWaiting, Wait};
+use crate::walk::{self, Free, Walk};
 use crate::word::AccessClock;
+
+/// After how many milliseconds it is looked again whether what is to be tried again can be, if nobody has said so.
+const PARKED_LOOK_MS: u64 = 5;
 
 /// What belongs to one worker alone.
 pub(crate) struct Local {
@@ -41,6 +51,12 @@ pub(crate) struct Local {
     pub(crate) partition_keys_max: u64,
     /// The slots whose keys may be told of; `None` is all.
     pub(crate) own: Option<Arc<Slots>>,
+    /// What the command that is executed would wait for.
+    pub(crate) wait: Option<Box<Wait>>,
+    /// What it may do of what goes through many keys.
+    pub(crate) walk: Walk,
+    /// Events of keys that somebody wants to be told.
+    pub(crate) events_wanted: Classes,
     thread: ThreadCounter,
 }
 
@@ -58,8 +74,19 @@ impl Local {
 
 /// One worker's way to the store.
 pub struct StoreWorker {
-    held: Held,
-    local: Local,
+    pub(crate) held: Held,
+    pub(crate) local: Local,
+    pub(crate) waiting: OwnWaiting,
+    /// Answers to requests that have waited, for the workers that asked.
+    pub(crate) outgoing: Vec<(usize, Delivery)>,
+    /// Events of keys that are to be told.
+    pub(crate) events: Vec<KeyEvent>,
+    /// What is to be told to clients that keep what they have read.
+    pub(crate) stale: Vec<Stale>,
+    pub(crate) scripts: OwnScripts,
+    /// Keys that clients watch no more, and that could not be forgotten yet.
+    unwatched: Vec<WatchedKey>,
+    wakes: Option<Wakes>,
     sweep: Sweep,
     page: Arc<Mutex<Counts>>,
 }
@@ -70,7 +97,14 @@ impl StoreWorker {
         let thread = ThreadCounter::new();
         shared.memory.begin(index, thread.net());
         Self {
-            held: Held::new(Arc::clone(&shared.keyspace)),
+            held: Held::new(Arc::clone(&shared.keyspace), index),
+            waiting: OwnWaiting::default(),
+            outgoing: Vec::new(),
+            events: Vec::new(),
+            stale: Vec::new(),
+            scripts: OwnScripts::default(),
+            unwatched: Vec::new(),
+            wakes: None,
             sweep: Sweep::new(index, count, shared.keyspace.partitions()),
             page: shared.ledger.page(),
             local: Local {
@@ -82,85 +116,39 @@ impl StoreWorker {
                 reply_bytes_max: REPLY_BYTES_MAX,
                 partition_keys_max: 0,
                 own: None,
+                wait: None,
+                walk: Walk::ToTheEnd,
+                events_wanted: Classes::default(),
                 thread,
                 shared,
             },
         }
     }
 
-    /// Locks what the request needs.
-    #[inline]
-    fn lock(&mut self, request: &Request<'_>, prepared: Prepared) -> Result<(), Busy> {
-        let keyspace = self.held.keyspace();
-        if request.row.keys.is_empty() {
-            return Ok(());
+    /// Asks for a tick.
+    pub(crate) fn wake(&self) {
+        if let Some(wakes) = &self.wakes {
+            (wakes.here)();
         }
-        if keyspace.partitions() == 1 {
-            return self.held.lock(0);
-        }
-        let Some(key) = request.row.only_key() else {
-            return self.lock_many(request);
-        };
-        let slot = if prepared.keyed { prepared.slot } else { keyspace.spot(request.args.at(key)).slot };
-        let partition = keyspace.partition_of(slot);
-        self.held.lock(partition)
-    }
-
-    fn lock_many(&mut self, request: &Request<'_>) -> Result<(), Busy> {
-        let keyspace = self.held.keyspace();
-        let mut set = PartitionSet::default();
-        for key in request.row.keys_of(&request.args) {
-            set.insert(keyspace.partition_of(keyspace.spot(request.args.at(key.index)).slot));
-        }
-        self.held.lock_set(&set)
-    }
-
-    /// The partitions a transaction needs. What goes through the whole keyspace needs them all, and so do the
-    /// gateway's own commands that may ask for the store's figures.
-    fn needs(&self, transaction: &Transaction<'_>) -> PartitionSet {
-        let keyspace = self.held.keyspace();
-        let mut set = self.partitions_of(transaction.watches);
-        let mut requests = transaction.requests();
-        while let Some(Request { row, args, .. }) = requests.next_request() {
-            if row.route == Route::Every || row.route == Route::Gateway && !row.flags.has(Flags::FAST) {
-                return PartitionSet::first(keyspace.partitions());
-            }
-            for key in row.keys_of(&args) {
-                set.insert(keyspace.partition_of(keyspace.spot(args.at(key.index)).slot));
-            }
-        }
-        set
-    }
-
-    fn partitions_of(&self, watches: &Watches) -> PartitionSet {
-        let keyspace = self.held.keyspace();
-        let mut set = PartitionSet::default();
-        for (WatchedKey { key, .. }, _) in watches.iter() {
-            set.insert(keyspace.partition_of(keyspace.spot(key).slot));
-        }
-        set
-    }
-
-    /// A watched key, gone if its time has come, and its partition, which is locked.
-    fn look_at_watched(&mut self, WatchedKey { database, key }: &WatchedKey) -> (DatabaseId, &mut Watched) {
-        let keyspace = self.held.keyspace();
-        let (spot, database) = (keyspace.spot(key), keyspace.database(*database));
-        let (_, expired) = self.held.at(spot.slot).find(database, spot, key, self.local.now_ms);
-        self.local.counts.expired += u64::from(expired);
-        (database, &mut self.held.at(spot.slot).into_partition().watched)
     }
 
     /// Makes room for a command that may need memory.
     #[inline]
-    fn room_for(&mut self, request: &Request<'_>) -> Room {
+    pub(crate) fn room_for(&mut self, request: &Request<'_>, context: &Context) -> Room {
         let limit = self.local.shared.settings.number(Key::MaxMemory) as u64;
-        let needs = limit != 0 && request.row.flags.has(Flags::DENYOOM) && !self.held.is_entered();
+        let adds = request.row.flags.has(Flags::DENYOOM);
+        let needs = limit != 0 && (adds || context.tracker.client != 0) && !self.held.is_entered();
         if !needs || self.local.used_bytes() <= limit {
             return Room::Enough;
         }
         let of_memcached = matches!(request.row.verb, Verb::Memcached(_));
         let policy = policy(&self.local.shared.settings, of_memcached);
-        evict::make_room(&mut self.held, &mut self.local, limit, policy)
+        let room = evict::make_room(&mut self.held, &mut self.local, limit, policy);
+        if context.tracker.client != 0 && diary::has_stale() {
+            // Who tracks is told of what is taken out before the reply, as by Redis, which makes room for reads, too.
+            self.keep_stale(Tracker::default(), true);
+        }
+        if adds { room } else { Room::Enough }
     }
 
     #[cfg(test)]
@@ -178,7 +166,18 @@ impl StoreWorker {
         self.local.reply_bytes_max = bytes_max;
     }
 
-    fn publish(&mut self) {
+    /// Finds out what is to be told of what has happened.
+    #[cold]
+    pub(crate) fn read_diary(&mut self, request: Option<&Request<'_>>, by: Tracker) {
+        if diary::has_stale() {
+            self.keep_stale(by, false);
+        }
+        if diary::is_kept() {
+            self.keep_events(request);
+        }
+    }
+
+    pub(crate) fn publish(&mut self) {
         self.local.publish_memory();
         *self.page.lock() = self.local.counts;
     }
@@ -211,14 +210,17 @@ impl Worker for StoreWorker {
         let own = (slots.len() < usize::from(SLOTS)).then(|| Arc::new(slots.clone()));
         self.local.own.clone_from(&own);
         self.local.shared.own.replace(epoch, own);
+        self.wait_only_for(slots);
     }
 
     fn begin(&mut self, now_ms: u64) {
         let local = &mut self.local;
-        if local.now_ms != now_ms {
-            local.now_ms = now_ms;
-            local.clock = AccessClock::new(now_ms, &local.shared.settings);
-        }
+        local.now_ms = now_ms;
+        // Anew even within a millisecond: the policy may be another.
+        local.clock = AccessClock::new(now_ms, &local.shared.settings);
+        let wanted = local.shared.settings.classes(Key::NotifyKeyspaceEvents);
+        local.events_wanted = wanted;
+        diary::keep(wanted.tell());
         if !self.held.is_entered()
             && let Some(database) = local.shared.flush.take(now_ms)
         {
@@ -259,13 +261,24 @@ impl Worker for StoreWorker {
         context: &Context,
         reply: &mut Reply<'_>,
     ) -> Outcome {
-        let full = matches!(self.room_for(request), Room::None);
+        if let Verb::Scripting(verb) = request.row.verb {
+            return self.execute_scripting(verb, request, context, reply);
+        }
+        let full = matches!(self.room_for(request, context), Room::None);
         let of_memcached = matches!(request.row.verb, Verb::Memcached(_));
         if full && !of_memcached {
             return refuse(request, &Error::OutOfMemory, reply);
         }
+        let walks = request.row.route == Route::Every;
+        if walks && let Some(outcome) = self.look_before_walking(request, context, reply) {
+            return outcome;
+        }
         if self.lock(request, prepared).is_err() {
-            return Outcome::Busy;
+            return self.held_up_by(request, context, reply);
+        }
+        let has_waiters = self.held.keyspace().has_waiters();
+        if has_waiters && self.lock_for_waiters(request).is_err() {
+            return self.held_up_by(request, context, reply);
         }
         let first = if prepared.keyed {
             FirstKey::new(request.args.at(request.row.first_key(&request.args)), prepared)
@@ -277,7 +290,42 @@ impl Worker for StoreWorker {
             memcached::no_memory(request, &mut db);
             return refuse(request, &Error::OutOfMemory, reply);
         }
-        execute(request, &mut db, reply)
+        let mark = reply.mark();
+        let outcome = execute(request, &mut db, reply);
+        if walks && let Some(outcome) = self.has_walked(request, context, (reply, mark)) {
+            return outcome;
+        }
+        if context.tracker.client != 0 {
+            self.remember(request, context);
+        }
+        if diary::is_open() {
+            self.read_diary(Some(request), context.tracker);
+        }
+        if has_waiters || self.local.wait.is_some() {
+            return self.see_to_waiters(request, context, outcome, (reply, mark));
+        }
+        outcome
+    }
+
+    fn run_scripts_beside(&mut self, asides: Asides) {
+        self.scripts.run_beside(asides);
+    }
+
+    fn learn(&mut self, script: &[u8]) {
+        // What is no script is unknown to whoever runs it.
+        let _ = self.script_of(script, false);
+    }
+
+    fn overdue(&self) -> Option<Error> {
+        self.overdue_error(None)
+    }
+
+    fn exchange_libraries(&mut self, changes: u64, payload: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+        self.exchange_libraries_with(changes, payload, out)
+    }
+
+    fn writes(&self, request: &Request<'_>) -> bool {
+        self.script_writes(request).unwrap_or(request.row.may_write())
     }
 
     fn make_room(&mut self) -> bool {
@@ -292,12 +340,18 @@ impl Worker for StoreWorker {
         &mut self,
         watches: &mut Watches,
         _before: &Watches,
-        _context: &Context,
+        context: &Context,
         reply: &mut Reply<'_>,
     ) -> Outcome {
         let set = self.partitions_of(watches);
         if self.held.lock_set(&set).is_err() {
-            return Outcome::Busy;
+            return match self.overdue_error(Some(&set)) {
+                Some(error) => {
+                    reply.refuse(&error);
+                    Outcome::Failed
+                }
+                None => self.held_up(Some(&set), context),
+            };
         }
         for (watched, version) in watches.iter_mut() {
             let (database, all) = self.look_at_watched(watched);
@@ -308,18 +362,33 @@ impl Worker for StoreWorker {
     }
 
     fn unwatch(&mut self, _client_id: u64, watches: &Watches) {
-        for (watched, _) in watches.iter() {
-            let keyspace = self.held.keyspace();
-            self.held.lock_patiently(keyspace.partition_of(keyspace.spot(&watched.key).slot));
-            let (database, all) = self.look_at_watched(watched);
-            all.remove(database, &watched.key);
-        }
+        self.unwatched.extend(watches.iter().map(|(watched, _)| watched.clone()));
+        self.forget_unwatched();
     }
 
     fn enter(&mut self, transaction: &Transaction<'_>) -> Entered {
         let set = self.needs(transaction);
-        if self.held.enter(&set).is_err() {
-            return Entered::Busy;
+        let all = PartitionSet::first(self.held.keyspace().partitions());
+        if !self.held.set().covers(&set)
+            && transaction.context.may_wait
+            && transaction.watches.is_empty()
+            && let Some(error) = self.overdue_error(self.local.own.as_ref().map(|_| &set))
+        {
+            let (mut refusal, dialect) = (Vec::new(), transaction.dialect);
+            Reply::new(&mut refusal, dialect).refuse(&Error::Discarded(error.to_string().into()));
+            return Entered::Refused(refusal);
+        }
+        if set == all
+            && !self.held.has_all()
+            && let Outcome::Full(ticket) = self.held_up(Some(&set), &transaction.context)
+        {
+            return Entered::Full(ticket);
+        }
+        if self.enter_with_waiters(set, transaction).is_err() {
+            return match self.held_up(Some(&set), &transaction.context) {
+                Outcome::Full(ticket) => Entered::Full(ticket),
+                _ => Entered::Busy,
+            };
         }
         let mut unchanged = true;
         for (watched, version) in transaction.watches.iter() {
@@ -334,12 +403,78 @@ impl Worker for StoreWorker {
     }
 
     fn leave(&mut self) {
+        if self.held.keyspace().has_waiters() {
+            self.serve();
+        }
         self.held.leave();
     }
 
     fn finish(&mut self) {
+        if self.held.keyspace().tracked().keys() > 0 && !self.held.is_entered() {
+            // There may be fewer allowed since.
+            self.forget_tracked();
+        }
+        if diary::is_open() {
+            self.read_diary(None, Tracker::default());
+        }
         self.held.finish();
+        self.tell_waiters();
         self.publish();
+    }
+
+    #[inline]
+    fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    fn take_events(&mut self) -> Vec<KeyEvent> {
+        std::mem::take(&mut self.events)
+    }
+
+    #[inline]
+    fn has_stale(&self) -> bool {
+        !self.stale.is_empty()
+    }
+
+    fn take_stale(&mut self) -> Vec<Stale> {
+        std::mem::take(&mut self.stale)
+    }
+
+    fn tell_changes(&mut self, is_wanted: &dyn Fn() -> bool) {
+        self.tell_all_changes(is_wanted);
+    }
+
+    fn attach(&mut self, wakes: Wakes) {
+        self.local.shared.waiting.inbox(self.local.index).attach(Arc::clone(&wakes.anywhere));
+        self.wakes = Some(wakes);
+    }
+
+    fn collect(&mut self, answers: &mut Answers<'_>) {
+        self.give_out(answers);
+    }
+
+    #[inline]
+    fn due_ms(&self) -> Option<u64> {
+        let is_due = self.waiting.tries_again
+            || !self.waiting.ended.is_empty()
+            || self.waiting.is_giving_out()
+            || !self.waiting.arrived.is_empty()
+            || self.local.shared.waiting.inbox(self.local.index).is_filled();
+        if is_due {
+            Some(0)
+        } else if self.waiting.has_parked() {
+            Some(self.local.now_ms + PARKED_LOOK_MS)
+        } else {
+            self.waiting.due_ms()
+        }
+    }
+
+    fn call_off(&mut self, ticket: Ticket) {
+        self.waiting.ended.push((ticket, End::CalledOff));
+    }
+
+    fn unblock(&mut self, gateway: u64, client_id: u64, answer: Unblock, reply: &mut Reply<'_>) -> Outcome {
+        self.answer_early((gateway, client_id), answer, reply)
     }
 
     fn maintain(&mut self, now_ms: u64, budget: Duration) {
@@ -348,9 +483,12 @@ impl Worker for StoreWorker {
         if self.local.index == 0 {
             self.local.shared.memory.refresh();
         }
+        self.forget_unwatched();
+        self.scripts.forget_old(&self.local.shared.scripting.known);
         let flushed = self.local.shared.lazyfree.is_waiting();
         let sweep = if flushed { budget / 2 } else { budget };
         self.sweep.run(&mut self.held, &mut self.local, start + sweep);
+        self.forget_tracked();
         while self.local.shared.lazyfree.free_some(self.held.epoch()) && start.elapsed() < budget {}
         // A limit that was lowered, and what commands had no time for.
         let settings = &self.local.shared.settings;
@@ -359,7 +497,11 @@ impl Worker for StoreWorker {
             let policy = policy(settings, true);
             evict::make_room(&mut self.held, &mut self.local, limit, policy);
         }
+        if diary::is_open() {
+            self.read_diary(None, Tracker::default());
+        }
         self.held.collect();
+        self.tell_waiters();
         self.publish();
     }
 }

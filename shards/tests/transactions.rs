@@ -4,31 +4,15 @@
 mod common;
 
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
-use common::Client;
+use common::{Client, WORKERS, store, together};
 use tidegate_protocols::data::{Data as _, Worker as _};
 use tidegate_protocols::settings::{Key, Settings};
 use tidegate_protocols::transaction::Watches;
 use tidegate_shards::Store;
 
-const WORKERS: usize = 4;
 const ROUNDS: usize = 1000;
-
-fn store() -> Store {
-    Store::new(Arc::new(Settings::default()), WORKERS)
-}
-
-/// Runs `work` as each worker at the same time.
-fn together(store: &Store, work: impl Fn(Client, usize) + Sync) {
-    thread::scope(|scope| {
-        for index in 0..WORKERS {
-            let work = &work;
-            scope.spawn(move || work(Client::new(store, index, WORKERS), index));
-        }
-    });
-}
 
 /// The values in a reply.
 fn values(reply: &str) -> Vec<&str> {

@@ -2,6 +2,8 @@
 
 use memchr::memchr;
 
+use super::words;
+
 /// A language spoken to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
@@ -22,6 +24,8 @@ pub enum Operation {
     Get,
     /// Store one key.
     Set,
+    /// Any other command of RESP, by a pattern; see [`super::words`].
+    Words(&'static [&'static str]),
 }
 
 /// What a reply says.
@@ -78,6 +82,9 @@ impl Requests {
 
     /// Writes the request for key number `key`.
     pub fn write(&mut self, key: u64, out: &mut Vec<u8>) {
+        if let Operation::Words(pattern) = self.operation {
+            return words::write(self, pattern, key, out);
+        }
         out.extend_from_slice(&self.before_key);
         out.extend_from_slice(&key_name(key));
         out.extend_from_slice(&self.after_key);
@@ -90,8 +97,17 @@ impl Requests {
         }
     }
 
+    /// Writes a value as a word of RESP.
+    pub(super) fn value(&mut self, out: &mut Vec<u8>) {
+        let start = self.random(VARIETY_BYTES as u64) as usize;
+        words::bulk(&self.values[start..start + self.value_bytes], out);
+    }
+
     /// The length of the first reply in `input` and what it says; `None` while it is not whole.
     pub fn reply(&self, input: &[u8]) -> Option<(usize, Verdict)> {
+        if let Operation::Words(_) = self.operation {
+            return words::reply(input);
+        }
         let (length, verdict) = match self.dialect {
             Dialect::Resp => resp_reply(input),
             Dialect::Text => text_reply(input),
@@ -103,7 +119,7 @@ impl Requests {
 }
 
 /// A key of 16 bytes.
-fn key_name(mut number: u64) -> [u8; 16] {
+pub(super) fn key_name(mut number: u64) -> [u8; 16] {
     let mut name = *b"key:000000000000";
     for digit in name[4..].iter_mut().rev() {
         *digit = b'0' + (number % 10) as u8;
@@ -116,6 +132,7 @@ fn key_name(mut number: u64) -> [u8; 16] {
 fn frame(dialect: Dialect, operation: Operation, value_bytes: usize) -> (Vec<u8>, Vec<u8>) {
     use Operation::{Get, Set};
     let (before, after) = match (dialect, operation) {
+        (_, Operation::Words(_)) => ("", String::new()),
         (Dialect::Resp, Get) => ("*2\r\n$3\r\nGET\r\n$16\r\n", "\r\n".into()),
         (Dialect::Resp, Set) => ("*3\r\n$3\r\nSET\r\n$16\r\n", format!("\r\n${value_bytes}\r\n")),
         (Dialect::Text, Get) => ("get ", "\r\n".into()),

@@ -6,8 +6,10 @@
 //! whether they are right is what the transcripts are for.
 
 pub mod dialect;
+pub mod hand_off;
 pub mod histogram;
 pub mod process;
+pub mod words;
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
@@ -150,10 +152,9 @@ impl<'a> Generator<'a> {
         self.until(self.began.checked_add(warm))?;
         (self.operations, self.misses, self.latency) = (0, 0, Histogram::default());
         let started = Instant::now();
-        let cpu = || processes.iter().map(Process::cpu).sum::<io::Result<Duration>>();
-        let cpu_before = cpu()?;
+        let cpu_before = process::cpu(processes)?;
         self.until(started.checked_add(counted))?;
-        let spent = cpu()?.saturating_sub(cpu_before);
+        let spent = process::cpu(processes)?.saturating_sub(cpu_before);
         if self.operations == 0 {
             return Err(io::Error::new(ErrorKind::TimedOut, "no reply in the time that was to be measured"));
         }

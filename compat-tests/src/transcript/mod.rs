@@ -59,7 +59,7 @@
 //! @resp3                      from here on connections speak RESP3 (HELLO is sent unseen); @resp2 goes back
 //! @tidegate <reason>          after a reply: Tidegate answers as follows instead, on purpose
 //! @three-shards <reason>      after a reply: in front of three shard processes it answers so (or: @shards, also of one)
-//! @only real <reason>         up to @end: only against the real server (or: tidegate, in-process, shards, three-shards)
+//! @only real <reason>         up to @end: only against the real server (or: one-server, tidegate, in-process, shards, three-shards)
 //! @end
 //! @same-shard <reason>        at the top: all keys are in one of the three shards, because requests are on several keys
 //! @server maxmemory=1mb       at the top: a server of its own; for Redis settings, for Memcached flags (-I 1k -M)

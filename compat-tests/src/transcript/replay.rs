@@ -274,17 +274,31 @@ fn read(wire: &mut Wire, family: Family, step: &Step, names: &mut Names) -> Resu
 /// Whether `got` is what `expected` describes; what named groups matched is kept.
 fn matches(expected: &[String], got: &[String], names: &mut Names) -> Result<bool, String> {
     let got = &got[..got.len() - got.iter().rev().take_while(|line| line.is_empty()).count()];
-    let Some((first, rest)) = expected.split_first() else { return Ok(got.is_empty()) };
-    if first == "..." {
-        for skipped in 0..=got.len() {
-            if matches(rest, &got[skipped..], names)? {
-                return Ok(true);
+    let (mut line, mut came) = (0, 0);
+    // Behind the last `...`, and how many lines had come when it began to match one more.
+    let mut again = None;
+    loop {
+        match (expected.get(line), got.get(came)) {
+            (Some(gap), _) if gap == "..." => {
+                line += 1;
+                again = Some((line, came));
+                continue;
             }
+            (None, None) => return Ok(true),
+            (Some(pattern), Some(text)) if line_matches(pattern, text, names)? => {
+                (line, came) = (line + 1, came + 1);
+                continue;
+            }
+            _ => {}
         }
-        return Ok(false);
+        match &mut again {
+            Some((behind, skipped)) if *skipped < got.len() => {
+                *skipped += 1;
+                (line, came) = (*behind, *skipped);
+            }
+            _ => return Ok(false),
+        }
     }
-    let Some((line, others)) = got.split_first() else { return Ok(false) };
-    Ok(line_matches(first, line, names)? && matches(rest, others, names)?)
 }
 
 fn line_matches(expected: &str, line: &str, names: &mut Names) -> Result<bool, String> {

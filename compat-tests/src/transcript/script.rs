@@ -75,6 +75,8 @@ pub struct Step {
 pub(crate) enum Scope {
     /// The real server.
     Real,
+    /// The real server, and Tidegate where it stands for one: in one process, or in front of one shard process.
+    OneServer,
     /// Tidegate in all its forms.
     Tidegate,
     /// Tidegate in one process.
@@ -90,6 +92,7 @@ impl Scope {
     fn named(word: &str) -> Option<Self> {
         match word {
             "real" => Some(Self::Real),
+            "one-server" => Some(Self::OneServer),
             "tidegate" => Some(Self::Tidegate),
             "in-process" => Some(Self::InProcess),
             "shards" => Some(Self::Shards),
@@ -101,8 +104,9 @@ impl Scope {
     /// Whether it concerns `subject`.
     pub(crate) fn holds(self, subject: Subject) -> bool {
         match (self, subject) {
-            (Self::Real, Subject::Real) | (Self::Tidegate, Subject::Tidegate(_)) => true,
+            (Self::Real | Self::OneServer, Subject::Real) | (Self::Tidegate, Subject::Tidegate(_)) => true,
             (_, Subject::Real) | (Self::Real, _) => false,
+            (Self::OneServer, Subject::Tidegate(form)) => form != Form::ThreeShards,
             (Self::InProcess, Subject::Tidegate(form)) => form == Form::InProcess,
             (Self::Shards, Subject::Tidegate(form)) => form != Form::InProcess,
             (Self::ThreeShards, Subject::Tidegate(form)) => form == Form::ThreeShards,
@@ -152,6 +156,14 @@ impl Script {
     pub(crate) fn expected(&self, step: &Step, subject: Subject) -> &[String] {
         let otherwise = step.instead.iter().rev().find(|(scope, _)| scope.holds(subject));
         &self.lines[otherwise.map_or(&step.expected, |(_, range)| range).clone()]
+    }
+
+    /// Every request's first line and what answers it: all replies that anybody is expected to give.
+    pub fn exchanges(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.steps.iter().map(|step| {
+            let end = step.instead.last().map_or(step.expected.end, |(_, range)| range.end);
+            (&*step.text[0], &self.lines[step.expected.start..end])
+        })
     }
 
     /// Empty lines at the end of a reply are layout.
@@ -229,7 +241,7 @@ impl Parser {
 
     fn directive(&mut self, script: &mut Script, at: usize, directive: &str) -> Result<(), String> {
         let (name, rest) = directive.split_once(' ').unwrap_or((directive, ""));
-        let otherwise = Scope::named(name).filter(|&scope| scope != Scope::Real);
+        let otherwise = Scope::named(name).filter(|scope| !matches!(scope, Scope::Real | Scope::OneServer));
         if otherwise.is_none() {
             self.block = Block::None;
         }
@@ -245,7 +257,9 @@ impl Parser {
             ("only", _) => {
                 let (scope, reason) = rest.split_once(' ').unwrap_or((rest, ""));
                 let scope = Scope::named(scope);
-                self.only = Some(scope.ok_or("`@only` real, tidegate, in-process, shards or three-shards")?);
+                self.only = Some(
+                    scope.ok_or("`@only` real, one-server, tidegate, in-process, shards or three-shards")?,
+                );
                 if reason.is_empty() {
                     return Err("`@only` wants a reason".to_owned());
                 }
@@ -354,14 +368,17 @@ mod tests {
 
     #[test]
     fn replies_and_steps_may_be_for_some_forms_only() {
-        let text = "@same-shard why\n> a\n+1\n@tidegate why\n+2\n@three-shards why\n+3\n@only shards why\n> b\n@end\n";
+        let text = "@same-shard why\n> a\n+1\n@tidegate why\n+2\n@three-shards why\n+3\n@only shards why\n> b\n@end\n\
+            @only one-server why\n> c\n@end\n";
         let script = Script::parse(Path::new("x"), Family::Redis, text).unwrap();
-        let [a, b] = &script.steps[..] else { panic!("two steps") };
+        let [a, b, c] = &script.steps[..] else { panic!("three steps") };
         let subjects = Form::ALL.map(Subject::Tidegate);
         assert_eq!(script.expected(a, Subject::Real), ["+1"]);
         assert_eq!(subjects.map(|subject| &script.expected(a, subject)[0]), ["+2", "+2", "+3"]);
         assert!(script.same_shard && !b.only.unwrap().holds(Subject::Real));
         assert_eq!(subjects.map(|subject| b.only.unwrap().holds(subject)), [false, true, true]);
+        assert!(c.only.unwrap().holds(Subject::Real));
+        assert_eq!(subjects.map(|subject| c.only.unwrap().holds(subject)), [true, true, false]);
     }
 
     #[test]

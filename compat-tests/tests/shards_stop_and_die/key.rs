@@ -79,12 +79,35 @@ impl Key {
             self.early.extend(number);
             return Ok(());
         }
-        if !self.possible.contains(&number) {
-            let Self { name, shard, possible, .. } = self;
-            return Err(format!("{name} of shard {shard} holds {number:?}, and may hold only {possible:?}"));
-        }
+        self.could_see(number)?;
         self.possible = vec![number];
         Ok(())
+    }
+
+    /// The same of a read behind which more has been sent for this key: if its link was lost it has been sent again, and what
+    /// came behind it may have been answered before that, and before a death.
+    ///
+    /// # Errors
+    /// As [`Key::saw`].
+    pub(crate) fn may_have_seen(
+        &mut self,
+        value: Option<&[u8]>,
+        ahead: &[Option<u64>],
+        world: &World,
+    ) -> Result<(), String> {
+        let before = self.possible.clone();
+        self.saw(value, ahead, world)?;
+        self.possible = before;
+        self.admit_death(world);
+        Ok(())
+    }
+
+    fn could_see(&self, number: Option<u64>) -> Result<(), String> {
+        let Self { name, shard, possible, .. } = self;
+        if possible.contains(&number) {
+            return Ok(());
+        }
+        Err(format!("{name} of shard {shard} holds {number:?}, and may hold only {possible:?}"))
     }
 
     fn number_of(&self, value: &[u8]) -> Result<u64, String> {

@@ -84,7 +84,12 @@ impl Pipelined {
                 let key = &mut self.keys[place];
                 let fate = match value_of(answer)? {
                     Ok(was) => {
-                        key.saw(was.as_deref(), &writes_ahead(batch, place), world)?;
+                        let ahead = writes_ahead(batch, place);
+                        if is_read_before_others(batch, place) {
+                            key.may_have_seen(was.as_deref(), &ahead, world)?;
+                        } else {
+                            key.saw(was.as_deref(), &ahead, world)?;
+                        }
                         Fate::Done
                     }
                     Err(error) => talk.fate(&error, &[key.shard])?,
@@ -108,6 +113,15 @@ fn writes_ahead(batch: &[Sent], place: usize) -> Vec<Option<u64>> {
         _ => None,
     };
     batch[1..].iter().filter_map(write).collect()
+}
+
+/// Whether the first request of `batch` only reads, and others for the key come behind it.
+fn is_read_before_others(batch: &[Sent], place: usize) -> bool {
+    let is_for_it = |sent: &Sent| match sent {
+        Sent::Set { key, .. } | Sent::Get { key } | Sent::Delete { key } => *key == place,
+        Sent::Count | Sent::Echo(_) => false,
+    };
+    matches!(batch[0], Sent::Get { .. }) && batch[1..].iter().any(is_for_it)
 }
 
 impl Program for Pipelined {

@@ -3,19 +3,16 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use tidegate_protocols::data::Unblock;
 use tidegate_protocols::limits::REPLY_BYTES_MAX;
-use tidegate_protocols::number::integer;
+use tidegate_protocols::number::{integer, integer_argument};
 use tidegate_protocols::{Args, Dialect, Error, Reply};
 
 use super::Scope;
+use crate::acl::{Acl, User};
 use crate::registry::{Address, Client};
 use crate::session::Attention;
 use crate::shared::PauseKind;
-
-/// Why `CLIENT CACHING` is refused: nobody tracks. Source: Redis `clientCommand`.
-pub(super) const NOT_TRACKING: Error = Error::Text(
-    "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",
-);
 
 pub(super) fn getname(scope: &Scope<'_>, reply: &mut Reply<'_>) {
     match scope.client().texts().name.as_bytes() {
@@ -32,10 +29,15 @@ pub(super) fn setname(text: &[u8], scope: &Scope<'_>, reply: &mut Reply<'_>) -> 
 
 /// Names the client, if `text` can be a name.
 pub(super) fn name(text: &[u8], scope: &Scope<'_>) -> Result<(), Error> {
-    let name = graphic(text)
-        .ok_or(Error::Text("ERR Client names cannot contain spaces, newlines or special characters."))?;
-    scope.client().edit_texts(|texts| texts.name = name.into());
+    let name = checked_name(text)?;
+    scope.client().edit_texts(|texts| texts.name = String::from_utf8_lossy(name).into());
     Ok(())
+}
+
+/// `text`, if it can be a name.
+pub(super) fn checked_name(text: &[u8]) -> Result<&[u8], Error> {
+    let refused = Error::Text("ERR Client names cannot contain spaces, newlines or special characters.");
+    if text.iter().all(u8::is_ascii_graphic) { Ok(text) } else { Err(refused) }
 }
 
 /// Text without blanks and control characters, fit for a field of `CLIENT LIST`.
@@ -49,7 +51,7 @@ pub(super) fn setinfo(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>)
         return Err(Error::quoting("ERR Unrecognized option '", args.at(2), "'"));
     }
     let value = graphic(args.at(3)).ok_or_else(|| {
-        Error::quoting("ERR ", &option, " cannot contain spaces, newlines or special characters.")
+        Error::quoting("ERR ", args.at(2), " cannot contain spaces, newlines or special characters.")
     })?;
     scope.client().edit_texts(|texts| match &option[..] {
         b"lib-name" => texts.library = value.into(),
@@ -99,7 +101,7 @@ pub(super) fn reply(word: &[u8], scope: &Scope<'_>, reply: &mut Reply<'_>) -> Re
 
 pub(super) fn pause(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let kind = match args.get(3) {
-        _ if args.len() > 4 => return Err(wrong_arguments(args.at(1))),
+        _ if args.len() > 4 => return Err(Error::wrong_subcommand("CLIENT", args.at(1))),
         None => PauseKind::All,
         Some(word) if word.eq_ignore_ascii_case(b"all") => PauseKind::All,
         Some(word) if word.eq_ignore_ascii_case(b"write") => PauseKind::Writes,
@@ -109,67 +111,45 @@ pub(super) fn pause(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) -
     let ms = u64::try_from(ms).map_err(|_| Error::Text("ERR timeout is negative"))?;
     // A time past what 64 bits hold is one in the past, as in Redis.
     let until_ms = (scope.now_ms as i64).checked_add_unsigned(ms).unwrap_or(0) as u64;
-    scope.shared.pause.begin(kind, until_ms, scope.now_ms);
+    scope.shared.hold_back(kind, until_ms, scope.now_ms);
     reply.ok();
     Ok(())
 }
 
-fn wrong_arguments(subcommand: &[u8]) -> Error {
-    let before = "ERR unknown subcommand or wrong number of arguments for '";
-    Error::quoting(before, subcommand, "'. Try CLIENT HELP.")
-}
-
-pub(super) fn unblock(args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    match args.get(3) {
-        _ if args.len() > 4 => return Err(wrong_arguments(args.at(1))),
-        Some(word) if !word.eq_ignore_ascii_case(b"timeout") && !word.eq_ignore_ascii_case(b"error") => {
-            return Err(Error::Text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
-        }
-        _ => {}
-    }
-    integer(args.at(2)).ok_or(Error::NotInteger)?;
-    // No command blocks.
-    reply.integer(0);
+/// `CLIENT UNBLOCK` in a transaction that shards have executed: they hear of it when it is over. Elsewhere the tick asks who
+/// keeps what is waited for.
+pub(super) fn unblock(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    let (id, answer) = whom_to_unblock(args)?;
+    let registry = &scope.shared.registry;
+    let did_wait = registry.unblock(id, answer) || registry.get(id).is_some_and(|client| client.is_blocked());
+    reply.integer(did_wait.into());
     Ok(())
 }
 
-pub(super) fn tracking(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    let mut options = args.from(3).iter();
-    while let Some(option) = options.next() {
-        match option.to_ascii_lowercase().as_slice() {
-            b"redirect" => {
-                let id = integer(options.next().ok_or(Error::Syntax)?).ok_or(Error::NotInteger)?;
-                if u64::try_from(id).ok().and_then(|id| scope.shared.registry.get(id)).is_none() {
-                    return Err(Error::Text("ERR The client ID you want redirect to does not exist"));
-                }
-            }
-            b"prefix" => drop(options.next().ok_or(Error::Syntax)?),
-            b"bcast" | b"optin" | b"optout" | b"noloop" => {}
-            _ => return Err(Error::Syntax),
-        }
-    }
-    if on_or_off(args.at(2))? {
-        return Err(Error::Text("ERR Client tracking is not available"));
-    }
-    reply.ok();
-    Ok(())
+/// Which client `CLIENT UNBLOCK` means, and what that is to be told; numbers nobody can have are those of nobody.
+pub(crate) fn whom_to_unblock(args: &Args<'_>) -> Result<(u64, Unblock), Error> {
+    let answer = match args.get(3) {
+        _ if args.len() > 4 => return Err(Error::wrong_subcommand("CLIENT", args.at(1))),
+        None => Unblock::Timeout,
+        Some(word) if word.eq_ignore_ascii_case(b"timeout") => Unblock::Timeout,
+        Some(word) if word.eq_ignore_ascii_case(b"error") => Unblock::Error,
+        Some(_) => return Err(Error::Text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
+    };
+    let id = integer_argument(args.at(2))?;
+    Ok((u64::try_from(id).unwrap_or(0), answer))
 }
 
-pub(super) fn trackinginfo(reply: &mut Reply<'_>) {
-    reply.map(3);
-    reply.bulk(b"flags");
-    reply.set(1);
-    reply.bulk(b"off");
-    reply.bulk(b"redirect");
-    reply.integer(-1);
-    reply.bulk(b"prefixes");
-    reply.array(0);
-}
-
-pub(super) fn info(scope: &Scope<'_>, reply: &mut Reply<'_>) {
+pub(super) fn info(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) {
     let mut text = String::new();
-    describe(scope.client(), scope.now_ms, &mut text);
+    describe(scope.client(), scope.now_ms, wire_bytes(args), &mut text);
     reply.verbatim(*b"txt", text.as_bytes());
+}
+
+/// Bytes that a request was on the wire: all that Redis still keeps of it while it answers.
+fn wire_bytes(args: &Args<'_>) -> usize {
+    let header = |number: usize| "*\r\n".len() + number.checked_ilog10().unwrap_or(0) as usize + 1;
+    header(args.len())
+        + args.lengths().map(|length| header(length as usize) + length as usize + 2).sum::<usize>()
 }
 
 pub(super) fn list(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
@@ -177,7 +157,8 @@ pub(super) fn list(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) ->
     let clients = match args.get(2) {
         None => registry.list(),
         Some(word) if word.eq_ignore_ascii_case(b"type") && args.len() == 4 => {
-            if kind(args.at(3))? == Kind::Normal { registry.list() } else { Vec::new() }
+            let kind = kind(args.at(3))?;
+            registry.list().into_iter().filter(|client| kind.fits(client)).collect()
         }
         Some(word) if word.eq_ignore_ascii_case(b"id") && args.len() > 3 => {
             let ids: Option<Vec<_>> = args.from(3).iter().map(integer).collect();
@@ -189,15 +170,25 @@ pub(super) fn list(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) ->
         }
         Some(_) => return Err(Error::Syntax),
     };
-    reply.verbatim(*b"txt", lines(&clients, scope.now_ms, REPLY_BYTES_MAX)?.as_bytes());
+    reply.verbatim(
+        *b"txt",
+        lines(&clients, scope.now_ms, (scope.client().id, wire_bytes(args)), REPLY_BYTES_MAX)?.as_bytes(),
+    );
     Ok(())
 }
 
-/// A line for each client. One may have been asked for a million times.
-fn lines(clients: &[Arc<Client>], now_ms: u64, bytes_max: usize) -> Result<String, Error> {
+/// A line for each client, the one who asks with a request of so many bytes among them. One may have been asked for a
+/// million times.
+fn lines(
+    clients: &[Arc<Client>],
+    now_ms: u64,
+    (who_asks, asked_bytes): (u64, usize),
+    bytes_max: usize,
+) -> Result<String, Error> {
     let mut text = String::new();
     for client in clients {
-        describe(client, now_ms, &mut text);
+        let asked = if client.id == who_asks { asked_bytes } else { 0 };
+        describe(client, now_ms, asked, &mut text);
         if text.len() > bytes_max {
             return Err(Error::ReplyTooLong);
         }
@@ -205,26 +196,60 @@ fn lines(clients: &[Arc<Client>], now_ms: u64, bytes_max: usize) -> Result<Strin
     Ok(text)
 }
 
-/// The kinds of clients; all of ours are normal.
+/// The kinds of clients.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Normal,
+    /// It listens to something.
+    Pubsub,
+    /// None of ours is.
     Other,
+}
+
+impl Kind {
+    fn fits(self, client: &Client) -> bool {
+        let listens = client.subscriptions() != [0; 3];
+        self == if listens { Self::Pubsub } else { Self::Normal }
+    }
 }
 
 fn kind(word: &[u8]) -> Result<Kind, Error> {
     match &word.to_ascii_lowercase()[..] {
         b"normal" => Ok(Kind::Normal),
-        b"master" | b"slave" | b"replica" | b"pubsub" => Ok(Kind::Other),
+        b"pubsub" => Ok(Kind::Pubsub),
+        b"master" | b"slave" | b"replica" => Ok(Kind::Other),
         _ => Err(Error::quoting("ERR Unknown client type '", word, "'")),
     }
 }
 
-/// The line of `CLIENT LIST`, with the fields Redis 7.2 has, in its order. What does not exist here is 0.
-fn describe(client: &Client, now_ms: u64, text: &mut String) {
+/// The line of `CLIENT LIST` of a client, without its end.
+pub(crate) fn describe_client(client: &Client, now_ms: u64) -> String {
+    let mut text = String::new();
+    describe(client, now_ms, 0, &mut text);
+    text.truncate(text.trim_end().len());
+    text
+}
+
+/// The line of `CLIENT LIST`, with the fields Redis 7.2 has, in its order, of a client that asks with a request of so
+/// many bytes. What does not exist here is 0.
+fn describe(client: &Client, now_ms: u64, asked: usize, text: &mut String) {
+    let unread = client.unread_bytes() + asked as u64;
     let seconds_since = |ms: u64| now_ms.saturating_sub(ms) / 1000;
     let texts = client.texts();
-    let marks = [('x', client.queued().is_some()), ('e', client.no_evict()), ('T', client.no_touch())];
+    let [channels, patterns, shard_channels] = client.subscriptions();
+    let tracks = client.tracks();
+    let redirect = if tracks.is_on { tracks.redirect as i64 } else { -1 };
+    let marks = [
+        ('O', client.is_monitor()),
+        ('P', client.subscriptions() != [0; 3]),
+        ('x', client.queued().is_some()),
+        ('b', client.is_blocked()),
+        ('t', tracks.is_on),
+        ('R', tracks.is_broken),
+        ('B', tracks.follows),
+        ('e', client.no_evict()),
+        ('T', client.no_touch()),
+    ];
     let flags: String = marks.into_iter().filter(|(_, is)| *is).map(|(mark, _)| mark).collect();
     let flags = if flags.is_empty() { "N" } else { &flags };
     let resp = match client.dialect() {
@@ -237,9 +262,9 @@ fn describe(client: &Client, now_ms: u64, text: &mut String) {
     // Writing into a String cannot fail.
     let _ = writeln!(
         text,
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 \
-         multi={} qbuf=0 qbuf-free=0 argv-mem=0 multi-mem={multi} rbs=0 rbp=0 obl=0 oll={} omem={pending} tot-mem={} \
-         events=r cmd={command} user=default redir=-1 resp={resp} lib-name={} lib-ver={}",
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db={} sub={channels} psub={patterns} \
+         ssub={shard_channels} multi={} qbuf={unread} qbuf-free=0 argv-mem=0 multi-mem={multi} rbs=0 rbp=0 obl=0 oll={} omem={pending} tot-mem={} \
+         events=r cmd={command} user={} redir={redirect} resp={resp} lib-name={} lib-ver={}",
         client.id,
         client.address,
         client.local_address,
@@ -251,6 +276,7 @@ fn describe(client: &Client, now_ms: u64, text: &mut String) {
         client.queued().map_or(-1, i64::from),
         u8::from(pending > 0),
         client.total_bytes(),
+        String::from_utf8_lossy(client.user().name()),
         texts.library,
         texts.library_version,
     );
@@ -260,6 +286,7 @@ fn describe(client: &Client, now_ms: u64, text: &mut String) {
 struct Filter<'a> {
     id: Option<u64>,
     kind: Option<Kind>,
+    user: Option<Arc<User>>,
     address: Option<&'a [u8]>,
     local_address: Option<&'a [u8]>,
     spare_self: bool,
@@ -269,9 +296,9 @@ pub(super) fn kill(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) ->
     let old_form = args.len() == 3;
     let filter = if old_form {
         let address = Some(args.at(2));
-        Filter { id: None, kind: None, address, local_address: None, spare_self: false }
+        Filter { id: None, kind: None, user: None, address, local_address: None, spare_self: false }
     } else {
-        Filter::of(&args.from(2))?
+        Filter::of(&args.from(2), &scope.shared.acl)?
     };
     let found: Vec<Arc<Client>> =
         scope.shared.registry.list().into_iter().filter(|client| filter.fits(client, scope)).collect();
@@ -291,8 +318,9 @@ pub(super) fn kill(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) ->
 }
 
 impl<'a> Filter<'a> {
-    fn of(options: &Args<'a>) -> Result<Self, Error> {
-        let mut filter = Self { id: None, kind: None, address: None, local_address: None, spare_self: true };
+    fn of(options: &Args<'a>, users: &Acl) -> Result<Self, Error> {
+        let mut filter =
+            Self { id: None, kind: None, user: None, address: None, local_address: None, spare_self: true };
         let mut at = 0;
         while at < options.len() {
             let (option, value) = (options.at(at), options.get(at + 1).ok_or(Error::Syntax)?);
@@ -305,8 +333,11 @@ impl<'a> Filter<'a> {
                 b"type" => filter.kind = Some(kind(value)?),
                 b"addr" => filter.address = Some(value),
                 b"laddr" => filter.local_address = Some(value),
-                b"user" if value == b"default" => {}
-                b"user" => return Err(Error::quoting("ERR No such user '", value, "'")),
+                b"user" => {
+                    let user = users.get(value);
+                    let none = || Error::quoting("ERR No such user '", value, "'");
+                    filter.user = Some(user.ok_or_else(none)?);
+                }
                 b"skipme" if value.eq_ignore_ascii_case(b"yes") => filter.spare_self = true,
                 b"skipme" if value.eq_ignore_ascii_case(b"no") => filter.spare_self = false,
                 _ => return Err(Error::Syntax),
@@ -321,7 +352,8 @@ impl<'a> Filter<'a> {
             wanted.is_none_or(|wanted| address.to_string().as_bytes() == wanted)
         };
         self.id.is_none_or(|id| client.id == id)
-            && self.kind.is_none_or(|kind| kind == Kind::Normal)
+            && self.kind.is_none_or(|kind| kind.fits(client))
+            && self.user.as_ref().is_none_or(|user| Arc::ptr_eq(user, &client.user()))
             && is(self.address, &client.address)
             && is(self.local_address, &client.local_address)
             && !(self.spare_self && client.id == scope.client().id)
@@ -331,13 +363,16 @@ impl<'a> Filter<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::acl::nobody;
     use crate::registry::Registry;
 
     #[test]
     fn a_client_listed_a_thousand_times_is_not_listed_beyond_what_a_reply_may_be() {
         let addresses = [1, 2].map(|port| Address::Tcp(([127, 0, 0, 1], port).into()));
-        let client = Registry::new(Vec::new()).add(1, [0, 7], addresses, Dialect::Resp2, 0);
-        assert!(lines(&[Arc::clone(&client)], 0, 10_000).unwrap().starts_with("id=1 addr=127.0.0.1:1"));
-        assert_eq!(lines(&vec![client; 1000], 0, 10_000), Err(Error::ReplyTooLong));
+        let client = Registry::new(Vec::new(), &nobody()).add(1, [0, 7], addresses, Dialect::Resp2, 0);
+        assert!(
+            lines(&[Arc::clone(&client)], 0, (1, 26), 10_000).unwrap().starts_with("id=1 addr=127.0.0.1:1")
+        );
+        assert_eq!(lines(&vec![client; 1000], 0, (1, 26), 10_000), Err(Error::ReplyTooLong));
     }
 }

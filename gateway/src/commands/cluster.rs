@@ -51,7 +51,7 @@ pub(super) fn execute(
         | Meet | Replicate | Reset | SaveConfig | SetConfigEpoch | SetSlot => {
             return Err(given(request.row.name));
         }
-        Container => return super::no_subcommand("cluster"),
+        Container => unreachable!("a container resolves to one of its subcommands"),
     }
     Ok(())
 }

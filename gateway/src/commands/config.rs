@@ -40,10 +40,18 @@ pub(super) fn set(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) -> 
     let shards = scope.shared.seat.as_ref().map_or(0, |seat| seat.topology.borrow().shards().len());
     for (key, value) in changes(&args.from(2), &scope.shared.settings, shards)? {
         scope.shared.settings.store(key, value);
+        if key == Key::RequirePass {
+            scope.shared.acl.set_default_password(&scope.shared.settings.text(key));
+            scope.shared.users_changed();
+        }
     }
     reply.ok();
     Ok(())
 }
+
+/// What Redis cannot change while it runs either: it refuses even the value that is there. Whoever sets all that `CONFIG GET *`
+/// tells knows of these.
+const IMMUTABLE: [Key; 4] = [Key::TcpBacklog, Key::Databases, Key::ClusterEnabled, Key::AclFile];
 
 /// The values that pairs of names and texts give. As in Redis, names are looked at before values, and the
 /// first mistake is the one that is told. There are links to so many shards.
@@ -55,7 +63,7 @@ fn changes(pairs: &Args<'_>, settings: &Settings, shards: usize) -> Result<Vec<(
     for index in (0..pairs.len()).step_by(2) {
         let name = pairs.at(index);
         let key = Key::named(name).ok_or_else(|| unknown(name))?;
-        if key.row().change == Change::Start {
+        if IMMUTABLE.contains(&key) {
             return Err(refused(name, "can't set immutable config"));
         }
         if keys.contains(&key) {
@@ -64,15 +72,19 @@ fn changes(pairs: &Args<'_>, settings: &Settings, shards: usize) -> Result<Vec<(
         keys.push(key);
     }
     let value = |(place, key): (usize, Key)| {
-        let name = key.row().name.as_bytes();
+        // As it was given, be it an older one.
+        let name = &pairs.at(2 * place).to_ascii_lowercase()[..];
         let text = String::from_utf8_lossy(pairs.at(2 * place + 1));
         if matches!(key.row().kind, Kind::Text) && matches!(text, Cow::Owned(_)) {
             return Err(refused(name, "argument must be UTF-8 text"));
         }
         let value = settings.parse(key, &text).map_err(|reason| match key.row().change {
-            Change::Fixed => refused(name, "can't set immutable config"),
-            Change::Live | Change::Start => refused(name, &reason),
+            Change::Fixed | Change::Start | Change::State => refused(name, "can't set immutable config"),
+            Change::Live => refused(name, &reason),
         })?;
+        if key.row().change == Change::Start && !settings.holds(key, &value) {
+            return Err(refused(name, "can't set immutable config"));
+        }
         check(key, &value, settings, shards).map_err(|reason| refused(name, &reason))?;
         Ok((key, value))
     };
@@ -104,6 +116,8 @@ fn refused(name: &[u8], reason: &str) -> Error {
 pub(super) fn rewrite(scope: &Scope<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let file = scope.shared.config_file.get();
     let file = file.ok_or(Error::Text("ERR The server is running without a config file"))?;
+    let settings = &scope.shared.settings;
+    settings.store(Key::User, Value::Text(scope.shared.acl.as_setting(settings)));
     (file.rewrite)(&scope.shared.settings)
         .map_err(|reason| Error::quoting("ERR Rewriting config file: ", reason.as_bytes(), ""))?;
     reply.ok();
@@ -146,6 +160,10 @@ mod tests {
                 "ERR CONFIG SET failed (possibly related to argument 'Databases') - can't set immutable config",
             ),
             (
+                &["port", "6380"],
+                "ERR CONFIG SET failed (possibly related to argument 'port') - can't set immutable config",
+            ),
+            (
                 &["timeout", "5", "MAXMEMORY-samples", "0"],
                 "ERR CONFIG SET failed (possibly related to argument 'maxmemory-samples') - argument must be between 1 and 2147483647 inclusive",
             ),
@@ -163,6 +181,10 @@ mod tests {
         assert_eq!(
             outcome(&Settings::default(), &["save", "", "appendonly", "no"]),
             Ok(vec![Key::Save, Key::AppendOnly])
+        );
+        assert_eq!(
+            outcome(&Settings::default(), &["bind", "127.0.0.1", "port", "6379"]),
+            Ok(vec![Key::Bind, Key::Port])
         );
     }
 }

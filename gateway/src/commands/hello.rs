@@ -1,12 +1,12 @@
 //! Who the client is and which version of RESP it speaks: AUTH and HELLO.
 
+use tidegate_protocols::acl::{DEFAULT_USER, Rules};
 use tidegate_protocols::number::integer;
-use tidegate_protocols::settings::{Key, Settings};
 use tidegate_protocols::{Args, Dialect, Error, Reply};
 
 use super::{Scope, client};
+use crate::acl::{Acl, note_wrong_password};
 use crate::session::Attention;
-use crate::users::same;
 
 /// The version of Redis whose behaviour clients may expect.
 pub(crate) const REDIS_VERSION: &str = "7.2.4";
@@ -15,20 +15,20 @@ const WRONG_PASSWORD: Error = Error::Text("WRONGPASS invalid username-password p
 
 /// Whether clients begin without rights.
 pub(super) fn needs_password(scope: &Scope<'_>) -> bool {
-    !scope.shared.settings.text(Key::RequirePass).is_empty()
+    !scope.shared.acl.is_open()
 }
 
 /// `AUTH [username] password`
 pub(super) fn auth(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     match args.len() {
-        2 if !needs_password(scope) => {
+        2 if scope.shared.acl.default_user().with_rules(Rules::has_no_password) => {
             return Err(Error::Text(
                 "ERR AUTH <password> called without any password configured for the default user. \
                  Are you sure your configuration is correct?",
             ));
         }
-        2 => log_in(b"default", args.at(1), scope)?,
-        3 => log_in(args.at(1), args.at(2), scope)?,
+        2 => log_in(args, DEFAULT_USER, args.at(1), scope)?,
+        3 => log_in(args, args.at(1), args.at(2), scope)?,
         _ => return Err(Error::Syntax),
     }
     reply.ok();
@@ -37,12 +37,9 @@ pub(super) fn auth(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) ->
 
 /// `HELLO [protover [AUTH username password] [SETNAME clientname]]`
 pub(super) fn hello(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    let dialect = version(args)?;
-    for wish in wishes(args) {
-        match wish? {
-            Wish::LogIn(user, password) => log_in(user, password, scope)?,
-            Wish::SetName(name) => client::name(name, scope)?,
-        }
+    let (dialect, wishes) = (version(args)?, Wishes::of(args)?);
+    if let Some((user, password)) = wishes.log_in {
+        log_in(args, user, password, scope)?;
     }
     if scope.session.has(Attention::Anonymous) && needs_password(scope) {
         return Err(Error::Text(
@@ -50,6 +47,9 @@ pub(super) fn hello(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) -
              AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol \
              version at the same time",
         ));
+    }
+    if let Some(name) = wishes.name {
+        client::name(name, scope)?;
     }
     if let Some(dialect) = dialect {
         scope.session.set_dialect(dialect);
@@ -60,19 +60,37 @@ pub(super) fn hello(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) -
 
 /// The dialect that `HELLO` by a client that is logged in is going to set; `None` if it leaves it as it is or is
 /// refused.
-pub(crate) fn foreseen(args: &Args<'_>, settings: &Settings) -> Option<Dialect> {
-    let is_granted = |wish| match wish {
-        Ok(Wish::LogIn(user, password)) => is_known(user, password, settings),
-        Ok(Wish::SetName(name)) => client::graphic(name).is_some(),
-        Err(_) => false,
-    };
-    version(args).ok().flatten().filter(|_| wishes(args).all(is_granted))
+pub(crate) fn foreseen(args: &Args<'_>, users: &Acl) -> Option<Dialect> {
+    let wishes = Wishes::of(args).ok()?;
+    let is_granted = wishes.log_in.is_none_or(|(user, password)| users.admits(user, password));
+    version(args).ok().flatten().filter(|_| is_granted)
 }
 
-/// What else `HELLO` is to do.
-enum Wish<'a> {
-    LogIn(&'a [u8], &'a [u8]),
-    SetName(&'a [u8]),
+/// What else `HELLO` is to do; of several words that say the same, the last counts. Source: Redis 7.2 `networking.c`,
+/// `helloCommand`, where 7.0 does one after the other.
+#[derive(Default)]
+struct Wishes<'a> {
+    log_in: Option<(&'a [u8], &'a [u8])>,
+    name: Option<&'a [u8]>,
+}
+
+impl<'a> Wishes<'a> {
+    fn of(args: &Args<'a>) -> Result<Self, Error> {
+        let (mut wishes, mut at) = (Self::default(), 2);
+        while let Some(option) = args.get(at) {
+            let left = args.len() - at - 1;
+            at += if option.eq_ignore_ascii_case(b"AUTH") && left >= 2 {
+                wishes.log_in = Some((args.at(at + 1), args.at(at + 2)));
+                3
+            } else if option.eq_ignore_ascii_case(b"SETNAME") && left >= 1 {
+                wishes.name = Some(client::checked_name(args.at(at + 1))?);
+                2
+            } else {
+                return Err(Error::quoting("ERR Syntax error in HELLO option '", option, "'"));
+            };
+        }
+        Ok(wishes)
+    }
 }
 
 /// The language that is asked for, if any is.
@@ -84,25 +102,6 @@ fn version(args: &Args<'_>) -> Result<Option<Dialect>, Error> {
         Some(Some(3)) => Ok(Some(Dialect::Resp3)),
         Some(Some(_)) => Err(Error::Text("NOPROTO unsupported protocol version")),
     }
-}
-
-/// What else it is to do, in this order; what was done before an error stays. Source: Redis `networking.c`,
-/// `helloCommand`.
-fn wishes<'a>(args: &Args<'a>) -> impl Iterator<Item = Result<Wish<'a>, Error>> {
-    let mut at = 2;
-    std::iter::from_fn(move || {
-        let option = args.get(at)?;
-        let left = args.len() - at - 1;
-        let (wish, words) = if option.eq_ignore_ascii_case(b"AUTH") && left >= 2 {
-            (Ok(Wish::LogIn(args.at(at + 1), args.at(at + 2))), 3)
-        } else if option.eq_ignore_ascii_case(b"SETNAME") && left >= 1 {
-            (Ok(Wish::SetName(args.at(at + 1))), 2)
-        } else {
-            (Err(Error::quoting("ERR Syntax error in HELLO option '", option, "'")), left + 1)
-        };
-        at += words;
-        Some(wish)
-    })
 }
 
 /// What a client learns of the server at the first handshake.
@@ -129,15 +128,13 @@ pub(super) fn mode(scope: &Scope<'_>) -> &'static str {
     if scope.shared.is_cluster() { "cluster" } else { "standalone" }
 }
 
-pub(super) fn log_in(user: &[u8], password: &[u8], scope: &Scope<'_>) -> Result<(), Error> {
-    if !is_known(user, password, &scope.shared.settings) {
+/// The client is this user from now on, if the password is right. `args` are the request that says so.
+pub(super) fn log_in(args: &Args<'_>, name: &[u8], password: &[u8], scope: &Scope<'_>) -> Result<(), Error> {
+    let Scope { session, shared, now_ms, .. } = *scope;
+    let Some(user) = shared.acl.log_in(name, password, &session.client) else {
+        note_wrong_password(args.at(0), name, session, shared, now_ms);
         return Err(WRONG_PASSWORD);
-    }
-    scope.session.put(Attention::Anonymous, false);
+    };
+    session.become_user(&user);
     Ok(())
-}
-
-fn is_known(user: &[u8], password: &[u8], settings: &Settings) -> bool {
-    let expected = settings.text(Key::RequirePass);
-    user == b"default" && (expected.is_empty() || same(expected.as_bytes(), password))
 }

@@ -12,8 +12,10 @@ use tidegate_protocols::{Args, Reply, table};
 use super::Scope;
 use super::hello::{REDIS_VERSION, mode};
 use super::memory::{Memory, ratio};
+use crate::acl::Reason;
 use crate::counters::{CommandTotals, Totals};
 use crate::process;
+use crate::pubsub::Kind;
 
 /// A section: what `INFO` is asked for, its heading, whether it is shown unasked, and what writes it.
 struct Section {
@@ -134,6 +136,10 @@ fn server(figures: &mut Figures<'_>) {
         "config_file",
         shared.config_file.get().map_or_else(String::new, |file| file.path.display().to_string()),
     );
+    if let Some(first) = shared.redis.first() {
+        let addresses: Vec<_> = shared.redis.iter().map(|address| format!("bind={}", address.ip())).collect();
+        figures.line("listener0", format_args!("name=tcp,{},port={}", addresses.join(","), first.port()));
+    }
     figures.line("io_threads_active", u8::from(shared.workers > 1));
     figures.line("worker_threads", shared.workers);
 }
@@ -146,9 +152,12 @@ fn clients(figures: &mut Figures<'_>) {
     figures.line("client_recent_max_input_buffer", 0);
     let output = shared.registry.list().iter().map(|client| client.pending_bytes()).max();
     figures.line("client_recent_max_output_buffer", output.unwrap_or(0));
-    figures.line("blocked_clients", 0);
-    figures.line("tracking_clients", 0);
+    figures.line("blocked_clients", shared.registry.blocked());
+    figures.line("tracking_clients", shared.trackers.count());
     figures.line("clients_in_timeout_table", 0);
+    let store = shared.figures();
+    figures.line("total_blocking_keys", store.waited_for);
+    figures.line("total_blocking_keys_on_nokey", store.waited_for_removal);
 }
 
 fn memory(figures: &mut Figures<'_>) {
@@ -169,12 +178,18 @@ fn memory(figures: &mut Figures<'_>) {
     figures.line("allocator_active", active);
     figures.line("allocator_resident", resident);
     figures.bytes("total_system_memory", process::machine_bytes());
-    figures.bytes("used_memory_lua", 0);
-    figures.bytes("used_memory_vm_total", 0);
-    figures.bytes("used_memory_scripts", 0);
-    figures.line("number_of_cached_scripts", 0);
-    figures.line("number_of_functions", 0);
-    figures.line("number_of_libraries", 0);
+    let scripts = &store.scripts;
+    figures.line("used_memory_vm_eval", scripts.engine_bytes);
+    figures.bytes("used_memory_lua", scripts.engine_bytes);
+    figures.line("used_memory_scripts_eval", scripts.script_bytes);
+    figures.line("number_of_cached_scripts", scripts.scripts);
+    figures.line("number_of_functions", scripts.functions);
+    figures.line("number_of_libraries", scripts.libraries);
+    // Counted with what runs scripts.
+    figures.line("used_memory_vm_functions", 0);
+    figures.bytes("used_memory_vm_total", scripts.engine_bytes);
+    figures.line("used_memory_functions", scripts.function_bytes);
+    figures.bytes("used_memory_scripts", scripts.script_bytes + scripts.function_bytes);
     figures.bytes("maxmemory", figures.scope.shared.settings.number(Key::MaxMemory) as u64);
     figures.line("maxmemory_policy", figures.setting(Key::MaxMemoryPolicy));
     figures.line("allocator_frag_ratio", format_args!("{:.2}", ratio(active, allocated)));
@@ -199,23 +214,39 @@ fn memory(figures: &mut Figures<'_>) {
 }
 
 fn persistence(figures: &mut Figures<'_>) {
+    let last_save_s = super::server::last_save_s(figures.scope).to_string();
+    let changes = figures.scope.shared.figures().changes.to_string();
     for (name, value) in [
         ("loading", "0"),
         ("async_loading", "0"),
-        ("rdb_changes_since_last_save", "0"),
+        ("current_cow_peak", "0"),
+        ("current_cow_size", "0"),
+        ("current_cow_size_age", "0"),
+        ("current_fork_perc", "0.00"),
+        ("current_save_keys_processed", "0"),
+        ("current_save_keys_total", "0"),
+        ("rdb_changes_since_last_save", &changes),
         ("rdb_bgsave_in_progress", "0"),
-        ("rdb_last_save_time", "0"),
+        ("rdb_last_save_time", &last_save_s),
         ("rdb_last_bgsave_status", "ok"),
         ("rdb_last_bgsave_time_sec", "-1"),
         ("rdb_current_bgsave_time_sec", "-1"),
         ("rdb_saves", "0"),
+        ("rdb_last_cow_size", "0"),
+        ("rdb_last_load_keys_expired", "0"),
+        ("rdb_last_load_keys_loaded", "0"),
         ("aof_enabled", "0"),
         ("aof_rewrite_in_progress", "0"),
         ("aof_rewrite_scheduled", "0"),
         ("aof_last_rewrite_time_sec", "-1"),
         ("aof_current_rewrite_time_sec", "-1"),
         ("aof_last_bgrewrite_status", "ok"),
+        ("aof_rewrites", "0"),
+        ("aof_rewrites_consecutive_failures", "0"),
         ("aof_last_write_status", "ok"),
+        ("aof_last_cow_size", "0"),
+        ("module_fork_in_progress", "0"),
+        ("module_fork_last_cow_size", "0"),
     ] {
         figures.line(name, value);
     }
@@ -232,8 +263,12 @@ fn stats(figures: &mut Figures<'_>) {
     figures.line("instantaneous_ops_per_sec", rate.commands);
     figures.line("total_net_input_bytes", bytes_in);
     figures.line("total_net_output_bytes", bytes_out);
+    figures.line("total_net_repl_input_bytes", 0);
+    figures.line("total_net_repl_output_bytes", 0);
     figures.line("instantaneous_input_kbps", kib(rate.bytes_in));
     figures.line("instantaneous_output_kbps", kib(rate.bytes_out));
+    figures.line("instantaneous_input_repl_kbps", "0.00");
+    figures.line("instantaneous_output_repl_kbps", "0.00");
     figures.line("rejected_connections", totals.refused);
     figures.line("sync_full", 0);
     figures.line("sync_partial_ok", 0);
@@ -242,26 +277,37 @@ fn stats(figures: &mut Figures<'_>) {
     figures.line("expired_stale_perc", "0.00");
     figures.line("expired_time_cap_reached_count", 0);
     figures.line("evicted_keys", store.evicted);
-    figures.line("evicted_clients", 0);
+    figures.line("evicted_scripts", store.scripts.evicted);
+    figures.line("evicted_clients", totals.evicted_clients);
     figures.line("keyspace_hits", store.hits);
     figures.line("keyspace_misses", store.misses);
-    figures.line("pubsub_channels", 0);
-    figures.line("pubsub_patterns", 0);
-    figures.line("pubsubshard_channels", 0);
+    figures.line("pubsub_channels", figures.scope.shared.pubsub.channel_count(Kind::Channel));
+    figures.line("pubsub_patterns", figures.scope.shared.pubsub.pattern_count());
+    figures.line("pubsubshard_channels", figures.scope.shared.pubsub.channel_count(Kind::Shard));
     figures.line("latest_fork_usec", 0);
     figures.line("total_forks", 0);
     figures.line("migrate_cached_sockets", 0);
     figures.line("slave_expires_tracked_keys", 0);
     figures.line("active_defrag_hits", 0);
     figures.line("active_defrag_misses", 0);
-    figures.line("tracking_total_keys", 0);
-    figures.line("tracking_total_items", 0);
-    figures.line("tracking_total_prefixes", 0);
+    figures.line("active_defrag_key_hits", 0);
+    figures.line("active_defrag_key_misses", 0);
+    figures.line("total_active_defrag_time", 0);
+    figures.line("current_active_defrag_time", 0);
+    figures.line("tracking_total_keys", store.tracked_keys);
+    figures.line("tracking_total_items", store.tracked_items);
+    figures.line("tracking_total_prefixes", figures.scope.shared.trackers.prefixes());
     figures.line("unexpected_error_replies", 0);
     figures.line("total_error_replies", totals.errors.values().sum::<u64>());
     figures.line("total_reads_processed", totals.reads);
     figures.line("total_writes_processed", totals.writes);
+    figures.line("io_threaded_reads_processed", 0);
+    figures.line("io_threaded_writes_processed", 0);
     figures.line("client_output_buffer_limit_disconnections", totals.output_limit_disconnections);
+    for reason in [Reason::Auth, Reason::Command, Reason::Key, Reason::Channel] {
+        let name = if reason == Reason::Command { "cmd" } else { reason.name() };
+        figures.line(&format!("acl_access_denied_{name}"), figures.scope.shared.acl.log.refused(reason));
+    }
 }
 
 fn replication(figures: &mut Figures<'_>) {

@@ -4,6 +4,7 @@
 //! users, binary clients by SASL PLAIN, text ones by a `set` whose value is user and password (memcached's `-Y`).
 //! memcached itself offers only one of the two on a port; here the first byte decides, as it does for the protocol.
 
+use tidegate_protocols::acl::DEFAULT_USER;
 use tidegate_protocols::memcached::{Answer, Options, Status, VERSION};
 use tidegate_protocols::settings::Key;
 use tidegate_protocols::table::memcached_server::MemcachedServer;
@@ -67,7 +68,7 @@ fn sasl_authenticate(request: &Request<'_>, scope: &Scope<'_>, answer: &mut Answ
     let known = request.item.opcode != SASL_STEP
         && request.args.at(1) == MECHANISM.as_bytes()
         && match (parts.next(), parts.next(), parts.next()) {
-            (Some(user), Some(password), None) => log_in(user, password, scope),
+            (Some(user), Some(password), None) => log_in(request, user, password, scope),
             _ => false,
         };
     if known {
@@ -77,15 +78,17 @@ fn sasl_authenticate(request: &Request<'_>, scope: &Scope<'_>, answer: &mut Answ
     }
 }
 
-/// Whether the client is one of the users that memcached's flags name, or `default` with the password there is.
-fn log_in(user: &[u8], password: &[u8], scope: &Scope<'_>) -> bool {
+/// Whether the client is one of the users that memcached's flags name, for whom the rules of `default` hold, or one of
+/// those that Redis clients may be.
+fn log_in(request: &Request<'_>, user: &[u8], password: &[u8], scope: &Scope<'_>) -> bool {
     let shared = scope.shared;
     if shared.knows_user(user, password) {
         scope.session.put(Attention::Anonymous, false);
         return true;
     }
-    let default_counts = !shared.has_users() || !shared.settings.text(Key::RequirePass).is_empty();
-    default_counts && hello::log_in(user, password, scope).is_ok()
+    // Who names users by memcached's flags does not mean that anybody is the default one.
+    let counts = !shared.has_users() || user != DEFAULT_USER || !shared.acl.is_open();
+    counts && hello::log_in(&request.args, user, password, scope).is_ok()
 }
 
 /// The value of the first `set` of a text client: user and password with blanks between.
@@ -93,7 +96,7 @@ fn authenticate(request: &Request<'_>, scope: &Scope<'_>, answer: &mut Answer<'_
     let mut words = request.args.at(1).split(|byte| *byte == b' ').filter(|word| !word.is_empty());
     answer.status(
         match (words.next(), words.next()) {
-            (Some(user), Some(password)) if log_in(user, password, scope) => Status::Stored,
+            (Some(user), Some(password)) if log_in(request, user, password, scope) => Status::Stored,
             (Some(_), Some(_)) => Status::AuthenticationFailure,
             _ => Status::AuthenticationFormat,
         },

@@ -33,7 +33,7 @@ impl Memory {
     pub(super) fn now(scope: &Scope<'_>) -> Self {
         let figures = scope.shared.figures();
         let startup = scope.shared.startup_bytes.min(figures.allocated_bytes);
-        let clients = scope.shared.registry.list().iter().map(|client| client.pending_bytes()).sum();
+        let clients = scope.shared.registry.list().iter().map(|client| client.total_bytes()).sum();
         let overhead = startup + clients + figures.table_bytes;
         let dataset = figures.allocated_bytes.saturating_sub(overhead);
         Self { resident: process::resident_bytes(), startup, clients, overhead, dataset, figures }
@@ -80,8 +80,8 @@ pub(super) fn stats(scope: &Scope<'_>, reply: &mut Reply<'_>) {
         ("clients.normal", whole(memory.clients)),
         ("cluster.links", whole(0)),
         ("aof.buffer", whole(0)),
-        ("lua.caches", whole(0)),
-        ("functions.caches", whole(0)),
+        ("lua.caches", whole(memory.figures.scripts.script_bytes)),
+        ("functions.caches", whole(memory.figures.scripts.function_bytes)),
         ("overhead.total", whole(memory.overhead)),
         ("keys.count", whole(memory.keys())),
         ("keys.bytes-per-key", whole(keys_bytes.checked_div(memory.keys()).unwrap_or(0))),

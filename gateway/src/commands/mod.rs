@@ -4,24 +4,37 @@ mod client;
 mod cluster;
 mod config;
 mod connection;
+mod debug;
 mod hello;
 mod info;
 mod latency;
 mod memcached;
 mod memcached_stats;
 mod memory;
+mod monitor;
+mod pubsub;
+mod replicas;
 mod server;
 mod slowlog;
 mod sparkline;
+mod tracking;
+mod users;
 
 use std::time::Duration;
 
 use tidegate_protocols::data::Outcome;
 use tidegate_protocols::memcached::Answer;
-use tidegate_protocols::{Dialect, Error, Reply, Request, Verb};
+use tidegate_protocols::{Dialect, Reply, Request, Verb};
 
-pub(crate) use self::client::on_or_off;
+pub(crate) use self::client::{describe_client, on_or_off, whom_to_unblock};
 pub(crate) use self::hello::foreseen as dialect_after_hello;
+pub(crate) use self::monitor::{
+    NO_MONITOR, line_of_script, tell_monitors, tell_monitors_of_run, tell_monitors_of_script,
+};
+pub(crate) use self::pubsub::{is_allowed_while_listening, is_listening_only, listening};
+pub(crate) use self::replicas::{FOR_EVER, waits_until};
+pub(crate) use self::server::refusal_of_modules;
+use crate::intake::Intake;
 use crate::registry::Client;
 use crate::session::{Attention, Session};
 use crate::shared::Shared;
@@ -32,6 +45,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) session: &'a Session,
     /// Settings, clients, counters, logs, figures of the store.
     pub(crate) shared: &'a Shared,
+    /// The worker that serves the client.
+    pub(crate) intake: &'a Intake,
     /// The time in Unix milliseconds, as of this tick.
     pub(crate) now_ms: u64,
 }
@@ -59,14 +74,23 @@ pub(crate) fn execute(request: &Request<'_>, scope: &Scope<'_>, reply: &mut Repl
     let result = match request.row.verb {
         Verb::Connection(verb) => connection::execute(verb, request, scope, reply),
         Verb::Server(verb) => server::execute(verb, request, scope, reply),
+        Verb::Pubsub(verb) => pubsub::execute(verb, request, scope, reply),
+        Verb::Users(verb) => users::execute(verb, request, scope, reply),
         Verb::Cluster(verb) => cluster::execute(verb, request, scope, reply),
         Verb::MemcachedServer(verb) => memcached::execute(verb, request, scope, reply),
         Verb::Transactions(_)
         | Verb::Strings(_)
         | Verb::Bitmaps(_)
         | Verb::Hashes(_)
+        | Verb::Lists(_)
+        | Verb::Sets(_)
+        | Verb::Hyperloglog(_)
+        | Verb::Streams(_)
+        | Verb::SortedSets(_)
+        | Verb::Geo(_)
         | Verb::Keyspace(_)
         | Verb::Memcached(_)
+        | Verb::Scripting(_)
         | Verb::Link(_) => {
             unreachable!("{} needs the store", request.row.name)
         }
@@ -82,9 +106,4 @@ pub(crate) fn execute(request: &Request<'_>, scope: &Scope<'_>, reply: &mut Repl
             Outcome::Failed
         }
     }
-}
-
-/// The error of a command whose subcommand is none; only the container's row gets here.
-fn no_subcommand(name: &'static str) -> Result<(), Error> {
-    Err(Error::Arity(name))
 }

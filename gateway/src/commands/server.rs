@@ -1,15 +1,27 @@
 //! Commands on the server: the dispatch of the family, and those that need no file of their own.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tidegate_protocols::limits::DOCS_BYTES_MAX;
-use tidegate_protocols::number::integer;
-use tidegate_protocols::settings::{Key, Value};
+use tidegate_protocols::number::integer_argument;
 use tidegate_protocols::table::server::Server;
+use tidegate_protocols::table::{Row, Verb};
 use tidegate_protocols::{Args, Error, Reply, Request, table};
 
 use super::hello::REDIS_VERSION;
-use super::{Scope, config, info, latency, memory, no_subcommand, slowlog};
+use super::{Scope, config, debug, info, latency, memory, replicas, slowlog};
+
+/// The error for what loads or unloads modules, also where commands are queued.
+pub(crate) fn refusal_of_modules(row: &Row) -> Option<Error> {
+    let is_refused =
+        matches!(row.verb, Verb::Server(Server::ModuleLoad | Server::ModuleLoadex | Server::ModuleUnload));
+    is_refused.then_some(Error::Text(NO_MODULES))
+}
+
+/// What a Redis says whose `enable-module-command` is `no`, which it is here for good.
+const NO_MODULES: &str = "ERR MODULE command not allowed. If the enable-module-command option is set to \"local\", you can \
+    run it from a local connection, otherwise you need to set this option in the configuration file, and then restart \
+    the server.";
 
 pub(super) fn execute(
     verb: Server,
@@ -37,20 +49,31 @@ pub(super) fn execute(
         }
         ConfigRewrite => config::rewrite(scope, reply)?,
         DebugError => return Err(Error::Composed(args.at(2).into())),
-        DebugSleep => debug_sleep(args, scope, reply),
-        DebugSetActiveExpire => debug_set_active_expire(args, scope, reply),
+        Failover => replicas::failover(args, scope)?,
+        DebugLog => debug::log(args, reply),
+        DebugProtocol => debug::protocol(args, reply)?,
+        DebugPauseCron => reply.ok(),
+        DebugQuicklistPackedThreshold => debug::packed_threshold(args, reply)?,
+        DebugSetActiveExpire => debug::set_active_expire(args, scope, reply),
+        DebugSetDisableDenyScripts => debug::set_disable_deny_scripts(args, scope, reply),
+        DebugSleep => debug::sleep(args, scope, reply),
         Info => info::info(args, scope, reply),
+        Lastsave => reply.integer(last_save_s(scope)),
         LatencyDoctor => latency::doctor(scope, reply),
         LatencyGraph => latency::graph(args, scope, reply)?,
         LatencyHistogram => latency::histogram(args, scope, reply),
         LatencyHistory => latency::history(args, scope, reply),
         LatencyLatest => latency::latest(scope, reply),
         LatencyReset => latency::reset(args, scope, reply),
+        Monitor => super::monitor::monitor(scope, reply)?,
         Lolwut => lolwut(args, reply)?,
         MemoryDoctor => memory::doctor(scope, reply),
         MemoryMallocStats => memory::malloc_stats(scope, reply),
         MemoryPurge => memory::purge(scope, reply),
         MemoryStats => memory::stats(scope, reply),
+        ModuleList => reply.array(0),
+        ModuleLoad | ModuleLoadex | ModuleUnload => return Err(Error::Text(NO_MODULES)),
+        Replicaof | Slaveof => replicas::replicate(args, scope, reply)?,
         Role => role(reply),
         Shutdown => shutdown(args, scope)?,
         SlowlogGet => slowlog::get(args, scope, reply)?,
@@ -60,42 +83,31 @@ pub(super) fn execute(
             reply.ok();
         }
         Time => time(reply),
-        CommandHelp | ConfigHelp | DebugHelp | LatencyHelp | MemoryHelp | ObjectHelp | SlowlogHelp => {
+        CommandHelp | ConfigHelp | DebugHelp | LatencyHelp | MemoryHelp | ModuleHelp | ObjectHelp
+        | SlowlogHelp | XgroupHelp | XinfoHelp => {
             table::help(request.row, reply);
         }
-        Config => no_subcommand("config")?,
-        Debug => no_subcommand("debug")?,
-        Latency => no_subcommand("latency")?,
-        Memory => no_subcommand("memory")?,
-        Slowlog => no_subcommand("slowlog")?,
+        Config | Debug | Latency | Memory | Module | Slowlog => {
+            unreachable!("a container resolves to one of its subcommands")
+        }
     }
     Ok(())
-}
-
-/// `DEBUG SLEEP seconds`: holds back this client alone, where Redis stops for everybody. What is no number
-/// is 0, as C's `strtod` has it.
-fn debug_sleep(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) {
-    let seconds = std::str::from_utf8(args.at(2)).ok().and_then(|text| text.parse().ok()).unwrap_or(0.0);
-    scope.hold(Duration::try_from_secs_f64(seconds).unwrap_or_default());
-    reply.ok();
-}
-
-/// `DEBUG SET-ACTIVE-EXPIRE 0|1`; what is no number is 0, as C's `atoi` has it.
-fn debug_set_active_expire(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) {
-    let on = integer(args.at(2)).is_some_and(|number| number != 0);
-    scope.shared.settings.store(Key::ActiveExpire, Value::Number(on.into()));
-    reply.ok();
 }
 
 /// `LOLWUT [VERSION version]`: a picture of the sea at rest, and who drew it.
 fn lolwut(args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     if args.len() > 2 && args.at(1).eq_ignore_ascii_case(b"version") {
-        integer(args.at(2)).ok_or(Error::NotInteger)?;
+        integer_argument(args.at(2))?;
     }
     let picture = concat!("~ ~~ ~~~~ ~~ ~\n ~~~ ~~ ~~ ~~~\nTidegate ", env!("CARGO_PKG_VERSION"));
     let picture = format!("{picture}, as Redis ver. {REDIS_VERSION}\n");
     reply.verbatim(*b"txt", picture.as_bytes());
     Ok(())
+}
+
+/// When the data was saved last, in Unix seconds: nothing is, so it is the start, as for a Redis that has just begun.
+pub(super) fn last_save_s(scope: &Scope<'_>) -> i64 {
+    (scope.shared.started_ms / 1000) as i64
 }
 
 /// `ROLE`: a primary at offset 0 without replicas.

@@ -12,9 +12,7 @@ const COUNT: i64 = 10;
 /// all.
 pub(super) fn get(args: &Args<'_>, scope: &Scope<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     if args.len() > 3 {
-        return Err(Error::Text(
-            "ERR unknown subcommand or wrong number of arguments for 'GET'. Try SLOWLOG HELP.",
-        ));
+        return Err(Error::wrong_subcommand("SLOWLOG", args.at(1)));
     }
     let count = match args.get(2) {
         None => COUNT,

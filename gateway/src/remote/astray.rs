@@ -22,6 +22,7 @@ use tidegate_protocols::link::{self as frames, Ask, Tail};
 use tidegate_protocols::memcached::Item;
 use tidegate_protocols::route::{Plan, plan};
 use tidegate_protocols::slot::SLOTS;
+use tidegate_protocols::stale::{Stale, Tracker};
 use tidegate_protocols::table::link::Link as Verbs;
 use tidegate_protocols::table::{Gather, Route};
 use tidegate_protocols::topology::Topology;
@@ -30,11 +31,13 @@ use tidegate_protocols::{Dialect, Error, Request, Verb, Words};
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 
-use super::gather::How;
+use super::gather::{Gathering, How};
 use super::link::Link;
 use super::lost;
+use super::sending::is_harmless;
+use super::tickets::Asked;
 use super::unanswered::Owner;
-use super::worker::{RemoteWorker, is_harmless};
+use super::worker::RemoteWorker;
 use crate::limits::ASK_AGAIN_REST;
 
 /// What a scan says that has nothing more to tell.
@@ -106,6 +109,8 @@ impl RemoteWorker {
             }
         }
         self.hold_successors(before, &old);
+        // What clients have read where a slot was, nobody tells them of where it is.
+        self.stale.push(Stale::All);
         // Places are others now; whoever waits for a way looks again.
         self.tickets.clear_ways(|_| true, answers);
         for misplaced in std::mem::take(&mut self.astray.misplaced) {
@@ -202,8 +207,12 @@ impl RemoteWorker {
         let &Misplaced { owner, ref frame, ref shard, .. } = misplaced;
         let mut requests = Requests::new(frame);
         let Some((request, ask)) = requests.next_with_ask() else { return };
-        let Ask { database, no_touch, in_cluster, .. } = ask;
-        let context = Context { database, no_touch, in_cluster, ..Context::default() };
+        if ask.left > 0 {
+            return self.send_each_again(misplaced, answers);
+        }
+        let Ask { database, no_touch, in_cluster, tracker, .. } = ask;
+        let tracker = Tracker { link: 0, client: tracker };
+        let context = Context { database, no_touch, in_cluster, tracker, ..Context::default() };
         let (how, places) = match self.plan_again(&request) {
             // All are asked, and this one as the one it is.
             _ if owner.part != Owner::WHOLE && is_for_all(&request) => {
@@ -237,6 +246,32 @@ impl RemoteWorker {
         }
     }
 
+    /// Sends the requests of one frame again, each to whoever has its key now.
+    fn send_each_again(&mut self, misplaced: &Misplaced, answers: &mut Answers<'_>) {
+        let &Misplaced { owner, since, ref frame, ref shard, tail } = misplaced;
+        self.astray.since.remove(&owner);
+        let mut each = Vec::new();
+        let mut requests = Requests::new(frame);
+        while let Some((request, ask)) = requests.next_with_ask() {
+            let (mut frame, ask) = (Vec::new(), Ask { left: 0, index: 0, ..ask });
+            let encoded = frames::encode(&mut frame, &request, &ask);
+            debug_assert!(encoded.is_ok(), "it fitted in a frame with others");
+            each.push(frame);
+        }
+        let Some(request) = Requests::new(frame)
+            .next_request()
+            .map(|request| Gathering::new(How::Run, &request, Vec::new(), each.len()).within(Some(owner)))
+        else {
+            return;
+        };
+        let Ticket(ticket) = self.tickets.take_for(Asked::Several(Box::new(request)));
+        for (part, frame) in each.into_iter().enumerate() {
+            let owner = Owner { ticket, part: part as u32 };
+            self.astray.since.insert(owner, since);
+            self.send_again(&Misplaced { owner, since, frame, shard: shard.clone(), tail }, answers);
+        }
+    }
+
     /// Where a request that has been sent already belongs now.
     fn plan_again(&self, request: &Request<'_>) -> Plan {
         match request.row.verb {
@@ -261,7 +296,7 @@ impl RemoteWorker {
         self.astray.found(owner);
         let bytes = if request.row.gather == Gather::Cursor { SCAN_OVER } else { b"" };
         let (ticket, piece) = (Ticket(owner.ticket), Piece::Done(bytes));
-        let answered = Answered { ticket, piece, frame, nanos: 0, slow_nanos: 0 };
+        let answered = Answered { ticket, piece, frame, nanos: 0 };
         self.tickets.answered(owner, &answered, &self.common, answers);
     }
 

@@ -9,14 +9,13 @@ use std::time::Instant;
 use socket2::SockRef;
 use tidegate_protocols::link::Greeting;
 use tidegate_protocols::topology::LinkPlace;
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{sleep, timeout};
 
 use super::link::Link;
 use crate::greeting::hear;
 use crate::limits::{LINK_GREETING_TIME, LINK_INBOX_BYTES, LINK_REST};
+use crate::stream::{Reader, Writer, split};
 use crate::unix;
 
 /// Keeps a link up until it is retired. `greet` makes a greeting for a generation; `first` adds what is to be sent before anything else; `wake` asks for a tick.
@@ -34,10 +33,10 @@ pub(super) async fn keep_up(
             Ok(Ok(_)) if link.generation.now() != generation => continue,
             Ok(Ok(stream)) => {
                 let since = Instant::now();
-                let (reader, writer) = stream.into_split();
-                let writer = Rc::new(writer);
+                let (reader, writer) = (stream.0, Rc::new(stream.1));
                 tracing::debug!(shard = link.name, place = %link.place, "linked");
                 link.up(Rc::clone(&writer), generation, &first);
+                wake();
                 let reason = read_all(&link, reader, &writer, &*wake).await;
                 // One that was cut has ended before.
                 if link.down_for(Instant::now()).is_none() && !link.is_done() {
@@ -58,39 +57,34 @@ pub(super) async fn keep_up(
 }
 
 /// Connects, and exchanges greetings.
-async fn dial(link: &Link, greeting: &Greeting) -> Result<TcpStream, String> {
-    let mut stream = connect(&link.place).await.map_err(|error| error.to_string())?;
+async fn dial(link: &Link, greeting: &Greeting) -> Result<(Reader, Writer), String> {
+    let (mut reader, writer) = connect(&link.place).await.map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
     greeting.encode(&mut bytes);
-    stream.write_all(&bytes).await.map_err(|error| error.to_string())?;
-    let greeting = hear(&mut stream).await?;
+    writer.write_all(&bytes).await.map_err(|error| error.to_string())?;
+    let greeting = hear(&mut reader).await?;
     if greeting.name != link.name {
         return Err(format!("{} answers there, not {}", greeting.name, link.name));
     }
-    Ok(stream)
+    Ok((reader, writer))
 }
 
-async fn connect(place: &LinkPlace) -> io::Result<TcpStream> {
+async fn connect(place: &LinkPlace) -> io::Result<(Reader, Writer)> {
     match place {
         LinkPlace::Tcp(address) => {
             let stream = TcpStream::connect(address).await?;
             stream.set_nodelay(true)?;
-            Ok(stream)
+            split(stream.into_std()?, false)
         }
         LinkPlace::Unix(path) => {
             let stream = UnixStream::connect(path).await?.into_std()?;
-            TcpStream::from_std(unix::as_tcp(stream))
+            split(unix::as_tcp(stream), true)
         }
     }
 }
 
 /// Reads what comes, and writes what the tick could not, until there is no link any more. Returns why.
-async fn read_all(
-    link: &Link,
-    mut reader: OwnedReadHalf,
-    writer: &Rc<OwnedWriteHalf>,
-    wake: &dyn Fn(),
-) -> String {
+async fn read_all(link: &Link, mut reader: Reader, writer: &Rc<Writer>, wake: &dyn Fn()) -> String {
     loop {
         tokio::select! {
             biased;
@@ -101,7 +95,7 @@ async fn read_all(
                 Ok(_) => wake(),
                 Err(error) => return error.to_string(),
             },
-            writable = writer.writable(), if link.has_unwritten() => {
+            writable = writer.writable(), if link.is_blocked() => {
                 // A socket that is broken is writable as well, before anybody has heard of its end.
                 if let Err(error) = writable.and_then(|()| link.flush()) {
                     return error.to_string();
@@ -120,7 +114,7 @@ async fn read_all(
 }
 
 /// Ends a link: its task finds the end.
-pub(super) fn shut(stream: &TcpStream) {
+pub(super) fn shut(stream: &Writer) {
     // An error means that the other end was faster.
     let _ = SockRef::from(stream).shutdown(std::net::Shutdown::Both);
 }
@@ -130,6 +124,7 @@ mod tests {
     use std::sync::{Arc, mpsc};
     use std::time::Duration;
 
+    use tokio::io::AsyncWriteExt as _;
     use tokio::net::UnixListener;
     use tokio::task::{LocalSet, spawn_local, yield_now};
 

@@ -18,6 +18,10 @@ pub(super) enum How {
     Scan(Leg),
     /// The figures of each of these, by name.
     Figures(Vec<String>),
+    /// The libraries of functions of each.
+    Libraries,
+    /// Each part is a request, of one client, and all are answered in their order.
+    Run,
 }
 
 /// A request whose answers are being gathered.
@@ -35,6 +39,8 @@ pub(super) struct Gathering {
     answers: Vec<Vec<u8>>,
     missing: usize,
     has_failed: bool,
+    /// How long the slowest of the shards took, if that was long.
+    pub(super) slow_nanos: u64,
 }
 
 impl Gathering {
@@ -50,7 +56,13 @@ impl Gathering {
             answers,
             missing: parts,
             has_failed: false,
+            slow_nanos: 0,
         }
+    }
+
+    /// Whether the parts are requests.
+    pub(super) fn is_run(&self) -> bool {
+        matches!(self.how, How::Run)
     }
 
     /// The same as what it is part of.
@@ -92,9 +104,14 @@ impl Gathering {
                 if !answers.is_empty() || matches!(self.dialect, Dialect::Resp2 | Dialect::Resp3) {
                     route::merge(*gather, chance, &answers, &mut reply)?;
                 }
+                if *gather == Gather::AnyDone {
+                    let has_failed = merged.first() == Some(&b'-');
+                    return Ok((merged, has_failed));
+                }
             }
             How::Scan(leg) => leg.answer(answers[0], &mut reply).ok_or(0_usize)?,
-            How::Figures(_) => {}
+            How::Figures(_) | How::Libraries => {}
+            How::Run => return Ok((answers.concat(), false)),
         }
         Ok((merged, self.has_failed))
     }
@@ -103,13 +120,19 @@ impl Gathering {
     pub(super) fn figures(&self) -> impl Iterator<Item = (&str, Figures)> {
         let names = match &self.how {
             How::Figures(names) => names.as_slice(),
-            How::Split(..) | How::Every(_) | How::Scan(_) => &[],
+            How::Split(..) | How::Every(_) | How::Scan(_) | How::Libraries | How::Run => &[],
         };
         // Who has answered with an error keeps what is known of it.
         names
             .iter()
             .zip(&self.answers)
             .filter_map(|(name, answer)| Some((&**name, Figures::decode(answer).ok()?)))
+    }
+
+    /// What each shard says of its libraries, where they were asked for that.
+    pub(super) fn libraries(&self) -> impl Iterator<Item = &[u8]> {
+        let is_asked = matches!(self.how, How::Libraries) && !self.has_failed;
+        self.answers.iter().filter(move |_| is_asked).map(Vec::as_slice)
     }
 }
 

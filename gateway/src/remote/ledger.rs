@@ -32,13 +32,13 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// An answer came after so long.
+    /// So many requests have been answered, after so long.
     #[inline]
-    pub(super) fn answered_after(&self, nanos: u64) {
+    pub(super) fn answered_after(&self, nanos: u64, requests: u64) {
         let micros = nanos / 1000;
-        self.latency_us.add(micros);
+        self.latency_us.add(micros * requests);
         let bucket = (u64::BITS - micros.leading_zeros()) as usize;
-        self.latency[bucket.min(LATENCY_BUCKETS - 1)].add(1);
+        self.latency[bucket.min(LATENCY_BUCKETS - 1)].add(requests);
     }
 
     /// Adds this page to what is told of the shard.

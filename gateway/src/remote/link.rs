@@ -1,24 +1,24 @@
 //! One link of a worker to a shard: sending, reading, and what happens when it is made and lost.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-use std::pin::pin;
+use std::collections::{HashSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tidegate_protocols::link::{Answer, Malformed};
+use tidegate_protocols::link::{Answer, Malformed, extend};
 use tidegate_protocols::topology::LinkPlace;
-use tokio::io::AsyncReadExt as _;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tidegate_protocols::transaction::Requests;
+use tidegate_protocols::{Args, Sha};
 
 use super::dial;
 use super::generation::Generation;
 use super::ledger::Page;
-use super::unanswered::{Answered, Chunk, Clock, Fate, Lost, Owner, State, Waiting};
-use crate::limits::{KEPT_BYTES, LINK_CREDIT_BYTES, READ_BYTES};
+use super::unanswered::{Answered, Chunk, Clock, Fate, Last, Lost, Owner, State, Waiting};
+use crate::limits::{KEPT_BYTES, LINK_CREDIT_BYTES, READ_BYTES, SCRIPTS_SEEN_MAX};
+use crate::stream::{Reader, Writer};
 use crate::wake::Wake;
 
 /// See the module.
@@ -41,6 +41,14 @@ pub(super) struct Link {
     behind_since: Cell<Option<Instant>>,
     /// The next request tells the shard that what it has refused is known of.
     asks_again: Cell<bool>,
+    /// The shard has been told nothing over this link yet.
+    is_new: Cell<bool>,
+    /// The shard knows, or will have been told, which keys are followed here.
+    knows_followed: Cell<bool>,
+    /// It has been lost, and nobody has looked since.
+    has_been_lost: Cell<bool>,
+    /// Scripts that the shard knows, most likely.
+    learned: RefCell<HashSet<Sha>>,
     state: RefCell<State>,
 }
 
@@ -62,6 +70,10 @@ impl Link {
             held: Cell::new(false),
             behind_since: Cell::new(None),
             asks_again: Cell::new(false),
+            is_new: Cell::new(false),
+            knows_followed: Cell::new(true),
+            has_been_lost: Cell::new(false),
+            learned: RefCell::default(),
             state: RefCell::new(State::new()),
         }
     }
@@ -102,6 +114,37 @@ impl Link {
         }
     }
 
+    /// Whether it has just been made: what the shard knew of an earlier one it knows no more.
+    #[inline]
+    pub(super) fn take_new(&self) -> bool {
+        self.is_new.get() && self.is_new.replace(false)
+    }
+
+    /// Whether the shard knows which keys are followed here; says so from now on.
+    pub(super) fn knows_followed(&self, knows: bool) -> bool {
+        self.knows_followed.replace(knows)
+    }
+
+    /// Whether it has been lost since this was asked last.
+    #[inline]
+    pub(super) fn take_loss(&self) -> bool {
+        self.has_been_lost.get() && self.has_been_lost.replace(false)
+    }
+
+    /// The shard knows a script from now on. Returns whether that is news.
+    pub(super) fn learns(&self, script: Sha) -> bool {
+        let mut learned = self.learned.borrow_mut();
+        if learned.len() >= SCRIPTS_SEEN_MAX {
+            learned.clear();
+        }
+        learned.insert(script)
+    }
+
+    /// It may know none any more.
+    pub(super) fn forget_learned(&self) {
+        self.learned.borrow_mut().clear();
+    }
+
     /// Whether this request is the one that asks again.
     #[inline]
     pub(super) fn take_again(&self) -> bool {
@@ -131,14 +174,32 @@ impl Link {
     }
 
     /// Whether `stream` is the one of the link: one that was cut may still have something to read.
-    pub(super) fn is_over(&self, stream: &Rc<OwnedWriteHalf>) -> bool {
+    pub(super) fn is_over(&self, stream: &Rc<Writer>) -> bool {
         self.state.borrow().stream.as_ref().is_some_and(|own| Rc::ptr_eq(own, stream))
     }
 
-    /// How many requests are not answered.
+    /// How many requests are not answered, but for those that wait for keys.
     pub(super) fn waiting(&self) -> usize {
         let state = self.state.borrow();
-        state.waiting.len() - state.free.len()
+        state.waiting.len() - state.free.len() - state.blocked.len()
+    }
+
+    /// Whether there is a link and nothing has come over it for so long.
+    pub(super) fn is_silent(&self, now: Instant, time: Duration) -> bool {
+        let state = self.state.borrow();
+        state.stream.is_some() && state.inbox.is_empty() && now.saturating_duration_since(state.heard) >= time
+    }
+
+    /// Whether any request waits for keys.
+    pub(super) fn has_blocked(&self) -> bool {
+        !self.state.borrow().blocked.is_empty()
+    }
+
+    /// The client that waits for keys with this ticket.
+    pub(super) fn blocked_client(&self, ticket: u32) -> Option<u64> {
+        let state = self.state.borrow();
+        let blocked = state.blocked.values().find(|blocked| blocked.owner.ticket == ticket)?;
+        Requests::new(&blocked.frame).next_with_ask().map(|(_, ask)| ask.client)
     }
 
     /// No more requests come this way; it ends when the last is answered.
@@ -153,7 +214,7 @@ impl Link {
 
     /// Whether it is not needed any more.
     pub(super) fn is_done(&self) -> bool {
-        self.is_retired() && self.waiting() == 0
+        self.is_retired() && self.waiting() == 0 && !self.has_blocked()
     }
 
     /// Adds the frame that `encode` writes for the number it is given.
@@ -183,7 +244,10 @@ impl Link {
         chunk.sealed = end >= READ_BYTES;
         let (begin, end) = (begin as u32, end as u32);
         let (is_again, has_begun) = (false, false);
-        let waiting = Waiting { owner, chunk: number, begin, end, is_read, is_again, has_begun };
+        let waiting = Waiting { owner, chunk: number, begin, end, requests: 1, is_read, is_again, has_begun };
+        let is_whole = owner.part == Owner::WHOLE && !is_down;
+        state.last = is_whole.then_some(Last { ticket: owner.ticket, id, begin: begin as usize });
+        state.requests += 1;
         if state.free.pop().is_some() {
             state.waiting[id as usize] = Some(waiting);
         } else {
@@ -191,6 +255,29 @@ impl Link {
         }
         self.page.requests.add(1);
         Ok(())
+    }
+
+    /// Adds requests, with the slots of their keys, to the frame of the one with this ticket, if that is the last there is.
+    /// Returns how many, from the first on: no more than the frame may hold.
+    #[inline]
+    pub(super) fn join<'a>(&self, ticket: u32, requests: impl Iterator<Item = (Args<'a>, u16)>) -> usize {
+        let state = &mut *self.state.borrow_mut();
+        let (Some(last), Some(chunk)) = (state.last, state.chunks.back_mut()) else { return 0 };
+        if last.ticket != ticket || chunk.sealed {
+            return 0;
+        }
+        let before = chunk.bytes.len();
+        let joined = extend(&mut chunk.bytes, last.begin, requests);
+        let end = chunk.bytes.len();
+        state.bytes += end - before;
+        state.requests += joined;
+        chunk.sealed = end >= READ_BYTES;
+        if let Some(waiting) = &mut state.waiting[last.id as usize] {
+            waiting.end = end as u32;
+            waiting.requests += joined as u8;
+        }
+        self.page.requests.add(joined as u64);
+        joined
     }
 
     /// Writes what the socket takes, and has the task of the link see to the rest.
@@ -218,8 +305,8 @@ impl Link {
                 }
                 Err(error) => {
                     self.kick.wake();
-                    state.is_blocked = error.kind() == std::io::ErrorKind::WouldBlock;
-                    return if state.is_blocked { Ok(()) } else { Err(error) };
+                    state.is_blocked = true;
+                    return if error.kind() == std::io::ErrorKind::WouldBlock { Ok(()) } else { Err(error) };
                 }
             }
             if chunk.written == chunk.bytes.len() {
@@ -229,21 +316,27 @@ impl Link {
         Ok(())
     }
 
-    /// Whether there is something the socket has not taken.
-    pub(super) fn has_unwritten(&self) -> bool {
+    /// Whether there is something the socket would not take.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.state.borrow().is_blocked
+    }
+
+    /// Bytes that have not been written.
+    #[inline]
+    pub(super) fn unsent_bytes(&self) -> usize {
         let state = self.state.borrow();
-        state.unwritten < state.chunks.len()
+        state.chunks.iter().skip(state.unwritten).map(|chunk| chunk.bytes.len() - chunk.written).sum()
     }
 
     /// Reads what has arrived. `Ok(0)` is the end.
     pub(super) fn poll_read(
         &self,
         context: &mut Context<'_>,
-        reader: &mut OwnedReadHalf,
+        reader: &mut Reader,
     ) -> Poll<std::io::Result<usize>> {
         let inbox = &mut self.state.borrow_mut().inbox;
         inbox.reserve(READ_BYTES);
-        let poll = pin!(reader.read_buf(inbox)).poll(context);
+        let poll = reader.poll_append(context, inbox);
         if let Poll::Ready(Ok(bytes)) = &poll {
             self.page.bytes_in.add(*bytes as u64);
         }
@@ -300,7 +393,7 @@ impl Link {
     /// Ends a link that is not to be relied on.
     pub(super) fn cut(&self, reason: &str, now: Instant) {
         if let Some(stream) = &self.state.borrow().stream {
-            dial::shut((**stream).as_ref());
+            dial::shut(stream);
         }
         tracing::warn!(shard = self.name, place = %self.place, "cut a link: {reason}");
         self.down(reason, now);
@@ -333,8 +426,9 @@ impl Link {
     }
 
     /// There is a link of this generation now: sends what waits, after `first`, whose answer nobody waits for.
-    pub(super) fn up(&self, stream: Rc<OwnedWriteHalf>, generation: u32, first: impl FnOnce(&Self)) {
+    pub(super) fn up(&self, stream: Rc<Writer>, generation: u32, first: impl FnOnce(&Self)) {
         self.own_generation.set(generation);
+        self.is_new.set(true);
         {
             let state = &mut *self.state.borrow_mut();
             state.stream = Some(stream);
@@ -355,6 +449,8 @@ impl Link {
         let state = &mut *self.state.borrow_mut();
         if state.stream.take().is_some() {
             state.down_since = now;
+            self.has_been_lost.set(true);
+            self.knows_followed.set(false);
             self.page.up.store(0, Relaxed);
             if state.resolve(&self.page) {
                 // Before anybody hears that it is in doubt.
@@ -363,7 +459,7 @@ impl Link {
         }
         reason.clone_into(&mut self.page.reason.lock());
         state.inbox = Vec::new();
-        state.slow = Vec::new();
+        state.said = Vec::new();
         self.taken.wake();
         self.publish(state);
     }
@@ -386,7 +482,7 @@ impl Link {
             if state.chunk(&waiting).is_older(time, now) {
                 let frame = state.frame(&waiting).to_vec();
                 state.forget(id as u32, &waiting);
-                self.page.refused.add(1);
+                self.page.refused.add(u64::from(waiting.requests));
                 state.lost.push(Lost { owner: waiting.owner, frame, fate: Fate::Unsent });
             }
         }
@@ -397,7 +493,7 @@ impl Link {
     }
 
     fn publish(&self, state: &State) {
-        self.page.waiting.store((state.waiting.len() - state.free.len()) as u64, Relaxed);
+        self.page.waiting.store(state.requests as u64, Relaxed);
         self.page.waiting_bytes.store(state.bytes as u64, Relaxed);
     }
 

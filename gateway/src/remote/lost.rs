@@ -63,13 +63,15 @@ pub(super) fn refusal_to(request: &Request<'_>, error: &Error) -> Vec<u8> {
     bytes
 }
 
-/// The same for the request in `frame`; without one, in the words of RESP.
+/// The same for every request in `frame`; without one, in the words of RESP.
 pub(super) fn refusal(frame: &[u8], error: &Error) -> Vec<u8> {
-    if let Some(request) = Requests::new(frame).next_request() {
-        return refusal_to(&request, error);
+    let (mut requests, mut bytes) = (Requests::new(frame), Vec::new());
+    while let Some(request) = requests.next_request() {
+        refuse(&request, error, &mut Reply::new(&mut bytes, request.dialect));
     }
-    let mut bytes = Vec::new();
-    Reply::new(&mut bytes, Dialect::Resp2).refuse(error);
+    if frame.is_empty() {
+        Reply::new(&mut bytes, Dialect::Resp2).refuse(error);
+    }
     bytes
 }
 

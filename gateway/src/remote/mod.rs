@@ -5,16 +5,23 @@
 //! answers are what clients get; only those that have to be merged are looked at.
 
 mod astray;
+mod collecting;
 mod dial;
 mod gather;
 mod generation;
 mod ledger;
+mod libraries;
 mod link;
+mod listening;
 mod lost;
 mod report;
+mod scripts;
+mod sending;
 mod tickets;
+mod tracking;
 mod transact;
 mod unanswered;
+mod unblocking;
 mod upkeep;
 mod worker;
 
@@ -30,7 +37,9 @@ use tidegate_protocols::settings::{Key, Settings};
 
 use self::generation::Generation;
 use self::ledger::Page;
+use self::libraries::Libraries;
 pub use self::report::ShardReport;
+use self::scripts::Seen;
 use self::worker::RemoteWorker;
 use crate::membership::Seat;
 
@@ -48,6 +57,9 @@ struct Common {
     shards: Mutex<Shards>,
     /// Settings of the stores that have been changed here; every new link begins with them.
     changed: Mutex<BTreeSet<Key>>,
+    scripts: Seen,
+    /// The libraries of functions that have changed most often; every new link begins with them.
+    libraries: Libraries,
 }
 
 /// The shards to which there are links.
@@ -77,7 +89,17 @@ impl Remote {
         let changed = Mutex::new(of_gateways.into_iter().filter(is_set).collect());
         let shards = Mutex::default();
         let process = RandomState::new().hash_one(&seat.gateway);
-        Self { common: Arc::new(Common { seat: seat.clone(), process, settings, shards, changed }) }
+        Self {
+            common: Arc::new(Common {
+                seat: seat.clone(),
+                process,
+                settings,
+                shards,
+                changed,
+                scripts: Seen::default(),
+                libraries: Libraries::default(),
+            }),
+        }
     }
 
     /// What can be told of each shard of the topology.
@@ -107,6 +129,12 @@ impl Common {
     fn beside(&self, topology: &Topology) -> Option<Owners> {
         let here = topology.gateway_named(&self.seat.gateway)?;
         self.settings.is_on(Key::ClusterEnabled).then(|| topology.owners_beside(here))
+    }
+
+    /// Whether a shard has said that it has more than its part of so many bytes.
+    fn is_above(&self, bytes_max: u64) -> bool {
+        let part = bytes_max.div_ceil(self.seat.topology.borrow().shards().len().max(1) as u64);
+        self.shards.lock().known.values().any(|known| known.figures.allocated_bytes > part)
     }
 
     /// A page for the link of a worker to a shard, and what all workers know of their links to it.
@@ -181,8 +209,7 @@ mod tests {
         let (name, slots, link) = ("a".into(), Slots::all(), "127.0.0.1:1".parse().expect("a place"));
         let shards = vec![ShardNode { name, slots, link, gateway: 0 }];
         let topology = Topology::new(1, gateways, shards).expect("one of each");
-        let seat =
-            Seat { gateway: "front".into(), topology: watch::Sender::new(Arc::new(topology)).subscribe() };
+        let seat = Seat::new("front", watch::Sender::new(Arc::new(topology)).subscribe());
         let common = Remote::new(&seat, Arc::default()).common;
         let [(one, generation), (other, same)] = [common.page("a"), common.page("a")];
         assert!(Arc::ptr_eq(&generation, &same));

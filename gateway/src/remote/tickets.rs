@@ -70,7 +70,7 @@ impl Tickets {
 
     /// Whether this is a part of what several shards change.
     pub(super) fn is_write_of_several(&mut self, owner: Owner) -> bool {
-        self.gathering(owner).is_some_and(|gathering| gathering.is_write)
+        self.gathering(owner).is_some_and(|gathering| gathering.is_write && !gathering.is_run())
     }
 
     /// Ends the tickets for the ways over links at such places.
@@ -83,7 +83,7 @@ impl Tickets {
         let tickets: Vec<_> = of_way.map(|(number, _)| Ticket(*number)).collect();
         for ticket in tickets {
             self.end(ticket);
-            answers(&Answered { ticket, piece: Piece::Clear, frame: &[], nanos: 0, slow_nanos: 0 });
+            answers(&Answered { ticket, piece: Piece::Clear, frame: &[], nanos: 0 });
         }
     }
 
@@ -99,7 +99,7 @@ impl Tickets {
         if owner.part != Owner::WHOLE {
             return self.answered_part(owner, answered, common, answers);
         }
-        if !matches!(answered.piece, Piece::Part(_)) {
+        if !matches!(answered.piece, Piece::Part(_) | Piece::Fault(_) | Piece::Slow(..)) {
             self.free.push(owner.ticket);
         }
         answers(answered);
@@ -109,7 +109,7 @@ impl Tickets {
     fn answered_part(
         &mut self,
         owner: Owner,
-        &Answered { ticket, piece, nanos, slow_nanos, .. }: &Answered<'_>,
+        &Answered { ticket, piece, nanos, .. }: &Answered<'_>,
         common: &Common,
         answers: &mut Answers<'_>,
     ) {
@@ -119,7 +119,14 @@ impl Tickets {
                 gathering.add(owner.part, bytes);
             }
             Piece::Broken(bytes) => gathering.say_instead(owner.part, bytes),
-            Piece::Clear => return,
+            Piece::Slow(nanos, _) => return gathering.slow_nanos = gathering.slow_nanos.max(nanos),
+            Piece::Fault(_) | Piece::Clear | Piece::Moved | Piece::Waits => return,
+        }
+        if let Piece::Failed(error) | Piece::Broken(error) = piece
+            && let (true, Some(within)) = (gathering.is_run(), gathering.within)
+        {
+            let (ticket, piece) = (Ticket(within.ticket), Piece::Fault(error));
+            answers(&Answered { ticket, piece, frame: &[], nanos });
         }
         let is_part = matches!(piece, Piece::Part(_));
         if is_part || !gathering.end(matches!(piece, Piece::Failed(_) | Piece::Broken(_))) {
@@ -129,18 +136,22 @@ impl Tickets {
         for (name, figures) in gathering.figures() {
             common.keep_figures(name, figures);
         }
+        gathering.libraries().for_each(|told| common.libraries.keep(told));
         let frame = &gathering.frame;
         let (bytes, has_failed) = match gathering.merge(fastrand::u64(..)) {
             Ok(merged) => merged,
             Err(part) => (lost::refusal(frame, &lost::senseless(part)), true),
         };
         let piece = if has_failed { Piece::Failed(&bytes) } else { Piece::Done(&bytes) };
-        let answered = Answered { ticket, piece, frame, nanos, slow_nanos };
-        match gathering.within {
-            None => answers(&answered),
-            Some(owner) => {
-                let answered = Answered { ticket: Ticket(owner.ticket), ..answered };
-                self.answered(owner, &answered, common, answers);
+        let slow = (gathering.slow_nanos > 0).then_some(Piece::Slow(gathering.slow_nanos, 0));
+        for piece in slow.into_iter().chain([piece]) {
+            let answered = Answered { ticket, piece, frame, nanos };
+            match gathering.within {
+                None => answers(&answered),
+                Some(owner) => {
+                    let answered = Answered { ticket: Ticket(owner.ticket), ..answered };
+                    self.answered(owner, &answered, common, answers);
+                }
             }
         }
     }

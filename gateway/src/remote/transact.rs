@@ -4,12 +4,13 @@
 //! number, until its transaction: if the link is lost, the shard knows of nothing watched, and the transaction does
 //! not take place.
 
+use std::sync::Arc;
+
 use tidegate_protocols::data::{Context, Outcome};
 use tidegate_protocols::link::{self as frames, Ask};
 use tidegate_protocols::memcached::Item;
 use tidegate_protocols::number::integer;
 use tidegate_protocols::route::{Plan, Shard};
-use tidegate_protocols::settings::Settings;
 use tidegate_protocols::slot::{SLOTS, slot_of};
 use tidegate_protocols::table::Route;
 use tidegate_protocols::table::connection::Connection;
@@ -18,7 +19,9 @@ use tidegate_protocols::transaction::{Entered, Requests, Transaction, WatchedKey
 use tidegate_protocols::{Dialect, Error, Reply, Request, Verb, Words, limits};
 
 use super::lost;
-use super::worker::{RemoteWorker, refused};
+use super::sending::refused;
+use super::worker::RemoteWorker;
+use crate::acl::Acl;
 use crate::commands::{dialect_after_hello, on_or_off};
 
 /// The keys of a request that only gateways make.
@@ -135,8 +138,9 @@ impl RemoteWorker {
         let Transaction { watches, context, dialect, .. } = *transaction;
         let watched = watches.iter().map(|(WatchedKey { key, .. }, _)| &**key);
         let mut home = self.home_of(Home::Anywhere, watched);
+        let mut is_elsewhere = false;
         let (mut inner, mut foresight) =
-            (Vec::new(), Foresight { settings: &self.common.settings, context, dialect });
+            (Vec::new(), Foresight { users: self.common.seat.users.get(), context, dialect });
         let mut requests = transaction.requests();
         while let Some(request) = requests.next_request() {
             match request.row.route {
@@ -152,11 +156,8 @@ impl RemoteWorker {
                 },
                 Route::Keys | Route::Split => {
                     let keys = request.row.keys_of(&request.args).map(|key| request.args.at(key.index));
-                    home = match self.home_of(home, keys) {
-                        // What has no keys after all may be answered by anyone.
-                        Home::Anywhere => Home::At(0),
-                        home => home,
-                    };
+                    home = self.home_of(home, keys);
+                    is_elsewhere = true;
                 }
             }
             if request.row.route != Route::Gateway && !foresight.add(&request, &mut inner) {
@@ -164,6 +165,8 @@ impl RemoteWorker {
             }
         }
         match home {
+            // What has no keys after all may be answered by anyone.
+            Home::Anywhere if is_elsewhere => self.send_inner(0, &inner, transaction),
             Home::Anywhere => Entered::Yes,
             Home::At(shard) => self.send_inner(shard, &inner, transaction),
             Home::Apart | Home::Nowhere => {
@@ -175,6 +178,7 @@ impl RemoteWorker {
 
     fn send_inner(&mut self, shard: Shard, inner: &[u8], transaction: &Transaction<'_>) -> Entered {
         let Transaction { watches, context, dialect, .. } = *transaction;
+        self.see_scripts(inner, usize::from(shard));
         let client = context.client_id.to_le_bytes();
         let watched = (watches.len() as u32).to_le_bytes();
         let words = Words::new(&[b"transact", &client[..], &watched[..], inner]);
@@ -193,7 +197,7 @@ impl RemoteWorker {
 /// What the gateway's own requests in a transaction change for those after them. They are executed only when it has
 /// taken place.
 struct Foresight<'a> {
-    settings: &'a Settings,
+    users: Option<&'a Arc<Acl>>,
     context: Context,
     dialect: Dialect,
 }
@@ -208,7 +212,10 @@ impl Foresight<'_> {
                 self.context.database = index.map_or(self.context.database, |index| index as u8);
             }
             Verb::Connection(Connection::Hello) => {
-                self.dialect = dialect_after_hello(&request.args, self.settings).unwrap_or(self.dialect);
+                self.dialect = self
+                    .users
+                    .and_then(|users| dialect_after_hello(&request.args, users))
+                    .unwrap_or(self.dialect);
             }
             Verb::Connection(Connection::ClientNoTouch) => {
                 let word = request.args.get(2).unwrap_or_default();
@@ -220,8 +227,10 @@ impl Foresight<'_> {
 
     /// Adds a request as it will be executed. `false` if it fits in no frame.
     fn add(&self, request: &Request<'_>, inner: &mut Vec<u8>) -> bool {
-        let Context { database, no_touch, in_cluster, .. } = self.context;
+        let Context { database, no_touch, in_cluster, client_id, is_restricted, .. } = self.context;
+        let client = if is_restricted && request.row.runs_scripts() { client_id } else { 0 };
         let request = Request { dialect: self.dialect, ..*request };
-        frames::encode(inner, &request, &Ask { database, no_touch, in_cluster, ..Ask::default() }).is_ok()
+        frames::encode(inner, &request, &Ask { database, no_touch, in_cluster, client, ..Ask::default() })
+            .is_ok()
     }
 }

@@ -3,15 +3,15 @@
 //! Frames stay here until they are answered, because a link that is lost decides their fate: what was not sent yet is
 //! sent over the next, reads are sent once more, and for everything else nobody knows whether it was executed.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tidegate_protocols::link::{Answer, Tail};
-use tokio::net::tcp::OwnedWriteHalf;
 
 use super::ledger::Page;
-use crate::limits::KEPT_BYTES;
+use crate::limits::{KEPT_BYTES, SAID_BYTES_MAX};
+use crate::stream::Writer;
 
 /// Whose request it is: the ticket, and which part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,7 +28,7 @@ impl Owner {
     pub(super) const WHOLE: u32 = u32::MAX;
 }
 
-/// A request that has not been answered.
+/// A request that has not been answered, or several of one client in one frame.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Waiting {
     pub(super) owner: Owner,
@@ -36,12 +36,25 @@ pub(super) struct Waiting {
     pub(super) chunk: u32,
     pub(super) begin: u32,
     pub(super) end: u32,
+    /// How many there are.
+    pub(super) requests: u8,
     /// It may be executed twice without harm.
     pub(super) is_read: bool,
     /// It has been sent a second time.
     pub(super) is_again: bool,
     /// A part of the answer has been given out.
     pub(super) has_begun: bool,
+}
+
+/// A request that the shard has said waits, for keys or for who holds them, or several of one client in one frame.
+pub(super) struct Blocked {
+    pub(super) owner: Owner,
+    pub(super) frame: Vec<u8>,
+    /// How many there are.
+    requests: u8,
+    pub(super) is_read: bool,
+    /// A part of the answer has been given out.
+    has_begun: bool,
 }
 
 /// Frames that are written together.
@@ -56,17 +69,24 @@ pub(super) struct Chunk {
     pub(super) since: Instant,
 }
 
+/// See [`State::last`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Last {
+    pub(super) ticket: u32,
+    pub(super) id: u32,
+    /// Where it begins in its chunk.
+    pub(super) begin: usize,
+}
+
 /// An answer, or a part of one.
 pub(super) struct Answered<'a> {
     pub(super) owner: Owner,
     pub(super) tail: Tail,
     pub(super) bytes: &'a [u8],
-    /// The request, where somebody may want to know: of what is there, and was not slow, it is empty.
+    /// The request, where somebody may want to know: of what is simply answered it is empty.
     pub(super) frame: &'a [u8],
     /// How long it took.
     pub(super) nanos: u64,
-    /// How long the shard took, if that was long.
-    pub(super) slow_nanos: u64,
 }
 
 /// A request that will not be answered by the shard.
@@ -89,7 +109,7 @@ pub(super) enum Fate {
 
 /// A link as it stands now.
 pub(super) struct State {
-    pub(super) stream: Option<Rc<OwnedWriteHalf>>,
+    pub(super) stream: Option<Rc<Writer>>,
     /// Since when there is none.
     pub(super) down_since: Instant,
     /// When the shard has last said anything, if only that there is a link now, or has taken more of what is sent.
@@ -103,12 +123,18 @@ pub(super) struct State {
     pub(super) unwritten: usize,
     pub(super) waiting: Vec<Option<Waiting>>,
     pub(super) free: Vec<u32>,
+    /// Requests that wait for keys, by number. They need no chunk, and no answer by any time.
+    pub(super) blocked: HashMap<u32, Blocked>,
+    /// How many requests wait: of those in `waiting`, all.
+    pub(super) requests: usize,
+    /// The last frame, if a request of the same client may be added to it.
+    pub(super) last: Option<Last>,
     /// Bytes of all chunks.
     pub(super) bytes: usize,
     pub(super) inbox: Vec<u8>,
     pub(super) lost: Vec<Lost>,
-    /// What has taken long, by the numbers of requests whose answers are on their way.
-    pub(super) slow: Vec<(u32, u64)>,
+    /// The beginning of what the shard says without being asked.
+    pub(super) said: Vec<u8>,
     /// A buffer to use again.
     pub(super) spare: Vec<u8>,
 }
@@ -146,10 +172,13 @@ impl State {
             unwritten: 0,
             waiting: Vec::new(),
             free: Vec::new(),
+            blocked: HashMap::new(),
+            requests: 0,
+            last: None,
             bytes: 0,
             inbox: Vec::new(),
             lost: Vec::new(),
-            slow: Vec::new(),
+            said: Vec::new(),
             spare: Vec::new(),
         }
     }
@@ -164,23 +193,29 @@ impl State {
         each: &mut impl FnMut(Answered<'_>),
     ) -> bool {
         let Answer { id, tail, bytes } = *answer;
-        // How long it took may come after the last part of a long answer.
-        let Some(place) = self.waiting.get_mut(id as usize) else { return tail == Tail::Took };
-        let Some(waiting) = *place else { return tail == Tail::Took };
+        if matches!(tail, Tail::Said | Tail::SaidPart) {
+            return self.hear(tail, bytes, each);
+        }
+        // What is said beside a long answer may come after the last part of it.
+        let is_beside = matches!(tail, Tail::Took | Tail::Fault);
+        let Some(place) = self.waiting.get_mut(id as usize) else { return is_beside };
+        let Some(waiting) = *place else {
+            return self.answer_blocked(id, tail, bytes, each) || is_beside;
+        };
         match tail {
-            Tail::Took => {
-                let nanos = bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-                self.take_slow(id);
-                self.slow.push((id, nanos));
-                return true;
-            }
+            Tail::Took | Tail::Fault => {}
             Tail::Part => *place = Some(Waiting { has_begun: true, ..waiting }),
             // It would be sent again, and answered a second time behind what has come.
             Tail::Moved | Tail::Behind if waiting.has_begun => return false,
+            Tail::Waits => {
+                self.block(id, &waiting);
+                each(Answered { owner: waiting.owner, tail, bytes, frame: &[], nanos: 0 });
+                return true;
+            }
             Tail::Done | Tail::Failed | Tail::Moved | Tail::Behind => *place = None,
+            Tail::Said | Tail::SaidPart => unreachable!("it is no answer"),
         }
-        let ends = tail != Tail::Part;
-        let slow_nanos = if ends { self.take_slow(id) } else { 0 };
+        let ends = !matches!(tail, Tail::Part | Tail::Took | Tail::Fault);
         let chunk = &mut self.chunks[waiting.chunk.wrapping_sub(self.first) as usize];
         if clock.chunk != Some(waiting.chunk) {
             clock.look(waiting.chunk, chunk.since);
@@ -188,26 +223,93 @@ impl State {
         if ends {
             self.free.push(id);
             chunk.unanswered -= 1;
-            page.answered_after(clock.nanos);
+            self.requests -= usize::from(waiting.requests);
+            page.answered_after(clock.nanos, u64::from(waiting.requests));
         }
         if waiting.owner != Owner::NOBODY {
             let frame = match tail {
-                Tail::Done if slow_nanos == 0 => &[],
+                Tail::Done => &[],
                 _ => &chunk.bytes[waiting.begin as usize..waiting.end as usize],
             };
-            each(Answered { owner: waiting.owner, tail, bytes, frame, nanos: clock.nanos, slow_nanos });
+            each(Answered { owner: waiting.owner, tail, bytes, frame, nanos: clock.nanos });
         }
         true
     }
 
-    /// How long the request of this number has taken, if the shard has told.
-    #[inline]
-    pub(super) fn take_slow(&mut self, id: u32) -> u64 {
-        if self.slow.is_empty() {
-            return 0;
+    /// Gives out what the shard says without being asked, once it is whole. `false` if it is longer than it may be.
+    #[cold]
+    fn hear(&mut self, tail: Tail, bytes: &[u8], each: &mut impl FnMut(Answered<'_>)) -> bool {
+        self.said.extend_from_slice(bytes);
+        if tail == Tail::Said {
+            let said = std::mem::take(&mut self.said);
+            let (owner, frame) = (Owner::NOBODY, &[][..]);
+            each(Answered { owner, tail, bytes: &said, frame, nanos: 0 });
         }
-        let place = self.slow.iter().position(|(slow, _)| *slow == id);
-        place.map_or(0, |place| self.slow.swap_remove(place).1)
+        self.said.len() <= SAID_BYTES_MAX
+    }
+
+    /// The shard has said that a request waits.
+    #[cold]
+    fn block(&mut self, id: u32, waiting: &Waiting) {
+        let (frame, Waiting { owner, requests, is_read, has_begun, .. }) =
+            (self.frame(waiting).to_vec(), *waiting);
+        self.blocked.insert(id, Blocked { owner, frame, requests, is_read, has_begun });
+        self.waiting[id as usize] = None;
+        self.requests -= usize::from(waiting.requests);
+        self.chunks[waiting.chunk.wrapping_sub(self.first) as usize].unanswered -= 1;
+    }
+
+    /// The same as [`State::answer`] for what waits.
+    #[cold]
+    fn answer_blocked(
+        &mut self,
+        id: u32,
+        tail: Tail,
+        bytes: &[u8],
+        each: &mut impl FnMut(Answered<'_>),
+    ) -> bool {
+        let Some(blocked) = self.blocked.get_mut(&id) else { return false };
+        let Blocked { owner, has_begun, .. } = *blocked;
+        match tail {
+            Tail::Part => blocked.has_begun = true,
+            Tail::Done | Tail::Failed | Tail::Took | Tail::Fault => {}
+            Tail::Moved | Tail::Behind if !has_begun => {}
+            Tail::Moved | Tail::Behind | Tail::Waits | Tail::Said | Tail::SaidPart => return false,
+        }
+        let Some(blocked) = self.blocked.get(&id) else { return false };
+        each(Answered { owner, tail, bytes, frame: &blocked.frame, nanos: 0 });
+        if !matches!(tail, Tail::Part | Tail::Took | Tail::Fault) {
+            self.blocked.remove(&id);
+            self.free.push(id);
+        }
+        true
+    }
+
+    /// The link is lost: what only reads waits over the next, of all else nobody knows whether it was executed. Returns
+    /// whether there is any.
+    fn resolve_blocked(&mut self, page: &Page) -> bool {
+        let mut is_dangerous = false;
+        for (id, blocked) in std::mem::take(&mut self.blocked) {
+            let Blocked { owner, frame, requests, is_read, has_begun } = blocked;
+            is_dangerous |= !is_read;
+            if is_read && !has_begun {
+                page.retried.add(requests.into());
+                let end = frame.len() as u32;
+                let since = Instant::now();
+                self.chunks.push_back(Chunk { bytes: frame, written: 0, unanswered: 1, sealed: true, since });
+                let chunk = self.first.wrapping_add(self.chunks.len() as u32 - 1);
+                let (is_again, has_begun) = (false, false);
+                self.requests += usize::from(requests);
+                self.waiting[id as usize] =
+                    Some(Waiting { owner, chunk, begin: 0, end, requests, is_read, is_again, has_begun });
+            } else {
+                page.in_doubt.add(if is_read { 0 } else { requests.into() });
+                let fate = if is_read { Fate::Harmless } else { Fate::InDoubt };
+                self.free.push(id);
+                self.lost.push(Lost { owner, frame, fate });
+            }
+        }
+        is_dangerous
     }
 
     #[inline]
@@ -225,6 +327,7 @@ impl State {
     pub(super) fn forget(&mut self, id: u32, waiting: &Waiting) {
         self.waiting[id as usize] = None;
         self.free.push(id);
+        self.requests -= usize::from(waiting.requests);
         self.chunks[waiting.chunk.wrapping_sub(self.first) as usize].unanswered -= 1;
     }
 
@@ -258,22 +361,24 @@ impl State {
             let is_sent = self.chunk(&waiting).written >= waiting.end as usize;
             let is_wanted = waiting.owner != Owner::NOBODY;
             is_dangerous |= is_sent && !waiting.is_read;
+            let requests = u64::from(waiting.requests);
             if is_wanted && !is_sent {
-                page.held.add(1);
+                page.held.add(requests);
             } else if is_wanted && waiting.is_read && !waiting.is_again && !waiting.has_begun {
-                page.retried.add(1);
+                page.retried.add(requests);
                 waiting.is_again = true;
                 self.waiting[id] = Some(waiting);
             } else {
                 let frame = self.frame(&waiting).to_vec();
                 self.forget(id as u32, &waiting);
                 if is_wanted {
-                    page.in_doubt.add(u64::from(!waiting.is_read));
+                    page.in_doubt.add(if waiting.is_read { 0 } else { requests });
                     let fate = if waiting.is_read { Fate::Harmless } else { Fate::InDoubt };
                     self.lost.push(Lost { owner: waiting.owner, frame, fate });
                 }
             }
         }
+        is_dangerous |= self.resolve_blocked(page);
         self.compact();
         is_dangerous
     }
@@ -311,5 +416,6 @@ impl State {
         }
         self.bytes = self.chunks.iter().map(|chunk| chunk.bytes.len()).sum();
         self.unwritten = 0;
+        self.last = None;
     }
 }

@@ -42,11 +42,15 @@ impl RemoteWorker {
     fn new_link(&self, shard: &ShardNode, wake: &Rc<dyn Fn()>) -> Rc<Link> {
         let known = self.common.page(&shard.name);
         let link = Rc::new(Link::new(shard.name.clone(), shard.link.clone(), known));
+        link.knows_followed(self.followed.is_empty());
         let greeting = Greeting::new(&self.common.seat.gateway, self.topology.epoch);
         let process = self.common.process;
         let greet = move |generation| greeting.clone().of(process, generation);
         let common = Arc::clone(&self.common);
-        let first = move |link: &Link| send_changed_settings(link, &common);
+        let first = move |link: &Link| {
+            send_changed_settings(link, &common);
+            common.libraries.send_first(link);
+        };
         spawn_local(keep_up(Rc::clone(&link), greet, first, Rc::clone(wake)));
         link
     }
@@ -75,6 +79,9 @@ impl RemoteWorker {
         }
         for link in self.links.iter().chain(&self.retired) {
             if link.waiting() == 0 {
+                if link.has_blocked() && link.is_silent(self.now, patience) {
+                    ask_for_a_sign(link, self.now);
+                }
                 continue;
             }
             if link.down_for(self.now).is_some() {
@@ -87,7 +94,7 @@ impl RemoteWorker {
         let common = &self.common;
         self.retired.retain(|link| {
             // What it has to tell is collected after this.
-            let stays = link.waiting() > 0 || link.has_news();
+            let stays = link.waiting() > 0 || link.has_blocked() || link.has_news();
             if !stays {
                 common.forget(&link.name, &link.page);
                 link.retire();
@@ -95,6 +102,20 @@ impl RemoteWorker {
             stays
         });
     }
+}
+
+/// Asks a shard for something that changes nothing. What waits for keys there has no deadline, so nothing else would tell
+/// that nobody is there any more.
+#[cold]
+fn ask_for_a_sign(link: &Link, now: Instant) {
+    let nobody = 0_u64.to_le_bytes();
+    let words = Words::new(&[Verbs::Unwatch.row().name.as_bytes(), &nobody]);
+    let request =
+        Request { row: Verbs::Unwatch.row(), dialect: Dialect::Resp2, args: words.args(), item: &Item::NONE };
+    let sent = link.push(Owner::NOBODY, true, now, |out, id| {
+        frames::encode(out, &request, &Ask { id, ..Ask::default() })
+    });
+    debug_assert!(sent.is_ok(), "it is short");
 }
 
 /// Tells a shard what has been changed here, before anything else.
@@ -121,6 +142,8 @@ pub(super) fn settings_words(common: &Common, keys: &[Key]) -> Vec<String> {
     for &key in keys {
         let value = match key {
             Key::MaxMemory => (common.settings.number(key) as u64).div_ceil(shards as u64).to_string(),
+            // What is shown may leave out a letter.
+            Key::NotifyKeyspaceEvents => common.settings.classes(key).letters(),
             _ => common.settings.show(key).clone(),
         };
         words.extend([key.row().name.to_owned(), value]);

@@ -1,34 +1,34 @@
 //! One worker's way to shard processes: what is sent where, and what comes back.
 
+use std::collections::{BTreeSet, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tidegate_protocols::data::{Answered, Answers, Chore, Context, Outcome, Piece, Prepared, Ticket, Worker};
-use tidegate_protocols::link::{self as frames, Ask, Tail};
-use tidegate_protocols::memcached::Item;
-use tidegate_protocols::route::{Owners, Part, Plan, Shard, plan};
-use tidegate_protocols::settings::Key;
+use tidegate_protocols::data::{
+    Answers, Chore, Context, Hears, Outcome, Prepared, Ticket, Unblock, Wakes, Worker,
+};
+use tidegate_protocols::link::Said;
+use tidegate_protocols::messages::Kind;
+use tidegate_protocols::route::{Owners, plan};
+use tidegate_protocols::settings::{Key, Policy};
 use tidegate_protocols::slot::slot_of;
+use tidegate_protocols::stale::Stale;
 use tidegate_protocols::table::link::Link as Verbs;
-use tidegate_protocols::table::memcached::Memcached;
-use tidegate_protocols::table::{Flags, Gather, Row};
+use tidegate_protocols::table::{Gather, Row};
 use tidegate_protocols::topology::Topology;
 use tidegate_protocols::transaction::{Entered, Transaction, Watches};
-use tidegate_protocols::{Args, Dialect, Error, Reply, Request, Span, Verb, Words};
+use tidegate_protocols::{Args, Reply, Request, Span, Words};
 
+use super::Common;
 use super::astray::Astray;
-use super::gather::{Gathering, How};
+use super::gather::How;
+use super::libraries::Errands;
 use super::link::Link;
-use super::tickets::{Asked, Tickets};
-use super::unanswered::{self, Fate, Lost, Owner};
+use super::tickets::Tickets;
 use super::upkeep::settings_words;
-use super::{Common, lost};
 use crate::followed::Followed;
-use crate::limits::{FIGURES_AGE, LARGE_BYTES};
-
-/// What `mg` is that changes nothing else.
-const MG: Verb = Verb::Memcached(Memcached::Get);
+use crate::limits::{FIGURES_AGE, LITTLE_BYTES};
 
 /// See the module.
 pub struct RemoteWorker {
@@ -43,25 +43,28 @@ pub struct RemoteWorker {
     pub(super) retired: Vec<Rc<Link>>,
     pub(super) tickets: Tickets,
     pub(super) astray: Astray,
+    /// Requests that wait for keys, or may begin to, and that nobody waits for any more.
+    pub(super) called_off: HashSet<u32>,
     pub(super) wake: Option<Rc<dyn Fn()>>,
     pub(super) now: Instant,
     pub(super) looked_after: Instant,
     /// It had not looked after the links for long when it last did.
     pub(super) has_stood_still: bool,
     asked_for_figures: Instant,
-    spans: Vec<Span>,
-}
-
-/// Which request goes where, and for whom.
-#[derive(Clone, Copy)]
-struct Delivery<'a> {
-    place: usize,
-    owner: Owner,
-    context: &'a Context,
-    /// Of its only key.
-    slot: Option<u16>,
-    /// When it came.
-    since: Instant,
+    /// Where the last request of one key was sent.
+    pub(super) last_place: usize,
+    /// What clients of this worker listen to.
+    pub(super) listened: BTreeSet<(Kind, Box<[u8]>)>,
+    /// What shards have said without being asked.
+    pub(super) heard: Vec<Vec<u8>>,
+    /// Beginnings of keys that clients of this worker follow.
+    pub(super) followed: BTreeSet<Box<[u8]>>,
+    /// What shards have said is stale.
+    pub(super) stale: Vec<Stale>,
+    pub(super) libraries: Errands,
+    /// What scripts may do that the client of this number asks for next.
+    pub(super) acting: Option<(u64, Words)>,
+    pub(super) spans: Vec<Span>,
 }
 
 impl RemoteWorker {
@@ -77,13 +80,26 @@ impl RemoteWorker {
             retired: Vec::new(),
             tickets: Tickets::default(),
             astray: Astray::default(),
+            called_off: HashSet::new(),
             wake: None,
             now,
             looked_after: now,
             has_stood_still: false,
             asked_for_figures: now,
+            last_place: 0,
+            listened: BTreeSet::new(),
+            heard: Vec::new(),
+            followed: BTreeSet::new(),
+            stale: Vec::new(),
+            libraries: Errands::default(),
+            acting: None,
             spans: Vec::new(),
         }
+    }
+
+    /// Whether it is the first of all workers, which does what one is enough for.
+    pub(super) fn is_first(&self) -> bool {
+        self.index == 0
     }
 
     /// How long a request may take.
@@ -96,216 +112,13 @@ impl RemoteWorker {
     pub(super) fn owners(&self, row: &Row) -> &Owners {
         self.beside.as_ref().filter(|_| row.is_redis()).unwrap_or(self.topology.owners())
     }
-
-    /// Sends a request to one shard.
-    #[inline]
-    fn send(&mut self, request: &Request<'_>, delivery: Delivery<'_>) -> Result<(), frames::Malformed> {
-        let Delivery { place, owner, context, slot, since } = delivery;
-        let &Context { database, no_touch, in_cluster, .. } = context;
-        let epoch = self.topology.epoch;
-        let link = &self.links[place];
-        let again = link.take_again();
-        link.push(owner, is_harmless(request), since, |out, id| {
-            frames::encode(out, request, &Ask { id, epoch, database, no_touch, in_cluster, again, slot })
-        })
-    }
-
-    /// Asks one shard, and says so.
-    #[inline]
-    pub(super) fn ask(
-        &mut self,
-        place: usize,
-        request: &Request<'_>,
-        context: &Context,
-        reply: &mut Reply<'_>,
-        slot: Option<u16>,
-    ) -> Outcome {
-        if !self.links[place].is_clear()
-            && let Some(outcome) = self.hindrance(place, request, reply)
-        {
-            return outcome;
-        }
-        let ticket = self.tickets.take();
-        let owner = Owner { ticket: ticket.0, part: Owner::WHOLE };
-        match self.send(request, Delivery { place, owner, context, slot, since: self.now }) {
-            Ok(()) => Outcome::Later(ticket),
-            Err(malformed) => {
-                self.tickets.give_back(ticket);
-                refused(request, &Error::Composed(format!("ERR {malformed}").into_bytes().into()), reply)
-            }
-        }
-    }
-
-    /// Tells one shard something whose answer nobody waits for.
-    pub(super) fn tell(&mut self, shard: Shard, request: &Request<'_>) {
-        let (place, owner, context) = (usize::from(shard), Owner::NOBODY, &Context::default());
-        let delivery = Delivery { place, owner, context, slot: None, since: self.now };
-        let sent = self.send(request, delivery);
-        debug_assert!(sent.is_ok(), "what gateways say of themselves is short");
-    }
-
-    /// Why nothing can be sent to a shard now, if something is in the way.
-    #[inline]
-    fn hindrance(&mut self, place: usize, request: &Request<'_>, reply: &mut Reply<'_>) -> Option<Outcome> {
-        let link = &self.links[place];
-        if link.is_full() {
-            link.page.held.add(1);
-            return Some(Outcome::Full(self.tickets.take_for(Asked::Way(place))));
-        }
-        let down_for = link.down_for(self.now)?;
-        if down_for < self.patience() {
-            link.page.held.add(1);
-            return None;
-        }
-        link.page.refused.add(1);
-        let error = lost::unreachable(&link.name, &link.page.reason.lock());
-        Some(refused(request, &error, reply))
-    }
-
-    /// Asks several shards.
-    fn ask_several(
-        &mut self,
-        request: &Request<'_>,
-        context: &Context,
-        reply: &mut Reply<'_>,
-        how: How,
-        places: &[usize],
-    ) -> Outcome {
-        for &place in places {
-            if let Some(outcome) = self.hindrance(place, request, reply) {
-                return outcome;
-            }
-        }
-        self.ask_them(request, context, how, places, None)
-    }
-
-    /// Asks several shards, whatever is on its way to them. What they say together is the answer to the part `within`, if
-    /// that is given, which came at that time.
-    pub(super) fn ask_them(
-        &mut self,
-        request: &Request<'_>,
-        context: &Context,
-        how: How,
-        places: &[usize],
-        within: Option<(Owner, Instant)>,
-    ) -> Outcome {
-        let parts = match &how {
-            How::Split(_, parts) => parts.clone(),
-            How::Every(_) | How::Scan(_) | How::Figures(_) => Vec::new(),
-        };
-        let mut frame = Vec::new();
-        if request.args.iter().map(<[u8]>::len).sum::<usize>() <= LARGE_BYTES {
-            let &Context { database, no_touch, in_cluster, .. } = context;
-            let ask = Ask { database, no_touch, in_cluster, ..Ask::default() };
-            // It is only for people to look at, so one that fits in no frame may be missing.
-            let _ = frames::encode(&mut frame, request, &ask);
-        }
-        let gathering =
-            Gathering::new(how, request, frame, places.len()).within(within.map(|(owner, _)| owner));
-        let ticket = self.tickets.take_for(Asked::Several(Box::new(gathering)));
-        for (part, &place) in places.iter().enumerate() {
-            let owner = Owner { ticket: ticket.0, part: part as u32 };
-            let since = within.map_or(self.now, |(_, since)| self.links[place].waits_since(since, self.now));
-            let delivery = Delivery { place, owner, context, slot: None, since };
-            let mut spans = std::mem::take(&mut self.spans);
-            let sent = match parts.get(part) {
-                Some(part) => self.send(&part.request(request, &mut spans), delivery),
-                None => self.send(request, delivery),
-            };
-            spans.clear();
-            self.spans = spans;
-            if let Err(malformed) = sent {
-                // A part is shorter than the whole, which was read: only very many short arguments do not fit.
-                let error = Error::Composed(format!("ERR {malformed}").into_bytes().into());
-                self.end_part(owner, &error, request);
-            }
-        }
-        Outcome::Later(ticket)
-    }
-
-    /// One part of a request has come to nothing.
-    fn end_part(&mut self, owner: Owner, error: &Error, request: &Request<'_>) {
-        if let Some(gathering) = self.tickets.gathering(owner) {
-            let mut bytes = Vec::new();
-            lost::refuse(request, error, &mut Reply::new(&mut bytes, request.dialect));
-            gathering.add(owner.part, &bytes);
-            gathering.end(true);
-        }
-    }
-
-    /// Executes what goes to more than one shard, or to none.
-    #[cold]
-    fn execute_apart(
-        &mut self,
-        plan: Plan,
-        request: &Request<'_>,
-        context: &Context,
-        reply: &mut Reply<'_>,
-    ) -> Outcome {
-        match plan {
-            Plan::One(shard) => self.ask(usize::from(shard), request, context, reply, None),
-            Plan::Split(parts) => {
-                let places: Vec<_> = parts.iter().map(|part: &Part| usize::from(part.shard)).collect();
-                let how = How::Split(request.row.gather, parts);
-                self.ask_several(request, context, reply, how, &places)
-            }
-            Plan::Scan(leg) => {
-                let place = usize::from(leg.shard);
-                self.ask_several(request, context, reply, How::Scan(leg), &[place])
-            }
-            Plan::Every(gather) => {
-                let asked = self.owners(request.row).asked().iter();
-                let places: Vec<_> = asked.map(|&shard| usize::from(shard)).collect();
-                self.ask_several(request, context, reply, How::Every(gather), &places)
-            }
-            Plan::Incomplete => refused(request, &lost::incomplete(request.row), reply),
-            Plan::CrossSlot => refused(request, &Error::CrossSlot, reply),
-            Plan::Unserved(_) => refused(request, &Error::Unserved, reply),
-            Plan::Here => unreachable!("{} is answered by the gateway itself", request.row.name),
-        }
-    }
-
-    /// The places of all shards.
-    fn everyone(&self) -> std::ops::Range<usize> {
-        0..self.links.len()
-    }
-
-    /// The places of all but those whose links are lost: they hear of changes later, and have no figures.
-    fn present(&self) -> Vec<usize> {
-        self.everyone().filter(|&place| !self.links[place].is_lost()).collect()
-    }
-
-    /// Asks all shards for something that no client has asked for in so many words.
-    fn ask_all(&mut self, row: &'static Row, words: &[&[u8]], how: How) -> Outcome {
-        let words = Words::new(words);
-        let request = Request { row, dialect: Dialect::Resp2, args: words.args(), item: &Item::NONE };
-        let places = self.present();
-        if places.is_empty() {
-            return Outcome::Done;
-        }
-        self.ask_them(&request, &Context::default(), how, &places, None)
-    }
-}
-
-/// Whether a request may be executed twice. `mg` may not, though it reads: of a stale item the first to ask is told to
-/// make it anew (`W`), and everybody after that somebody does, so if its answer is lost nobody would.
-#[inline]
-pub(super) fn is_harmless(request: &Request<'_>) -> bool {
-    let may_be_told = request.dialect == Dialect::MemcachedMeta && request.row.verb == MG;
-    request.row.flags.has(Flags::READONLY) && !may_be_told
-}
-
-/// Writes an error.
-pub(super) fn refused(request: &Request<'_>, error: &Error, reply: &mut Reply<'_>) -> Outcome {
-    lost::refuse(request, error, reply);
-    Outcome::Failed
 }
 
 impl Worker for RemoteWorker {
     const ANSWERS_LATER: bool = true;
 
-    fn attach(&mut self, wake: Rc<dyn Fn()>) {
-        self.wake = Some(wake);
+    fn attach(&mut self, wakes: Wakes) {
+        self.wake = Some(wakes.here);
         self.make_links();
     }
 
@@ -314,6 +127,8 @@ impl Worker for RemoteWorker {
         self.now = Instant::now();
         self.keep_generation();
         self.look_after_links();
+        self.tell_new_links();
+        self.see_to_libraries();
     }
 
     /// Nothing of a key is known here but its slot, which is looked for when the request is planned.
@@ -341,9 +156,34 @@ impl Worker for RemoteWorker {
         self.execute_apart(plan, request, context, reply)
     }
 
+    #[inline]
+    fn join<'a>(
+        &mut self,
+        ticket: Ticket,
+        row: &'static Row,
+        requests: impl Iterator<Item = Args<'a>>,
+    ) -> usize {
+        let Some(link) = self.links.get(self.last_place).filter(|link| link.is_clear()) else { return 0 };
+        let (Some(key), owners) = (row.only_key(), self.topology.owners()) else { return 0 };
+        let with_slots = requests.map(|args| {
+            let slot = slot_of(args.at(key));
+            (args, slot)
+        });
+        let is_there =
+            |&(_, slot): &(Args<'_>, u16)| owners.of(slot).map(usize::from) == Some(self.last_place);
+        link.join(ticket.0, with_slots.take_while(is_there))
+    }
+
     /// Shards see to their memory themselves, and refuse what does not fit.
+    fn writes(&self, request: &Request<'_>) -> bool {
+        self.may_write(request)
+    }
+
+    /// As far as is known: shards tell how much they have every second. Where they may evict, they see to it themselves.
     fn make_room(&mut self) -> bool {
-        true
+        let settings = &self.common.settings;
+        let bytes_max = settings.number(Key::MaxMemory) as u64;
+        bytes_max == 0 || settings.policy() != Policy::NoEviction || !self.common.is_above(bytes_max)
     }
 
     fn watch(
@@ -374,6 +214,17 @@ impl Worker for RemoteWorker {
         }
     }
 
+    fn act_under(&mut self, client_id: u64, user: &[u8], rules: &[u8]) {
+        let name = Verbs::Rules.row().name.as_bytes();
+        self.acting = Some((client_id, Words::new(&[name, &client_id.to_le_bytes(), user, rules])));
+    }
+
+    #[inline]
+    fn sends_little(&self) -> bool {
+        let bytes: usize = self.links.iter().map(|link| link.unsent_bytes()).sum();
+        0 < bytes && bytes < LITTLE_BYTES
+    }
+
     fn see_to(&mut self, chore: Chore<'_>) -> Outcome {
         let row = |verb: Verbs| verb.row();
         match chore {
@@ -399,6 +250,14 @@ impl Worker for RemoteWorker {
         }
     }
 
+    fn call_off(&mut self, ticket: Ticket) {
+        self.send_call_off(ticket);
+    }
+
+    fn unblock(&mut self, _gateway: u64, client_id: u64, answer: Unblock, reply: &mut Reply<'_>) -> Outcome {
+        self.send_unblock(client_id, answer, reply)
+    }
+
     fn collect(&mut self, answers: &mut Answers<'_>) {
         self.follow_topology(answers);
         let all = 0..self.links.len() + self.retired.len();
@@ -407,6 +266,10 @@ impl Worker for RemoteWorker {
             let link = Rc::clone(link);
             if link.has_news() {
                 self.collect_from(&link, answers);
+            }
+            if link.take_loss() {
+                // Who has read what there, nobody knows any more.
+                self.stale.push(Stale::All);
             }
         }
         self.seek(answers);
@@ -417,6 +280,39 @@ impl Worker for RemoteWorker {
         }
     }
 
+    fn listen(&mut self, kind: Kind, names: &Args<'_>) -> Outcome {
+        self.send_listen(kind, names)
+    }
+
+    fn unlisten(&mut self, kind: Kind, name: &[u8]) {
+        self.send_unlisten(kind, name);
+    }
+
+    fn say(&mut self, said: &Said<'_>, at_once: bool) -> Outcome {
+        self.send_said(said, at_once)
+    }
+
+    #[inline]
+    fn has_stale(&self) -> bool {
+        !self.stale.is_empty()
+    }
+
+    fn take_stale(&mut self) -> Vec<Stale> {
+        std::mem::take(&mut self.stale)
+    }
+
+    fn follow(&mut self, prefixes: &[&[u8]]) -> Outcome {
+        self.send_follow(prefixes)
+    }
+
+    fn unfollow(&mut self, prefix: &[u8]) {
+        self.send_unfollow(prefix);
+    }
+
+    fn hear(&mut self, hears: &mut Hears<'_>) {
+        self.give_out_heard(hears);
+    }
+
     fn maintain(&mut self, _now_ms: u64, _budget: Duration) {
         // There may have been no tick for long.
         self.now = Instant::now();
@@ -425,52 +321,5 @@ impl Worker for RemoteWorker {
             let _ = self.see_to(Chore::Figures);
             self.finish();
         }
-    }
-}
-
-impl RemoteWorker {
-    /// Gives out what has come over one link.
-    fn collect_from(&mut self, link: &Rc<Link>, answers: &mut Answers<'_>) {
-        let now = self.now;
-        let mut misplaced = Vec::new();
-        let result = link.answers(now, |answered| {
-            let unanswered::Answered { owner, tail, bytes, frame, nanos, slow_nanos } = answered;
-            if matches!(tail, Tail::Moved | Tail::Behind) {
-                let since = now.checked_sub(Duration::from_nanos(nanos)).unwrap_or(now);
-                return misplaced.push(self.astray.misplaced(owner, (frame, tail), &link.name, since));
-            }
-            self.astray.found(owner);
-            let piece = match tail {
-                Tail::Part => Piece::Part(bytes),
-                Tail::Failed => Piece::Failed(bytes),
-                Tail::Done | Tail::Moved | Tail::Behind | Tail::Took => Piece::Done(bytes),
-            };
-            let answered = Answered { ticket: Ticket(owner.ticket), piece, frame, nanos, slow_nanos };
-            self.tickets.answered(owner, &answered, &self.common, answers);
-        });
-        if let Err(malformed) = result {
-            link.cut(&malformed.to_string(), now);
-        }
-        for Lost { owner, frame, fate } in link.take_lost() {
-            let error = match fate {
-                Fate::Unsent if self.tickets.is_write_of_several(owner) => lost::in_part(&link.name),
-                Fate::Unsent => lost::unreachable(&link.name, &link.page.reason.lock()),
-                Fate::Harmless => lost::unanswered(&link.name),
-                Fate::InDoubt => lost::in_doubt(&link.name),
-            };
-            self.astray.found(owner);
-            self.fail(owner, &frame, &error, answers);
-        }
-        for misplaced in misplaced {
-            self.see_to_misplaced(misplaced, answers);
-        }
-    }
-
-    /// Answers a request with an error.
-    pub(super) fn fail(&mut self, owner: Owner, frame: &[u8], error: &Error, answers: &mut Answers<'_>) {
-        let bytes = lost::refusal(frame, error);
-        let piece = Piece::Broken(&bytes);
-        let answered = Answered { ticket: Ticket(owner.ticket), piece, frame, nanos: 0, slow_nanos: 0 };
-        self.tickets.answered(owner, &answered, &self.common, answers);
     }
 }

@@ -2,7 +2,8 @@
 
 use tidegate_protocols::data::{Context, Outcome, Worker};
 use tidegate_protocols::limits::REPLY_BYTES_MAX;
-use tidegate_protocols::link::{Ask, Errand, Tail};
+use tidegate_protocols::link::{Ask, Errand, Said, Tail};
+use tidegate_protocols::messages::Kind;
 use tidegate_protocols::settings::{Key, Settings, Value};
 use tidegate_protocols::slot::slot_of;
 use tidegate_protocols::table::Flags;
@@ -11,10 +12,13 @@ use tidegate_protocols::transaction::{Entered, Requests, Transaction, WatchedKey
 use tidegate_protocols::{Args, Error, Reply, Request, Verb};
 
 use super::Tick;
+use super::passed_on::tracker;
 use super::transactions::Executor;
 use crate::batch::Decoded;
 use crate::commands::Scope;
 use crate::membership::Holding;
+use crate::session::Session;
+use crate::tracking::follow_here;
 
 /// What the requests of a transaction are together.
 struct Together {
@@ -25,13 +29,16 @@ struct Together {
 }
 
 impl<W: Worker> Tick<W> {
-    /// Does what a gateway asks for itself; `None` if another worker holds what it needs.
-    pub(super) fn run_errand(&mut self, verb: Link, decoded: &Decoded, ask: &Ask) -> Option<Tail> {
+    /// Does what a gateway asks for itself.
+    ///
+    /// # Errors
+    /// What keeps it from being done now.
+    pub(super) fn run_errand(&mut self, verb: Link, decoded: &Decoded, ask: &Ask) -> Result<Tail, Outcome> {
         let Self { intake, data, batch, holding, output, at, watch, watch_within, now_ms, .. } = self;
         let session = &batch.sources()[at.source].connection.session;
         let counters = intake.counters();
         let request = batch.request(decoded, verb.row(), decoded.dialect);
-        let scope = Scope { session, shared: &intake.shared, now_ms: *now_ms };
+        let scope = Scope { session, shared: &intake.shared, intake, now_ms: *now_ms };
         session.client.heard_of(*now_ms, request.row);
         let began = watch.begin(request.row);
         // What was asked by another topology finds nothing here.
@@ -48,7 +55,7 @@ impl<W: Worker> Tick<W> {
             None => watch.share(request.row),
             Some(began) => watch.record(began, &request, &scope, counters),
         }
-        Some(tail)
+        Ok(tail)
     }
 }
 
@@ -59,28 +66,34 @@ impl<W: Worker> Executor<'_, W> {
         holding: Option<&Holding>,
         ask: &Ask,
         reply: &mut Reply<'_>,
-    ) -> Option<Tail> {
+    ) -> Result<Tail, Outcome> {
         let shared = self.scope.shared;
         match Errand::of(verb, args).expect("its arguments were looked at when it was decoded") {
             Errand::Transact { client, watched, frames } => {
                 let together = holding.map(|holding| Together::of(frames, holding));
                 let Some(together) = together.filter(|together| together.is_here) else {
                     self.unwatch_for(client);
-                    return Some(Tail::Moved);
+                    return Ok(Tail::Moved);
                 };
                 return self.transact((client, watched), frames, &together, ask, reply);
             }
             Errand::Watch { client, keys } => {
                 if !holding.is_some_and(|it| keys.iter().all(|key| it.slots.has(slot_of(key)))) {
-                    return Some(Tail::Moved);
+                    return Ok(Tail::Moved);
                 }
                 return self.watch_for(client, &keys, ask, reply);
             }
             Errand::Unwatch { client } => self.unwatch_for(client),
+            Errand::Unblock { client, answer } => {
+                return match self.data.unblock(self.process(), client, answer, reply) {
+                    outcome @ Outcome::Busy => Err(outcome),
+                    _ => Ok(Tail::Done),
+                };
+            }
             Errand::Figures => {
                 self.let_go();
                 shared.figures().encode(reply.out());
-                return Some(Tail::Done);
+                return Ok(Tail::Done);
             }
             Errand::ResetFigures => {
                 self.let_go();
@@ -90,13 +103,65 @@ impl<W: Worker> Executor<'_, W> {
                 self.let_go();
                 shared.purge();
             }
+            Errand::Listen { kind: Kind::Scripts, .. } => {
+                let name = self.process().to_le_bytes();
+                self.scope.intake.subscribe(self.scope.session, Kind::Scripts, &name);
+            }
+            Errand::Unlisten { kind: Kind::Scripts, .. } => {
+                let name = self.process().to_le_bytes();
+                self.scope.intake.unsubscribe(self.scope.session, Kind::Scripts, &name);
+            }
+            Errand::Listen { kind, names } => {
+                names.iter().for_each(|name| self.scope.intake.subscribe(self.scope.session, kind, name));
+            }
+            Errand::Unlisten { kind, names } => {
+                names.iter().for_each(|name| self.scope.intake.unsubscribe(self.scope.session, kind, name));
+            }
+            Errand::Say { .. } if shared.pubsub.is_crowded() => return Err(Outcome::Busy),
+            Errand::Say { kind, channel, payload } => {
+                let intake = self.scope.intake;
+                let from = self.scope.session.of_link().process.get();
+                shared.pubsub.publish(&Said { kind, channel, payload }, intake.index, from);
+            }
+            Errand::Follow { again, prefixes } => {
+                let (intake, session) = (self.scope.intake, self.scope.session);
+                session.client.tracks_for_gateway(session.of_link().process.get());
+                intake.follow(session, &prefixes.iter().collect::<Vec<_>>());
+                self.let_go();
+                follow_here(self.data, intake);
+                if again {
+                    intake.tell_gateway_all(session.client.id);
+                }
+            }
+            Errand::Unfollow { prefixes } => {
+                prefixes.iter().for_each(|prefix| self.scope.intake.unfollow(self.scope.session, prefix));
+            }
+            Errand::Learn { script } => self.data.learn(script),
+            Errand::Rules { client, user, rules } => {
+                if let Err(error) = shared.acl.act_under((self.process(), client), user, rules) {
+                    tracing::error!("a gateway has told rules of a user that are none: {error}");
+                    return Ok(self.refuse(verb, &error, reply));
+                }
+            }
+            Errand::Libraries { changes, payload } => {
+                if let Err(error) = self.data.exchange_libraries(changes, payload, reply.out()) {
+                    tracing::error!("cannot take over the libraries of functions of other shards: {error}");
+                    return Ok(self.refuse(verb, &error, reply));
+                }
+                return Ok(Tail::Done);
+            }
             Errand::Configure { pairs } => match changes(&pairs, &shared.settings) {
                 Ok(changes) => changes.into_iter().for_each(|(key, value)| shared.settings.store(key, value)),
-                Err(error) => return Some(self.refuse(verb, &error, reply)),
+                Err(error) => return Ok(self.refuse(verb, &error, reply)),
             },
         }
         reply.ok();
-        Some(Tail::Done)
+        Ok(Tail::Done)
+    }
+
+    /// The number of the gateway process that asks; 0 if it has told none.
+    fn process(&self) -> u64 {
+        self.scope.session.of_link().process.get().unwrap_or(0)
     }
 
     /// Lets partitions go that are looked into for figures.
@@ -119,12 +184,18 @@ impl<W: Worker> Executor<'_, W> {
 
     /// What a client of a gateway watches, and does no more.
     fn watches_of(&self, client: u64) -> Watches {
-        self.scope.session.watches_of.borrow_mut().remove(&client).unwrap_or_default()
+        self.scope.session.of_link().watches.borrow_mut().remove(&client).unwrap_or_default()
     }
 
     /// Watches keys for a client of a gateway; one that is watched already keeps the version it has.
-    fn watch_for(&mut self, client: u64, keys: &Args<'_>, ask: &Ask, reply: &mut Reply<'_>) -> Option<Tail> {
-        let mut all = self.scope.session.watches_of.borrow_mut();
+    fn watch_for(
+        &mut self,
+        client: u64,
+        keys: &Args<'_>,
+        ask: &Ask,
+        reply: &mut Reply<'_>,
+    ) -> Result<Tail, Outcome> {
+        let mut all = self.scope.session.of_link().watches.borrow_mut();
         let before = all.entry(client).or_default();
         let mut fresh = Watches::default();
         for key in keys.iter() {
@@ -133,14 +204,15 @@ impl<W: Worker> Executor<'_, W> {
                 fresh.insert(key);
             }
         }
-        match self.data.watch(&mut fresh, before, &context(client, ask), reply) {
+        let context = Context { may_wait: true, ..context(client, ask, self.scope.session) };
+        match self.data.watch(&mut fresh, before, &context, reply) {
             Outcome::Done => {
                 before.append(fresh);
-                Some(Tail::Done)
+                Ok(Tail::Done)
             }
-            Outcome::Failed => Some(Tail::Failed),
-            Outcome::Busy => None,
-            Outcome::Later(_) | Outcome::Full(_) => unreachable!("a shard has its data itself"),
+            Outcome::Failed => Ok(Tail::Failed),
+            outcome @ (Outcome::Busy | Outcome::Full(_)) => Err(outcome),
+            Outcome::Later(_) => unreachable!("a shard has its data itself"),
         }
     }
 
@@ -153,40 +225,45 @@ impl<W: Worker> Executor<'_, W> {
         &Together { count, flags, .. }: &Together,
         ask: &Ask,
         reply: &mut Reply<'_>,
-    ) -> Option<Tail> {
+    ) -> Result<Tail, Outcome> {
         if flags.has(Flags::DENYOOM) && !self.data.make_room() {
             self.unwatch_for(client);
             let error = Error::Discarded(Error::OutOfMemory.to_string().into());
-            return Some(self.refuse(Link::Transact, &error, reply));
+            return Ok(self.refuse(Link::Transact, &error, reply));
         }
         let watches = self.watches_of(client);
         if watches.len() != keys as usize {
             // They were lost with an earlier link, and who knows what has changed since.
             self.data.unwatch(client, &watches);
             reply.null_array();
-            return Some(Tail::Done);
+            return Ok(Tail::Done);
         }
-        let (context, dialect) = (context(client, ask), reply.dialect());
-        let transaction = Transaction { requests: frames, watches: &watches, context, dialect };
-        match self.data.enter(&transaction) {
-            Entered::Busy => {
-                self.scope.session.watches_of.borrow_mut().insert(client, watches);
-                None
+        let (context, dialect) = (context(client, ask, self.scope.session), reply.dialect());
+        // As a whole it may have to; none of its requests may.
+        let waiting = Context { may_wait: true, ..context };
+        let transaction = Transaction { requests: frames, watches: &watches, context: waiting, dialect };
+        let entered = self.data.enter(&transaction);
+        match entered {
+            Entered::Busy | Entered::Full(_) => {
+                self.scope.session.of_link().watches.borrow_mut().insert(client, watches);
+                Err(if let Entered::Full(ticket) = entered { Outcome::Full(ticket) } else { Outcome::Busy })
+            }
+            Entered::Refused(refusal) => {
+                reply.out().extend_from_slice(&refusal);
+                Ok(Tail::Failed)
             }
             Entered::Stale => {
                 reply.null_array();
-                Some(Tail::Done)
+                Ok(Tail::Done)
             }
             Entered::Yes => {
                 let tail = self.execute_frames(frames, count, &context, reply);
                 self.data.leave();
-                Some(tail)
+                Ok(tail)
             }
-            Entered::Later(_)
-            | Entered::Full(_)
-            | Entered::Refused(_)
-            | Entered::Apart
-            | Entered::Unserved => unreachable!("a shard has its data itself"),
+            Entered::Later(_) | Entered::Apart | Entered::Unserved => {
+                unreachable!("a shard has its data itself")
+            }
         }
     }
 
@@ -202,8 +279,15 @@ impl<W: Worker> Executor<'_, W> {
         self.watch.start(&self.scope.shared.settings, count);
         reply.array(count);
         let mut requests = Requests::new(frames);
-        while let Some((request, Ask { database, no_touch, in_cluster, .. })) = requests.next_with_ask() {
+        let process = self.process();
+        while let Some((request, Ask { database, no_touch, in_cluster, client, .. })) =
+            requests.next_with_ask()
+        {
             let context = Context { database, no_touch, in_cluster, ..*context };
+            let context = match client {
+                0 => Context { client_id: self.scope.session.client.id, ..context },
+                _ => Context { gateway: process, ..context },
+            };
             if self.step(&request, &context, reply.out()) == Outcome::Failed {
                 tail = Tail::Failed;
             }
@@ -233,9 +317,10 @@ impl Together {
 }
 
 /// For which client of a gateway a request is executed.
-fn context(client: u64, ask: &Ask) -> Context {
+fn context(client: u64, ask: &Ask, session: &Session) -> Context {
     let Ask { database, no_touch, in_cluster, .. } = *ask;
-    Context { client_id: client, database, no_touch, in_cluster }
+    let tracker = tracker(session, ask);
+    Context { client_id: client, tracker, database, no_touch, in_cluster, ..Context::default() }
 }
 
 /// The values that pairs of names and texts give: all of them, or the first mistake.
@@ -243,7 +328,7 @@ fn changes(pairs: &Args<'_>, settings: &Settings) -> Result<Vec<(Key, Value)>, E
     let pair = |at: usize| {
         let name = pairs.at(at);
         let refused = |reason: &str| Error::quoting("ERR ", name, &format!(": {reason}"));
-        let key = Key::named(name).ok_or_else(|| refused("there is no such setting"))?;
+        let key = Key::told(name).ok_or_else(|| refused("there is no such setting"))?;
         if !key.concerns_store() {
             return Err(refused("this setting is not for shards"));
         }

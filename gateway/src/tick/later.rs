@@ -3,35 +3,48 @@
 //! A request whose answer is not there when it is executed leaves a ticket and a place in its client's pipeline. What
 //! comes under the ticket goes to that place.
 
+mod answers;
+mod elsewhere;
+
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use tidegate_protocols::data::{Answered, Outcome, Piece, Prepared, Ticket, Worker};
-use tidegate_protocols::transaction::Requests;
-use tidegate_protocols::{Reply, Row};
+use tidegate_protocols::Row;
+use tidegate_protocols::data::{Ticket, Worker};
 
-use super::{Tick, chores, transactions};
-use crate::batch::Decoded;
-use crate::commands::{self, Scope};
+use super::{Position, Tick, chores};
 use crate::connection::Connection;
-use crate::counters::WorkerCounters;
-use crate::intake::Intake;
+use crate::overdue::OwnLongScripts;
 use crate::queue::Queue;
 use crate::session::{Attention, Session};
 use crate::spare::Spare;
-use crate::timing::Stopwatch;
+use crate::timing::Aside;
 
-/// A request that is answered later. There may be thousands, so they are small.
+/// A request that is answered later, or several of one client that are answered together. There may be thousands, so
+/// they are small.
 struct Pending {
     connection: Rc<Connection>,
     /// Its place in the pipeline.
     number: u32,
     /// The number of its row.
     command: u16,
+    /// How many there are.
+    requests: u8,
     /// Whether nobody is to read the answer.
     is_silent: bool,
     /// Whether there is more to do than to pass the answer on.
     is_special: bool,
+    /// Whether nothing else of its client is executed until it is answered.
+    blocks: bool,
+}
+
+/// The request that was last given a ticket, if the next may be answered with it.
+#[derive(Clone, Copy)]
+pub(super) struct Last {
+    ticket: Ticket,
+    row: &'static Row,
+    /// Where the one behind it would be in the batch.
+    next: Position,
 }
 
 /// What becomes of an answer that is not the reply itself.
@@ -43,27 +56,28 @@ pub(super) enum Special {
         kept: Vec<u8>,
         /// Whether nobody is to read the replies, as it stood when it was sent.
         is_skipped: bool,
+        /// How the client has written `EXEC`.
+        word: Box<[u8]>,
     },
     /// When it has come, this request of the gateway's own is executed.
     Before(Vec<u8>),
     /// When it has come, this is the reply.
     After(Vec<u8>),
+    /// The same, whatever has come of it.
+    AfterAll(Vec<u8>),
     /// Requests wait until it comes.
     Way,
+    /// It goes to a gateway, whose number of the request is that of the place.
+    PassedOn,
+    /// A request of a gateway waits aside until it comes.
+    HeldBack,
 }
 
 impl Special {
-    pub(super) fn transaction(queue: Box<Queue>, session: &Session) -> Self {
-        Self::Transaction { queue, kept: Vec::new(), is_skipped: session.has(Attention::Skip) }
+    pub(super) fn transaction(queue: Box<Queue>, session: &Session, word: &[u8]) -> Self {
+        let is_skipped = session.has(Attention::Skip);
+        Self::Transaction { queue, kept: Vec::new(), is_skipped, word: word.into() }
     }
-}
-
-/// An answer that has come to its end.
-#[derive(Clone, Copy)]
-struct Came<'a> {
-    bytes: &'a [u8],
-    has_failed: bool,
-    nanos: u64,
 }
 
 /// A ticket has been given out twice. Whose answer cannot be told from another's any more is closed.
@@ -81,8 +95,15 @@ pub(super) struct Later {
     pending: Vec<Option<Pending>>,
     /// What more there is to do, by ticket.
     special: HashMap<u32, Special>,
+    /// What the slow log is to be told of those that wait for keys, by ticket.
+    asides: HashMap<u32, Aside>,
+    /// All shards have been asked to flush, and have answered.
+    has_flushed: bool,
+    /// Requests of gateways that need not wait aside any more, and those that have been answered after a while.
+    ended_aside: (Vec<u32>, Vec<u32>),
     /// Transactions that have taken place and had requests of the gateway's own.
     with_own: Vec<Queue>,
+    long_scripts: OwnLongScripts,
     touched: Vec<Rc<Connection>>,
     /// Buffers for what is sent.
     spare: Spare,
@@ -99,101 +120,74 @@ impl Later {
         }
     }
 
+    /// Nothing else of the client is executed until this ticket is answered; then the slow log is told of it, if it
+    /// has waited.
+    pub(super) fn blocks(&mut self, Ticket(number): Ticket, aside: Option<Aside>) {
+        if let Some(aside) = aside {
+            self.asides.insert(number, aside);
+        }
+        if let Some(Some(pending)) = self.pending.get_mut(number as usize) {
+            pending.blocks = true;
+        }
+    }
+
+    /// A request that a gateway has passed on is answered later.
+    pub(super) fn insert_passed_on(
+        &mut self,
+        ticket: Ticket,
+        connection: &Rc<Connection>,
+        id: u32,
+        row: &Row,
+    ) {
+        let (connection, command) = (Rc::clone(connection), row.verb.index() as u16);
+        let (number, requests, is_silent, is_special, blocks) = (id, 1, false, true, false);
+        let pending = Pending { connection, number, command, requests, is_silent, is_special, blocks };
+        self.insert_special(ticket, pending, Special::PassedOn);
+    }
+
+    /// A request that a gateway has passed on waits aside.
+    pub(super) fn insert_held_back(&mut self, ticket: Ticket, connection: &Rc<Connection>, row: &Row) {
+        let (connection, command) = (Rc::clone(connection), row.verb.index() as u16);
+        let (number, requests, is_silent, is_special, blocks) = (0, 1, false, true, false);
+        let pending = Pending { connection, number, command, requests, is_silent, is_special, blocks };
+        self.insert_special(ticket, pending, Special::HeldBack);
+    }
+
+    /// Whether there are any.
+    #[inline]
+    pub(super) fn has_ended_aside(&self) -> bool {
+        !self.ended_aside.0.is_empty() || !self.ended_aside.1.is_empty()
+    }
+
+    /// Which of those need not wait any more, and which that have been executed apart are answered.
+    pub(super) fn take_ended_aside(&mut self) -> (Vec<u32>, Vec<u32>) {
+        std::mem::take(&mut self.ended_aside)
+    }
+
+    /// The tickets of what a gateway has passed on over a link.
+    pub(super) fn tickets_of(&self, connection: &Rc<Connection>) -> Vec<Ticket> {
+        let is_its = |pending: &Option<Pending>| {
+            pending.as_ref().is_some_and(|pending| Rc::ptr_eq(&pending.connection, connection))
+        };
+        let places = self.pending.iter().enumerate().filter(|(_, pending)| is_its(pending));
+        places.map(|(place, _)| Ticket(place as u32)).collect()
+    }
+
+    /// Whether there is nothing to be sent.
+    #[inline]
+    pub(super) fn is_idle(&self) -> bool {
+        self.touched.is_empty()
+    }
+
     fn insert_special(&mut self, ticket: Ticket, pending: Pending, special: Special) {
         self.special.insert(ticket.0, special);
         self.insert(ticket, pending);
     }
 
-    /// Takes an answer, or a part of one.
-    #[inline]
-    fn take(&mut self, intake: &Intake, watch: &mut Stopwatch, now_ms: u64, came: &Answered<'_>) {
-        let &Answered { ticket, piece, frame, nanos, slow_nanos } = came;
-        let place = ticket.0 as usize;
-        let (bytes, has_failed) = match piece {
-            Piece::Done(bytes) => (bytes, false),
-            Piece::Failed(bytes) => (bytes, true),
-            Piece::Broken(bytes) if self.can_say_instead(ticket) => (bytes, true),
-            Piece::Broken(_) => return,
-            Piece::Part(bytes) => return self.take_part(ticket, bytes),
-            Piece::Clear => {
-                self.special.remove(&ticket.0);
-                if let Some(pending) = self.pending.get_mut(place).and_then(Option::take) {
-                    pending.connection.clear();
-                }
-                return;
-            }
-        };
-        let Some(pending) = self.pending.get_mut(place).and_then(Option::take) else { return };
-        let scope = Scope { session: &pending.connection.session, shared: &intake.shared, now_ms };
-        let counters = intake.counters();
-        // Before it is delivered: what has come for those behind it would leave with it.
-        if has_failed && is_within_line(frame) {
-            pending.connection.end_after(pending.number);
-        }
-        // What shards only hear of was counted when it was executed.
-        let mut is_counted = false;
-        if pending.is_special
-            && let Some(special) = self.special.remove(&ticket.0)
-        {
-            let came = Came { bytes, has_failed, nanos };
-            is_counted = matches!(special, Special::After(_));
-            let reply = self.special_reply(special, &pending, came, &scope, counters);
-            self.touch(&pending.connection);
-            pending.connection.pipeline.borrow_mut().done_with(pending.number, reply);
-        } else {
-            let reply = if pending.is_silent { &[] } else { bytes };
-            self.deliver(&pending.connection, pending.number, reply);
-            if has_failed {
-                counters.failed(counters.command_at(pending.command), bytes);
-            }
-        }
-        if !is_counted {
-            counters.command_at(pending.command).called(nanos);
-        }
-        if slow_nanos > 0 {
-            watch.record_elsewhere(slow_nanos, frame, &scope);
-        }
-    }
-
-    /// An answer will not come. Returns whether an error can be said in its place. If a part of it has been sent, the
-    /// client is closed: whatever followed would be taken for the rest.
-    #[cold]
-    fn can_say_instead(&mut self, Ticket(number): Ticket) -> bool {
-        let Some(Some(pending)) = self.pending.get_mut(number as usize) else { return false };
-        if let Some(Special::Transaction { kept, .. }) = self.special.get_mut(&number) {
-            kept.clear();
-        }
-        let connection = Rc::clone(&pending.connection);
-        let can = connection.pipeline.borrow_mut().forget(pending.number);
-        if !can {
-            tracing::warn!(client = connection.session.client.id, "closed: the rest of a reply is lost");
-            self.pending[number as usize] = None;
-            self.special.remove(&number);
-            connection.end();
-        }
-        can
-    }
-
-    #[cold]
-    fn take_part(&mut self, Ticket(number): Ticket, bytes: &[u8]) {
-        let Some(Some(pending)) = self.pending.get_mut(number as usize) else { return };
-        match self.special.get_mut(&number) {
-            Some(Special::Transaction { kept, .. }) => kept.extend_from_slice(bytes),
-            Some(Special::Before(_) | Special::After(_) | Special::Way) => {}
-            None if pending.is_silent => {}
-            None => {
-                let (connection, number) = (Rc::clone(&pending.connection), pending.number);
-                self.touch(&connection);
-                connection.pipeline.borrow_mut().part(number, bytes);
-                connection.check_pending();
-            }
-        }
-    }
-
     #[inline(always)]
-    fn deliver(&mut self, connection: &Rc<Connection>, number: u32, bytes: &[u8]) {
+    pub(super) fn deliver(&mut self, connection: &Rc<Connection>, number: u32, bytes: &[u8], requests: u8) {
         self.touch(connection);
-        connection.pipeline.borrow_mut().done(number, bytes);
+        connection.pipeline.borrow_mut().done(number, bytes, requests.into());
     }
 
     /// Has what is ready for a client sent at the end of the tick.
@@ -203,6 +197,16 @@ impl Later {
             connection.pipeline.borrow_mut().lend(self.spare.take());
             self.touched.push(Rc::clone(connection));
         }
+    }
+
+    /// How many connections have something to send.
+    pub(super) fn touched(&self) -> usize {
+        self.touched.len()
+    }
+
+    /// What is ready for those that came behind the first `count` is sent before theirs.
+    pub(super) fn send_last(&mut self, count: usize) {
+        self.touched.rotate_left(count);
     }
 
     /// Sends what is ready.
@@ -227,60 +231,6 @@ impl Later {
     }
 }
 
-impl Later {
-    /// The reply, now that the answer has come.
-    #[cold]
-    fn special_reply(
-        &mut self,
-        special: Special,
-        pending: &Pending,
-        came: Came<'_>,
-        scope: &Scope<'_>,
-        counters: &WorkerCounters,
-    ) -> Vec<u8> {
-        match special {
-            Special::Way => Vec::new(),
-            Special::After(_) if pending.is_silent => Vec::new(),
-            Special::After(_) if came.has_failed => came.bytes.to_vec(),
-            Special::After(reply) => reply,
-            Special::Before(frame) => {
-                let mut reply = Vec::new();
-                if let Some(request) = Requests::new(&frame).next_request() {
-                    let outcome =
-                        commands::execute(&request, scope, &mut Reply::new(&mut reply, request.dialect));
-                    if outcome == Outcome::Failed {
-                        counters.failed(counters.command_at(pending.command), &reply);
-                    }
-                }
-                if pending.is_silent { Vec::new() } else { reply }
-            }
-            Special::Transaction { queue, mut kept, is_skipped } => {
-                kept.extend_from_slice(came.bytes);
-                let session = scope.session;
-                // As things stood when it was sent. What follows a transaction that may change them waits for it.
-                let was_silent = session.has(Attention::Silent);
-                if !queue.has_own {
-                    session.put(Attention::Silent, pending.is_silent);
-                }
-                session.put(Attention::Skip, is_skipped);
-                let has_taken_place = transactions::has_taken_place(&kept);
-                let reply = transactions::complete(&queue, kept, scope, counters, came.nanos);
-                session.put(Attention::Skip, false);
-                if queue.has_own {
-                    if has_taken_place {
-                        self.with_own.push(*queue);
-                    }
-                    // Only of such a one: of another, what waits may wait for something else.
-                    pending.connection.clear();
-                } else {
-                    session.put(Attention::Silent, was_silent);
-                }
-                reply
-            }
-        }
-    }
-}
-
 impl<W: Worker> Tick<W> {
     /// Takes the answers that have come.
     pub(super) fn collect(&mut self) {
@@ -288,34 +238,11 @@ impl<W: Worker> Tick<W> {
         data.collect(&mut |answered| later.take(intake, watch, *now_ms, answered));
         for queue in later.with_own.drain(..) {
             chores::pass_on_all(data, &queue.frames);
+            let _ = chores::follow(data, intake);
         }
-    }
-
-    /// Sends one request to where its data is.
-    #[inline]
-    pub(super) fn execute_elsewhere(&mut self, row: &'static Row, decoded: &Decoded) -> Outcome {
-        let connection = &self.batch.sources()[self.at.source].connection;
-        let session = &connection.session;
-        let dialect = connection.dialect_of(decoded.dialect);
-        session.client.heard_of(self.now_ms, row);
-        let request = self.batch.request(decoded, row, dialect);
-        let mark = self.output.len();
-        let mut reply = Reply::new(&mut self.output, dialect);
-        let outcome = self.data.execute(&request, Prepared::default(), &session.context(), &mut reply);
-        match outcome {
-            Outcome::Later(ticket) => self.await_answer(ticket, row, None),
-            Outcome::Busy | Outcome::Full(_) => {}
-            Outcome::Failed => {
-                let counters = self.intake.counters();
-                counters.failed(counters.command(row.verb), &self.output[mark..]);
-                if super::is_within_line(&request) {
-                    session.put(Attention::Closing, true);
-                }
-                self.watch.share(row);
-            }
-            Outcome::Done => self.watch.share(row),
+        if std::mem::take(&mut later.has_flushed) && W::ANSWERS_LATER {
+            intake.tell_of_flush();
         }
-        outcome
     }
 
     /// The request that is executed now is answered later.
@@ -341,7 +268,8 @@ impl<W: Worker> Tick<W> {
             session.put(Attention::Waits, true);
         }
         let (command, is_special) = (row.verb.index() as u16, special.is_some());
-        let pending = Pending { connection, number, command, is_silent, is_special };
+        let pending =
+            Pending { connection, number, command, requests: 1, is_silent, is_special, blocks: false };
         match special {
             None => self.later.insert(ticket, pending),
             Some(special) => self.later.insert_special(ticket, pending, special),
@@ -355,7 +283,15 @@ impl<W: Worker> Tick<W> {
         // The next try finds it as this one did.
         connection.session.put(Attention::SkipNext, connection.session.has(Attention::Skip));
         let (command, number) = (row.verb.index() as u16, 0);
-        let pending = Pending { connection, number, command, is_silent: false, is_special: true };
+        let pending = Pending {
+            connection,
+            number,
+            command,
+            requests: 1,
+            is_silent: false,
+            is_special: true,
+            blocks: false,
+        };
         self.later.insert_special(ticket, pending, Special::Way);
         self.park_rest();
     }
@@ -376,12 +312,4 @@ impl<W: Worker> Tick<W> {
             self.output.truncate(begin);
         }
     }
-}
-
-/// Whether a request is one key, and not the last, of a line of keys: an error ends the whole reply, so what comes for
-/// the other keys must not be taken for the next.
-#[cold]
-fn is_within_line(frame: &[u8]) -> bool {
-    let mut requests = Requests::new(frame);
-    requests.next_request().is_some_and(|request| super::is_within_line(&request))
 }

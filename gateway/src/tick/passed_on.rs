@@ -4,14 +4,29 @@ use std::rc::Rc;
 
 use tidegate_protocols::data::{Context, Outcome, Prepared, Worker};
 use tidegate_protocols::link::{self, Tail};
+use tidegate_protocols::stale::Tracker;
 use tidegate_protocols::table::link::Link;
-use tidegate_protocols::{Reply, Row, Verb};
+use tidegate_protocols::table::{Flags, Route};
+use tidegate_protocols::{Dialect, Error, Reply, Row, Verb};
 
 use super::{Pace, Tick};
 use crate::batch::{Ask, Decoded};
 use crate::commands::Scope;
 use crate::connection::Connection;
 use crate::limits::OUTPUT_FLUSH_BYTES;
+use crate::pubsub::publish_events;
+use crate::session::Session;
+
+/// A frame with the answer to several requests, not all of which are executed.
+#[derive(Clone, Copy)]
+pub(super) struct Open {
+    /// Where it begins in the output.
+    mark: usize,
+    /// The number of the requests.
+    id: u32,
+    /// Whether other frames with the beginning of the answer have gone before.
+    is_rest: bool,
+}
 
 impl<W: Worker> Tick<W> {
     /// Executes the requests of one gateway, from the next on, before `end` and in the stretch that has begun at `begin`,
@@ -56,46 +71,183 @@ impl<W: Worker> Tick<W> {
     #[inline(always)]
     fn answer_passed_on(
         &mut self,
-        connection: &Connection,
+        connection: &Rc<Connection>,
         row: &'static Row,
         decoded: &Decoded,
         prepared: Prepared,
     ) -> Outcome {
         let ask = self.batch.passed_on(decoded);
+        if !self.held_back.is_empty() && self.stays_behind(connection, row, decoded, &ask) {
+            return Outcome::Done;
+        }
+        if ask.index > 0 {
+            return self.answer_next(connection, row, decoded, prepared, &ask);
+        }
         let mark = self.output.len();
         link::begin(&mut self.output);
         let tail = match row.verb {
             _ if self.is_behind(connection, row, &ask) => Tail::Behind,
             Verb::Link(verb) => match self.run_errand(verb, decoded, &ask) {
-                Some(tail) => tail,
-                None => return self.take_back(mark),
+                Ok(tail) => tail,
+                Err(outcome) => {
+                    return self.hold_up(outcome, connection, row, (decoded, &ask), mark);
+                }
             },
-            _ if !self.has_keys_of(row, decoded, prepared, ask.epoch) => Tail::Moved,
+            _ if !self.has_keys_of(row, decoded, prepared, &ask) => Tail::Moved,
             _ => match self.execute_here(connection, row, decoded, prepared, &ask) {
                 Outcome::Done => Tail::Done,
                 Outcome::Failed => Tail::Failed,
-                Outcome::Busy => return self.take_back(mark),
-                Outcome::Later(_) | Outcome::Full(_) => unreachable!("a shard has its data itself"),
+                Outcome::Later(ticket) => {
+                    self.await_keys_for(connection, ask.id, ticket, row);
+                    if self.goes_before(connection, row, (decoded, &ask), ticket) {
+                        self.output.truncate(mark);
+                        return Outcome::Done;
+                    }
+                    Tail::Waits
+                }
+                outcome @ (Outcome::Busy | Outcome::Full(_)) => {
+                    return self.hold_up(outcome, connection, row, (decoded, &ask), mark);
+                }
             },
         };
+        let mut open = Open { mark, id: ask.id, is_rest: false };
         if matches!(tail, Tail::Moved | Tail::Behind) {
-            self.intake.counters().moved.add(1);
+            let rest = self.rest_of_frame(&ask).count();
+            self.at.request += rest;
+            self.intake.counters().moved.add(rest as u64 + 1);
+        } else if ask.left > 0 {
+            self.open = Some(open);
+            self.note(tail, &ask, mark + link::ANSWER_HEAD_BYTES);
+            return Outcome::Done;
         }
-        let long = link::seal(&mut self.output, mark, ask.id, tail);
-        if let Some(nanos) = self.watch.take_slow() {
-            link::tell_time(&mut self.output, mark, ask.id, nanos);
+        open.mark += self.tell_time(open, 0);
+        self.seal(connection, open, tail);
+        Outcome::Done
+    }
+
+    /// Executes a request that has come in one frame with those before it, and is answered with them.
+    #[inline(always)]
+    fn answer_next(
+        &mut self,
+        connection: &Rc<Connection>,
+        row: &'static Row,
+        decoded: &Decoded,
+        prepared: Prepared,
+        ask: &link::Ask,
+    ) -> Outcome {
+        if self.open.is_none() {
+            self.reopen(ask.id);
         }
-        if let Some(long) = long {
-            connection.send_long(long);
+        let own = self.output.len();
+        let is_own = self.holding.as_ref().is_some_and(|holding| holding.slots.has(prepared.slot));
+        let tail = if is_own {
+            match self.execute_here(connection, row, decoded, prepared, ask) {
+                Outcome::Done => Tail::Done,
+                Outcome::Failed => Tail::Failed,
+                Outcome::Later(_) => unreachable!("what may be answered later is alone in its frame"),
+                outcome @ (Outcome::Busy | Outcome::Full(_)) => {
+                    return self.hold_up(outcome, connection, row, (decoded, ask), own);
+                }
+            }
+        } else {
+            self.refuse_next();
+            Tail::Failed
+        };
+        self.note(tail, ask, own);
+        if ask.left == 0
+            && let Some(open) = self.open.take()
+        {
+            self.seal(connection, open, Tail::Done);
         }
         Outcome::Done
     }
 
-    /// The request is tried again: there is no answer yet.
+    /// More of an answer follows, of which a part has been sent.
     #[cold]
-    fn take_back(&mut self, mark: usize) -> Outcome {
-        self.output.truncate(mark);
-        Outcome::Busy
+    fn reopen(&mut self, id: u32) {
+        self.open = Some(Open { mark: self.output.len(), id, is_rest: true });
+        link::begin(&mut self.output);
+    }
+
+    /// The slot of a request is not here, though that of the first of its frame was: it has gone while those before it were
+    /// answered, or the gateway has said a wrong one.
+    #[cold]
+    fn refuse_next(&mut self) {
+        Reply::new(&mut self.output, Dialect::Resp2).refuse(&Error::Unserved);
+    }
+
+    /// Says before the answer to several requests, if it is so, that this one has failed or was slow. Its reply begins at
+    /// `own`.
+    #[inline(always)]
+    fn note(&mut self, tail: Tail, ask: &link::Ask, own: usize) {
+        if tail == Tail::Failed {
+            self.tell_fault(own);
+        }
+        if let Some(open) = self.open {
+            let bytes = self.tell_time(open, ask.index);
+            if bytes > 0 {
+                self.open = Some(Open { mark: open.mark + bytes, ..open });
+            }
+        }
+    }
+
+    #[cold]
+    fn tell_fault(&mut self, own: usize) {
+        let error = self.output[own..].to_vec();
+        if let Some(open) = &mut self.open {
+            open.mark += link::say_before(&mut self.output, open.mark, open.id, Tail::Fault, &error);
+        }
+    }
+
+    /// Says that the last request took long, if it did, before the answer to it. Returns how many bytes that takes.
+    #[inline]
+    fn tell_time(&mut self, open: Open, index: u8) -> usize {
+        let Some(nanos) = self.watch.take_slow() else { return 0 };
+        let mut bytes = [0; 9];
+        bytes[..8].copy_from_slice(&nanos.to_le_bytes());
+        bytes[8] = index;
+        link::say_before(&mut self.output, open.mark, open.id, Tail::Took, &bytes)
+    }
+
+    /// Ends the frame of an answer.
+    #[inline]
+    fn seal(&mut self, connection: &Connection, open: Open, tail: Tail) {
+        let Open { mark, id, is_rest } = open;
+        let long = if is_rest && connection.has_long(id) {
+            Some(link::seal_apart(&mut self.output, mark, id, tail))
+        } else {
+            link::seal(&mut self.output, mark, id, tail)
+        };
+        if let Some(long) = long {
+            connection.send_long(long);
+        }
+    }
+
+    /// The output is about to be written: what there is of an answer to several requests is a part of it.
+    #[cold]
+    pub(super) fn seal_open(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        if self.output.len() == open.mark + link::ANSWER_HEAD_BYTES {
+            return self.output.truncate(open.mark);
+        }
+        let connection = Rc::clone(self.connection());
+        self.seal(&connection, open, Tail::Part);
+    }
+
+    /// The request is tried again: there is no answer yet. It has to wait aside if that may take long.
+    #[cold]
+    fn hold_up(
+        &mut self,
+        outcome: Outcome,
+        connection: &Rc<Connection>,
+        row: &Row,
+        asked: (&Decoded, &link::Ask),
+        end: usize,
+    ) -> Outcome {
+        self.output.truncate(end);
+        let Outcome::Full(ticket) = outcome else { return Outcome::Busy };
+        self.wait_aside(connection, row, asked, ticket);
+        Outcome::Done
     }
 
     /// Executes a request in the store.
@@ -111,11 +263,34 @@ impl<W: Worker> Tick<W> {
         let session = &connection.session;
         let request = self.batch.request(decoded, row, decoded.dialect);
         let &link::Ask { database, no_touch, in_cluster, .. } = ask;
-        let context = Context { client_id: session.client.id, database, no_touch, in_cluster };
+        let (client_id, gateway) = match ask.client {
+            0 => (session.client.id, 0),
+            client => (client, session.of_link().process.get().unwrap_or(0)),
+        };
+        // What has no number of its client must not wait for keys, but may for whatever holds them.
+        let may_wait = ask.client != 0 || !row.flags.has(Flags::BLOCKING);
+        let tracker = tracker(session, ask);
+        let context = Context {
+            gateway,
+            client_id,
+            tracker,
+            database,
+            no_touch,
+            in_cluster,
+            may_wait,
+            ..Context::default()
+        };
         let began = self.watch.begin(row);
         let mark = self.output.len();
         let mut reply = Reply::new(&mut self.output, decoded.dialect);
         let outcome = self.data.execute(&request, prepared, &context, &mut reply);
+        publish_events(&mut self.data, &self.intake.shared, self.intake.index);
+        if self.data.has_stale() {
+            // Of what all shards are asked together the gateway tells its clients when all have answered.
+            let asks_all = row.route == Route::Every;
+            let spared = if asks_all { session.of_link().process.get() } else { None };
+            self.intake.publish_all_stale(self.data.take_stale(), spared);
+        }
         match outcome {
             Outcome::Done => {}
             Outcome::Failed => {
@@ -127,7 +302,8 @@ impl<W: Worker> Tick<W> {
         match began.or_else(|| self.watch.suspect(decoded.is_large(), self.output.len() - mark)) {
             None => self.watch.share(row),
             Some(began) => {
-                let scope = Scope { session, shared: &self.intake.shared, now_ms: self.now_ms };
+                let scope =
+                    Scope { session, shared: &self.intake.shared, intake: &self.intake, now_ms: self.now_ms };
                 self.watch.record(began, &request, &scope, self.intake.counters());
             }
         }
@@ -138,7 +314,7 @@ impl<W: Worker> Tick<W> {
     /// does not know yet what was refused for that: nothing may be executed before it.
     #[inline]
     fn is_behind(&self, connection: &Connection, row: &Row, ask: &link::Ask) -> bool {
-        let ahead = &connection.session.ahead;
+        let ahead = &connection.session.of_link().ahead;
         if ask.again {
             ahead.set(None);
         }
@@ -152,18 +328,39 @@ impl<W: Worker> Tick<W> {
         ahead.get() == Some(ask.epoch)
     }
 
-    /// Whether all keys of a request belong to this shard at the epoch by which it was chosen.
+    /// The others of the frame that begins with the request that is executed now.
+    #[inline]
+    pub(super) fn rest_of_frame(&self, ask: &link::Ask) -> impl Iterator<Item = &link::Ask> {
+        let next = self.at.request + 1;
+        let end = if ask.left == 0 { next } else { self.batch.sources()[self.at.source].end };
+        self.batch.rest_of_frame(next..end)
+    }
+
+    /// Whether all keys of a request belong to this shard at the epoch by which it was chosen. Of several requests in a
+    /// frame none is executed if one should not be: so the first is asked for all.
     #[inline(always)]
-    fn has_keys_of(&self, row: &Row, decoded: &Decoded, prepared: Prepared, epoch: u32) -> bool {
+    fn has_keys_of(&self, row: &Row, decoded: &Decoded, prepared: Prepared, ask: &link::Ask) -> bool {
         let Some(holding) = &self.holding else { return false };
-        if holding.epoch != epoch {
+        if holding.epoch != ask.epoch {
             return false;
         }
-        if row.only_key().is_some() {
-            return !prepared.keyed || holding.slots.has(prepared.slot);
+        if row.only_key().is_none() {
+            return holding.has_keys_of(row, &self.batch.args(decoded));
         }
-        holding.has_keys_of(row, &self.batch.args(decoded))
+        let is_own = |slot| holding.slots.has(slot);
+        let is_first_own = !prepared.keyed || is_own(prepared.slot);
+        is_first_own && (ask.left == 0 || self.rest_of_frame(ask).all(|ask| ask.slot.is_some_and(is_own)))
     }
+}
+
+/// Who of a gateway's clients is told of what a request reads, or has made what it changes.
+#[inline]
+pub(super) fn tracker(session: &Session, ask: &link::Ask) -> Tracker {
+    if ask.tracker == 0 {
+        return Tracker::default();
+    }
+    session.client.tracks_for_gateway(session.of_link().process.get());
+    Tracker { link: session.client.id, client: ask.tracker }
 }
 
 /// Whether it matters which topology a request was sent by. Shards tell of themselves by any.

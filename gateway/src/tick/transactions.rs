@@ -8,22 +8,28 @@ use std::time::Instant;
 
 use tidegate_protocols::data::{Context, Outcome, Worker};
 use tidegate_protocols::limits::REPLY_BYTES_MAX;
+use tidegate_protocols::memcached::Item;
 use tidegate_protocols::resp::answer::{self, Head};
 use tidegate_protocols::settings::Key;
 use tidegate_protocols::table::connection::Connection as Connections;
+use tidegate_protocols::table::server::Server;
 use tidegate_protocols::table::transactions::Transactions;
-use tidegate_protocols::table::{Flags, Route};
+use tidegate_protocols::table::{Flags, Route, lookup};
 use tidegate_protocols::transaction::{Entered, Requests, Transaction, WatchedKey, Watches};
-use tidegate_protocols::{Error, Reply, Request, Row, Verb};
+use tidegate_protocols::{Error, Reply, Request, Row, Verb, Words};
 
-use super::{EXEC, Tick, Verdict, chores};
+use super::attend::Verdict;
+use super::{EXEC, Tick, blocked, chores};
+use crate::acl;
 use crate::batch::Decoded;
 use crate::commands::{self, Scope};
 use crate::connection::Connection;
 use crate::counters::WorkerCounters;
+use crate::pubsub::publish_events;
 use crate::queue::Queue;
 use crate::session::{Attention, Session};
 use crate::timing::Stopwatch;
+use crate::tracking::{follow_here, is_tracking, publish_stale};
 
 /// What a request refused within a transaction does to it; and why EXEC refuses.
 const SPOILED: Error = Error::Text("EXECABORT Transaction discarded because of previous errors.");
@@ -69,7 +75,11 @@ impl<W: Worker> Tick<W> {
         let bytes_max = self.intake.shared.settings.number(Key::ClientQueryBufferLimit) as usize;
         let request = self.batch.request(decoded, row, session.dialect());
         let mut fits = true;
-        session.edit_queue(|queue| fits = queue.add(&request, bytes_max));
+        let writes = row.may_write() && self.data.writes(&request);
+        session.edit_queue(|queue| {
+            fits = queue.add(&request, bytes_max);
+            queue.writes |= writes;
+        });
         if fits {
             Reply::new(&mut self.output, session.dialect()).simple("QUEUED");
         } else {
@@ -189,7 +199,10 @@ impl<W: Worker> Executor<'_, W> {
             reply.refuse(&SPOILED);
             return Outcome::Failed;
         }
-        let Some(queue) = session.take_queue() else { return Outcome::Done };
+        let Some(mut queue) = session.take_queue() else { return Outcome::Done };
+        if session.has(Attention::Restricted) {
+            acl::refuse_queued(&mut queue, session, self.scope.shared, self.scope.now_ms);
+        }
         let watches = session.watches.take();
         let (context, dialect) = (session.context(), session.dialect());
         let transaction = Transaction { requests: &queue.frames, watches: &watches, context, dialect };
@@ -220,6 +233,7 @@ impl<W: Worker> Executor<'_, W> {
                 self.data.leave();
                 if W::ANSWERS_LATER {
                     chores::pass_on_all(self.data, &queue.frames);
+                    let _ = chores::follow(self.data, self.scope.intake);
                 }
             }
         }
@@ -248,6 +262,7 @@ impl<W: Worker> Executor<'_, W> {
         while let Some(request) = requests.next_request() {
             let (was_closing, mark) = (session.has(Attention::Closing), reply.mark());
             let request = Request { dialect: session.dialect(), ..request };
+            session.look_at_tracking(request.row);
             let _ = self.step(&request, &session.context(), reply.out());
             if was_closing || is_silent(session) {
                 reply.rewind(mark);
@@ -263,6 +278,9 @@ impl<W: Worker> Executor<'_, W> {
     /// Executes one request of a transaction.
     pub(super) fn step(&mut self, request: &Request<'_>, context: &Context, output: &mut Vec<u8>) -> Outcome {
         let (row, mark) = (request.row, output.len());
+        if row.runs_scripts() && self.scope.shared.pubsub.has_monitors() {
+            commands::tell_monitors_of_run(request, self.scope);
+        }
         let began = Instant::now();
         let mut reply = Reply::new(output, request.dialect);
         let outcome = match row.verb {
@@ -271,15 +289,25 @@ impl<W: Worker> Executor<'_, W> {
                 reply.ok();
                 Outcome::Done
             }
+            Verb::Connection(Connections::ClientUnblock) => {
+                blocked::unblock(request, self.scope, self.data, &mut reply)
+            }
             _ if row.route == Route::Gateway => {
                 if !row.flags.has(Flags::FAST) {
                     self.data.finish();
                 }
-                commands::execute(request, self.scope, &mut reply)
+                let outcome = commands::execute(request, self.scope, &mut reply);
+                if is_tracking(row.verb) {
+                    follow_here(self.data, self.scope.intake);
+                }
+                outcome
             }
             _ => {
                 let prepared = self.data.prepare(request.row, &request.args, context.database, None);
-                self.data.execute(request, prepared, context, &mut reply)
+                let outcome = self.data.execute(request, prepared, context, &mut reply);
+                publish_events(self.data, self.scope.shared, self.scope.intake.index);
+                publish_stale(self.data, self.scope.intake);
+                outcome
             }
         };
         match outcome {
@@ -290,6 +318,9 @@ impl<W: Worker> Executor<'_, W> {
             Outcome::Busy | Outcome::Full(_) | Outcome::Later(_) => {
                 unreachable!("a transaction has all it needs")
             }
+        }
+        if self.scope.shared.pubsub.has_monitors() {
+            commands::tell_monitors(request, self.scope);
         }
         self.watch.record(began, request, self.scope, self.counters);
         outcome
@@ -326,6 +357,9 @@ pub(super) fn complete(
             output.extend_from_slice(&rest[..bytes]);
             rest = &rest[bytes..];
         }
+        if scope.shared.pubsub.has_monitors() {
+            commands::tell_monitors(&request, scope);
+        }
         let command = counters.command(request.row.verb);
         command.called(nanos / queue.count.max(1) as u64);
         if output.get(mark) == Some(&b'-') {
@@ -339,6 +373,16 @@ pub(super) fn complete(
     output
 }
 
+/// Tells those who watch all commands that a transaction which was sent elsewhere is over.
+#[cold]
+pub(super) fn tell_monitors_of_exec(word: &[u8], scope: &Scope<'_>) {
+    let words = [word];
+    let words = Words::new(&words);
+    let Some(row) = lookup(b"exec") else { return };
+    let (dialect, item) = (scope.session.dialect(), &Item::NONE);
+    commands::tell_monitors(&Request { row, dialect, args: words.args(), item }, scope);
+}
+
 /// Whether a shard that says this has executed the transaction.
 pub(super) fn has_taken_place(answer: &[u8]) -> bool {
     matches!(answer::head(answer), Some((Head::Array(_), _)))
@@ -350,6 +394,7 @@ fn own_step(request: &Request<'_>, scope: &Scope<'_>, output: &mut Vec<u8>) {
     match request.row.verb {
         // What is watched ended with the beginning of the transaction.
         Verb::Transactions(_) => reply.ok(),
+        Verb::Server(Server::Monitor) => reply.refuse(&commands::NO_MONITOR),
         _ => {
             // An error is written, too.
             let _ = commands::execute(request, scope, &mut reply);

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tidegate_gateway::{Config, Gateway, Running, Users};
 use tidegate_protocols::data::{Context, Data, Figures, Outcome, Prepared, Worker};
+use tidegate_protocols::link::{Answer, Tail};
 use tidegate_protocols::settings::{Key, Settings};
 use tidegate_protocols::slot::slot_of;
 use tidegate_protocols::table::strings::Strings;
@@ -279,6 +280,23 @@ impl Client {
             Ok(_) => assert!(rest.is_empty(), "got {} instead of the end", short(&rest)),
             // Closed while it had sent more.
             Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+        }
+    }
+}
+
+/// The next frame of an answer on a link: its number, its tail and its bytes. What only says how long something took is
+/// passed over: tests may be slow.
+pub fn next_answer(client: &mut Client) -> (u32, Tail, Vec<u8>) {
+    loop {
+        let mut head = [0; 4];
+        client.0.read_exact(&mut head).unwrap();
+        let mut frame = head.to_vec();
+        frame.resize(u32::from_le_bytes(head) as usize, 0);
+        client.0.read_exact(&mut frame[4..]).unwrap();
+        let (answer, bytes) = Answer::decode(&frame).unwrap().unwrap();
+        assert_eq!(bytes, frame.len());
+        if answer.tail != Tail::Took {
+            return (answer.id, answer.tail, answer.bytes.to_vec());
         }
     }
 }

@@ -37,6 +37,7 @@ impl Exporter {
             gauge!("tidegate_uptime_seconds").set(uptime_s);
             gauge!("tidegate_worker_threads").set(shared.workers as f64);
             gauge!("tidegate_memory_limit_bytes").set(shared.settings.number(Key::MaxMemory) as f64);
+            gauge!("tidegate_connections_blocked").set(shared.registry.blocked() as f64);
             gauge!("tidegate_connections_limit").set(shared.settings.number(Key::MaxClients) as f64);
             counter!("tidegate_log_lines_lost_total").absolute(log::lost());
             publish_totals(&totals);
@@ -75,6 +76,7 @@ fn describe() {
         ("tidegate_uptime_seconds", "Time since the start."),
         ("tidegate_worker_threads", "Threads that serve clients."),
         ("tidegate_connections", "Connections open now."),
+        ("tidegate_connections_blocked", "Clients that wait, for keys most likely (BLPOP and its like)."),
         ("tidegate_connections_limit", "Connections held at most (maxclients)."),
         ("tidegate_keys", "Keys by logical database."),
         ("tidegate_keys_with_expiry", "Keys that will expire, by logical database."),

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use tidegate_protocols::data::Figures;
-use tidegate_protocols::link::{Answer, Decoded, Errand, Greeting, decode, encode};
+use tidegate_protocols::link::{Answer, Ask, Decoded, Errand, Greeting, decode, encode, extend};
 use tidegate_protocols::memcached::Item;
 use tidegate_protocols::request::{Args, Request, Words};
 use tidegate_protocols::table::Verb;
@@ -23,7 +23,7 @@ fuzz_target!(|data: &[u8]| {
     let mut rest = data;
     loop {
         let (mut spans, mut item) = (Vec::new(), Item::NONE);
-        let outline = match decode(rest, FRAME_MAX, &mut spans, &mut item) {
+        let mut outline = match decode(rest, FRAME_MAX, &mut spans, &mut item) {
             Ok(Decoded::Request(outline)) => outline,
             Ok(Decoded::More(missing)) => return assert!(missing > 0 && missing as u64 <= FRAME_MAX),
             Err(_) => return assert!(spans.is_empty()),
@@ -42,11 +42,28 @@ fuzz_target!(|data: &[u8]| {
         encode(&mut again, &request, &outline.ask).expect("it came in a frame");
         let (mut spans_again, mut item_again) = (Vec::new(), Item::NONE);
         let decoded = decode(&again, FRAME_MAX, &mut spans_again, &mut item_again).expect("just written");
-        assert!(matches!(decoded, Decoded::Request(second) if second.ask == outline.ask));
+        let ask = Ask { left: 0, ..outline.ask };
+        assert!(matches!(decoded, Decoded::Request(second) if second.ask == ask));
         assert_eq!(item, item_again);
         let words = Args::new(&again, &spans_again);
         assert!(request.args.iter().eq(words.iter()));
         rest = &rest[outline.bytes..];
+        while outline.ask.left > 0 {
+            spans.clear();
+            if outline.advance(rest, &mut spans).is_err() {
+                return assert!(spans.is_empty());
+            }
+            let args = Args::new(rest, &spans);
+            let (row, dialect) = (outline.row, outline.dialect);
+            let request = Request { row, dialect, args, item: &Item::NONE };
+            assert!(row.takes(args.len()) && outline.bytes <= rest.len());
+            let slot = outline.ask.slot.expect("each says its own");
+            assert_eq!(extend(&mut again, 0, std::iter::once((request.args, slot))), 1, "it came with the others");
+            rest = &rest[outline.bytes..];
+        }
+        let mut requests = Requests::new(&again);
+        while requests.next_request().is_some() {}
+        rest = &rest[outline.rest..];
     }
 });
 

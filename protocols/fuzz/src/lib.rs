@@ -3,6 +3,7 @@
 
 use tidegate_protocols::memcached::{self, Item};
 use tidegate_protocols::request::{Args, Span};
+use tidegate_protocols::table::resolve;
 use tidegate_protocols::{Fault, resp};
 
 /// What a connection was asked, and how it ended.
@@ -33,12 +34,22 @@ const LIMITS: resp::Limits =
 pub fn resp_requests(cuts: &[u8], input: &[u8], authenticated: bool) -> Requests<Fault> {
     let limits = resp::Limits { authenticated, ..LIMITS };
     let (mut decoder, mut held, mut requests) = (resp::Decoder::default(), Vec::new(), Vec::new());
+    let mut openings = resp::Openings::default();
     for piece in pieces(cuts, input) {
         held.extend_from_slice(piece);
         loop {
             let mut spans = Vec::new();
-            let used = match decoder.decode(&mut held, &limits, &mut spans) {
+            let alike = openings.decode(&held, &limits, &mut Vec::new()).filter(|_| !decoder.is_halfway());
+            let found = decoder.decode(&mut held, &limits, &mut spans);
+            assert!(alike.is_none() || matches!(found, Ok(resp::Decoded::Request(_))), "{found:?}");
+            let used = match found {
                 Ok(resp::Decoded::Request(bytes)) => {
+                    let row = resolve(&Args::new(&held, &spans)).ok();
+                    if let Some((alike, its_bytes)) = alike {
+                        assert!(row.is_some_and(|row| std::ptr::eq(row, alike)) && its_bytes == bytes);
+                    } else if let Some(row) = row {
+                        openings.remember(&held, &spans, row);
+                    }
                     requests.push((String::new(), words(&held[..bytes], &spans)));
                     bytes
                 }

@@ -1,7 +1,15 @@
 //! The figures of a store, as a shard tells them: each number (u64) in the order of its type, without names.
 
 use super::Malformed;
-use crate::data::{DatabaseFigures, Figures, MemcachedFigures};
+use crate::data::{DatabaseFigures, Figures, MemcachedFigures, ScriptFigures};
+
+/// The fields of a type that are numbers, in this order, and the others. One that is not named does not compile.
+macro_rules! numbers {
+    ($figures:ident: $($number:ident),+ $(; $($other:ident),+)?) => {{
+        let Self { $($number),+ $(, $($other),+)? } = $figures;
+        ([$($number),+], ($($($other),+)?))
+    }};
+}
 
 impl Figures {
     /// Adds the figures to the end of `out`.
@@ -32,11 +40,22 @@ impl Figures {
     /// have been at the same time.
     pub fn add(&mut self, other: &Self) {
         let mut other = other.clone();
+        let most_scripts = ScriptFigures {
+            // All shards have the same, most of the time.
+            scripts: self.scripts.scripts.max(other.scripts.scripts),
+            functions: self.scripts.functions.max(other.scripts.functions),
+            libraries: self.scripts.libraries.max(other.scripts.libraries),
+            script_bytes: self.scripts.script_bytes + other.scripts.script_bytes,
+            evicted: self.scripts.evicted + other.scripts.evicted,
+            function_bytes: self.scripts.function_bytes + other.scripts.function_bytes,
+            engine_bytes: self.scripts.engine_bytes + other.scripts.engine_bytes,
+        };
         let ttl_ms_means: [_; crate::limits::DATABASES] =
             std::array::from_fn(|at| mean_of(&self.databases[at], &other.databases[at]));
         for (sum, number) in self.numbers().into_iter().zip(other.numbers()) {
             *sum = sum.saturating_add(*number);
         }
+        self.scripts = most_scripts;
         for (database, ttl_ms_mean) in self.databases.iter_mut().zip(ttl_ms_means) {
             database.ttl_ms_mean = ttl_ms_mean;
         }
@@ -44,99 +63,41 @@ impl Figures {
 
     /// All there are.
     fn numbers(&mut self) -> Vec<&mut u64> {
-        let Self {
-            databases,
-            allocated_bytes,
-            active_bytes,
-            resident_bytes,
-            allocated_bytes_peak,
-            table_bytes,
-            hits,
-            misses,
-            expired,
-            evicted,
-            lazyfree_pending,
-            lazyfreed,
-            memcached,
-        } = self;
+        let (own, (databases, memcached, scripts)) = numbers!(self:
+            allocated_bytes, active_bytes, resident_bytes, allocated_bytes_peak, table_bytes, hits, misses,
+            expired, evicted, changes, lazyfree_pending, lazyfreed, waited_for, waited_for_removal,
+            tracked_keys, tracked_items
+            ; databases, memcached, scripts
+        );
         let mut numbers: Vec<_> = databases.iter_mut().flat_map(DatabaseFigures::numbers).collect();
-        numbers.extend([
-            allocated_bytes,
-            active_bytes,
-            resident_bytes,
-            allocated_bytes_peak,
-            table_bytes,
-            hits,
-            misses,
-            expired,
-            evicted,
-            lazyfree_pending,
-            lazyfreed,
-        ]);
+        numbers.extend(own);
         numbers.extend(memcached.numbers());
+        numbers.extend(scripts.numbers());
         numbers
     }
 }
 
 impl DatabaseFigures {
     fn numbers(&mut self) -> [&mut u64; 3] {
-        let Self { keys, expires, ttl_ms_mean } = self;
-        [keys, expires, ttl_ms_mean]
+        numbers!(self: keys, expires, ttl_ms_mean).0
+    }
+}
+
+impl ScriptFigures {
+    fn numbers(&mut self) -> [&mut u64; 7] {
+        numbers!(self: scripts, script_bytes, evicted, functions, libraries, function_bytes, engine_bytes).0
     }
 }
 
 impl MemcachedFigures {
     fn numbers(&mut self) -> [&mut u64; 23] {
-        let Self {
-            cmd_get,
-            cmd_set,
-            cmd_flush,
-            cmd_touch,
-            cmd_meta,
-            get_hits,
-            get_misses,
-            get_expired,
-            get_flushed,
-            delete_misses,
-            delete_hits,
-            incr_misses,
-            incr_hits,
-            decr_misses,
-            decr_hits,
-            cas_misses,
-            cas_hits,
-            cas_badval,
-            touch_hits,
-            touch_misses,
-            total_items,
-            store_too_large,
-            store_no_memory,
-        } = self;
-        [
-            cmd_get,
-            cmd_set,
-            cmd_flush,
-            cmd_touch,
-            cmd_meta,
-            get_hits,
-            get_misses,
-            get_expired,
-            get_flushed,
-            delete_misses,
-            delete_hits,
-            incr_misses,
-            incr_hits,
-            decr_misses,
-            decr_hits,
-            cas_misses,
-            cas_hits,
-            cas_badval,
-            touch_hits,
-            touch_misses,
-            total_items,
-            store_too_large,
-            store_no_memory,
-        ]
+        numbers!(self:
+            cmd_get, cmd_set, cmd_flush, cmd_touch, cmd_meta, get_hits, get_misses, get_expired,
+            get_flushed, delete_misses, delete_hits, incr_misses, incr_hits, decr_misses, decr_hits,
+            cas_misses, cas_hits, cas_badval, touch_hits, touch_misses, total_items, store_too_large,
+            store_no_memory
+        )
+        .0
     }
 }
 
@@ -180,7 +141,7 @@ mod tests {
         let mut sum = counted_from(100);
         sum.add(&counted_from(1));
         assert_eq!((sum.databases[1].keys, sum.databases[1].expires), (103 + 4, 104 + 5));
-        assert_eq!((sum.hits, sum.memcached.store_no_memory), (153 + 54, 181 + 82));
+        assert_eq!((sum.hits, sum.memcached.store_no_memory), (153 + 54, 186 + 87));
         let with = |expires, ttl_ms_mean| {
             let mut figures = Figures::default();
             figures.databases[3] = DatabaseFigures { keys: 10, expires, ttl_ms_mean };

@@ -1,6 +1,6 @@
 //! The link between a gateway and a shard: frames that need no parsing, only lengths to be believed.
 //!
-//! A gateway sends requests it has decoded, each as one frame with a number of its choice. The shard answers in
+//! A gateway sends requests it has decoded, each as one frame with a number of its choice, or several of one client in one. The shard answers in
 //! any order, with the bytes the client is to get, which the gateway copies. Long answers come in parts, so
 //! that short ones of others may overtake them. Each side begins with a greeting ([`Greeting`]); what the two
 //! must have in common is the version of the protocol and the command table.
@@ -13,18 +13,21 @@ mod figures;
 mod greeting;
 mod item;
 mod request;
+mod said;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Answer, LongAnswer, Tail, begin, seal, tell_time};
+pub use answer::{ANSWER_HEAD_BYTES, Answer, LongAnswer, Tail, begin, say_before, seal, seal_apart};
 pub use errand::Errand;
 pub use greeting::{Greeting, table_print};
-pub use request::{Ask, Decoded, Outline, decode, decode_with, encode, frame_bytes_max};
+pub use request::{Ask, Decoded, Outline, decode, decode_with, encode, extend, frame_bytes_max};
+pub(crate) use said::tell;
+pub use said::{Said, say};
 
 use thiserror::Error;
 
 /// Version of the frames; both sides must have the same.
-pub const VERSION: u16 = 4;
+pub const VERSION: u16 = 8;
 
 /// Why a peer on a link is not believed any more. The link is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::limits::{LINK_PART_BYTES_MAX, QUERY_BYTES_MAX};
+use crate::limits::{LINK_PART_BYTES_MAX, LINK_RUN_BYTES_MAX, LINK_RUN_REQUESTS_MAX, QUERY_BYTES_MAX};
 use crate::memcached::{Item, Options, Status};
 use crate::reply::Dialect;
 use crate::request::{Request, Span, Words};
@@ -35,6 +35,10 @@ fn set() -> Vec<u8> {
             in_cluster: false,
             again: false,
             slot: Some(12539),
+            client: 0,
+            tracker: 0,
+            index: 0,
+            left: 0,
         },
     )
 }
@@ -86,8 +90,10 @@ proptest! {
         words in any_words(), item in any_item(), dialect in 0..5_usize,
         (id, epoch, database) in (any::<u32>(), any::<u32>(), 0..16_u8),
         (no_touch, in_cluster, again) in any::<(bool, bool, bool)>(), slot in prop::option::of(0..SLOTS),
+        client in prop_oneof![Just(0), any::<u64>()],
+        tracker in prop_oneof![Just(0), any::<u64>()],
     ) {
-        let ask = Ask { id, epoch, database, no_touch, in_cluster, again, slot };
+        let ask = Ask { id, epoch, database, no_touch, in_cluster, again, slot, client, tracker, index: 0, left: 0 };
         let dialect = Dialect::ALL[dialect];
         let frame = encoded(b"del", &words, dialect, &item, &ask);
         let mut input = frame.clone();
@@ -166,11 +172,132 @@ fn what_is_wrong_with_a_request_is_named() {
     assert_eq!(with(14, &[5]), Malformed::Unknown(5, "dialect"));
     assert_eq!(with(15, &[16]), Malformed::Unknown(16, "database"));
     assert_eq!(with(18, &SLOTS.to_le_bytes()), Malformed::Unknown(u32::from(SLOTS), "slot"));
-    assert_eq!(with(16, &[3]), Malformed::TooShort(set().len() as u32), "an item that is not there");
+    assert_eq!(with(16, &[3]), Malformed::Unknown(3, "set of marks for the dialect"), "an item, in RESP");
+    assert_eq!(
+        with(14, &[4]),
+        Malformed::Unknown(17, "set of marks for the dialect"),
+        "no item, of Memcached"
+    );
     assert_eq!(with(20, &[1, 0, 0, 0]), Malformed::Arity("SET", 1));
     assert_eq!(with(20, &[0xff; 4]), Malformed::Arity("SET", u32::MAX));
     assert_eq!(with(24, &[0xff; 4]), Malformed::TooShort(set().len() as u32));
     assert_eq!(with(28, &[0xff; 4]), Malformed::TooShort(set().len() as u32));
+}
+
+/// A frame of so many requests, and where each begins.
+fn run(keys: &[Vec<u8>]) -> (Vec<u8>, Vec<usize>) {
+    let ask = Ask { id: 7, epoch: 3, slot: Some(0), ..Ask::default() };
+    let mut frame = encoded(b"get", &[b"GET".to_vec(), keys[0].clone()], Dialect::Resp2, &Item::NONE, &ask);
+    let mut begins = vec![0];
+    for (at, key) in keys.iter().enumerate().skip(1) {
+        begins.push(frame.len());
+        let words = Words::new(&[&b"GET"[..], key]);
+        let row = lookup(b"get").unwrap();
+        let request = Request { row, dialect: Dialect::Resp2, args: words.args(), item: &Item::NONE };
+        assert_eq!(extend(&mut frame, 0, std::iter::once((request.args, at as u16))), 1);
+    }
+    (frame, begins)
+}
+
+/// A key, and the slot it is said to have.
+type Keyed = (Vec<u8>, Option<u16>);
+
+/// The keys of a frame and their slots, as far as it is one.
+fn keys_of(frame: &[u8]) -> Result<Vec<Keyed>, Malformed> {
+    let (found, mut spans, _) = decoded(frame)?;
+    let Decoded::Request(mut outline) = found else { panic!("{found:?}") };
+    let (mut keys, mut at) = (vec![(spans[1].of(frame).to_vec(), outline.ask.slot)], 0);
+    while outline.ask.left > 0 {
+        at += outline.bytes;
+        spans.clear();
+        outline.advance(&frame[at..], &mut spans)?;
+        assert_eq!((usize::from(outline.ask.index), outline.ask.id), (keys.len(), 7));
+        keys.push((spans[1].of(&frame[at..]).to_vec(), outline.ask.slot));
+    }
+    assert!(at + outline.bytes + outline.rest <= frame.len());
+    Ok(keys)
+}
+
+proptest! {
+    #[test]
+    fn requests_in_one_frame_arrive_as_they_were_sent(
+        keys in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 1..LINK_RUN_REQUESTS_MAX as usize),
+    ) {
+        let (mut frame, _) = run(&keys);
+        let expected: Vec<_> = keys.iter().enumerate().map(|(at, key)| (key.clone(), Some(at as u16))).collect();
+        prop_assert_eq!(keys_of(&frame).unwrap(), expected);
+        frame.extend_from_slice(&set());
+        let (mut requests, mut found) = (Requests::new(&frame), Vec::new());
+        while let Some(request) = requests.next_request() {
+            found.push(request.args.at(1).to_vec());
+        }
+        prop_assert_eq!(found.pop().unwrap(), b"key");
+        prop_assert_eq!(found, keys);
+    }
+
+    #[test]
+    fn requests_in_one_frame_with_one_byte_changed_are_refused_or_within_their_bounds(
+        at in 8..150_usize, to in any::<u8>(),
+    ) {
+        let (mut frame, _) = run(&["a", "bc", "def", "ghij"].map(|key| key.as_bytes().to_vec()));
+        let last = frame.len() - 1;
+        frame[at.min(last)] = to;
+        // Whatever has become of the row: all that is found lies within the frame, or nothing is.
+        let (Ok((Decoded::Request(mut outline), mut spans, _)), mut begin) = (decoded(&frame), 0) else {
+            return Ok(());
+        };
+        while outline.ask.left > 0 {
+            begin += outline.bytes;
+            spans.clear();
+            if outline.advance(&frame[begin..], &mut spans).is_err() {
+                prop_assert!(spans.is_empty());
+                break;
+            }
+            prop_assert!(spans.iter().all(|span| begin + span.end as usize <= frame.len()));
+            prop_assert!(outline.row.takes(spans.len()));
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_run_is_named() {
+    let keys = ["a", "b", "c"].map(|key| key.as_bytes().to_vec());
+    let (frame, begins) = run(&keys);
+    let with = |at: usize, bytes: &[u8]| {
+        let mut frame = frame.clone();
+        frame[at..at + bytes.len()].copy_from_slice(bytes);
+        keys_of(&frame).unwrap_err()
+    };
+    let follow = |count| Malformed::Unknown(count, "number of requests that follow");
+    assert_eq!(with(17, &[LINK_RUN_REQUESTS_MAX]), follow(u32::from(LINK_RUN_REQUESTS_MAX)));
+    assert_eq!(with(16, &[0]), follow(2), "without a slot");
+    assert_eq!(with(begins[1], &SLOTS.to_le_bytes()), Malformed::Unknown(u32::from(SLOTS), "slot"));
+    assert_eq!(with(begins[1] + 2, &[3, 0]), Malformed::Arity("GET", 3));
+    let left = (frame.len() - begins[2]) as u32;
+    assert_eq!(with(begins[2] + 4, &[0xff; 4]), Malformed::TooShort(left));
+    assert_eq!(with(17, &[3]), Malformed::TooShort(0), "one more than there are");
+    let (row, ask) = (lookup(b"del").unwrap(), Ask { slot: Some(1), ..Ask::default() });
+    let mut several = encoded(b"del", &[b"DEL".to_vec(), b"k".to_vec()], Dialect::Resp2, &Item::NONE, &ask);
+    several[17] = 1;
+    assert_eq!(decoded(&several).unwrap_err(), follow(1), "{} may have several keys", row.name);
+    let words = Words::new(&[&b"transact"[..], &[0; 8], &[0; 4], &frame]);
+    assert!(Errand::check(Link::Transact, &words.args()).is_err());
+}
+
+#[test]
+fn a_frame_takes_no_more_requests_than_it_may() {
+    let many = vec![b"k".to_vec(); usize::from(LINK_RUN_REQUESTS_MAX)];
+    let (mut frame, _) = run(&many);
+    let refuses = |frame: &mut Vec<u8>, key: &[u8]| {
+        let words = Words::new(&[&b"GET"[..], key]);
+        let row = lookup(b"get").unwrap();
+        let request = Request { row, dialect: Dialect::Resp2, args: words.args(), item: &Item::NONE };
+        let before = frame.clone();
+        extend(frame, 0, std::iter::once((request.args, 1))) == 0 && *frame == before
+    };
+    assert!(refuses(&mut frame, b"k"));
+    let (mut frame, _) = run(&many[..2]);
+    assert!(refuses(&mut frame, &vec![b'k'; LINK_RUN_BYTES_MAX]));
 }
 
 #[test]
@@ -317,8 +444,8 @@ fn a_long_answer_comes_in_parts() {
 fn an_answer_that_cannot_be_is_refused() {
     let mut frame = Vec::new();
     assert!(sealed(&mut frame, 1, Tail::Done, b"x").is_none());
-    frame[8] = 6;
-    assert_eq!(Answer::decode(&frame), Err(Malformed::Unknown(6, "kind of answer")));
+    frame[8] = 10;
+    assert_eq!(Answer::decode(&frame), Err(Malformed::Unknown(10, "kind of answer")));
     assert_eq!(Answer::decode(&[8, 0, 0, 0]), Err(Malformed::TooShort(8)));
     assert!(matches!(Answer::decode(&[0xff; 4]), Err(Malformed::TooLong(..))));
 }

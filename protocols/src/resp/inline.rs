@@ -25,7 +25,7 @@ pub(super) fn line(input: &[u8], searched: usize) -> IResult<&[u8], &[u8], Fault
 /// In `"…"` a backslash escapes as in C (`\n \r \t \b \a \xHH`, else the character itself), in `'…'` only
 /// `\'` does. A quote may open anywhere in a word but has to close at its end.
 /// Source: Redis `sds.c`, `sdssplitargs`.
-pub(super) fn split(line: &mut [u8], spans: &mut Vec<Span>) -> Result<(), Fault> {
+pub(crate) fn split(line: &mut [u8], spans: &mut Vec<Span>) -> Result<(), Fault> {
     let mut at = 0;
     loop {
         while line.get(at).is_some_and(|&byte| is_space(byte)) {

@@ -1,19 +1,48 @@
 use super::*;
 use crate::request::Args;
+use crate::table::resolve;
 
 /// What a connection makes of its whole input: requests as lists of arguments, then the fault if any.
 type Outcome = (Vec<Vec<Vec<u8>>>, Option<Fault>);
 
-/// Feeds the pieces one after the other, as a connection does.
-fn decode_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: &Limits) -> Outcome {
+/// Feeds the pieces one after the other, as a connection does: once with nothing but the decoder, once remembering
+/// how requests begin.
+fn decode_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]> + Clone, limits: &Limits) -> Outcome {
+    let plain = decode_with(pieces.clone(), limits, None);
+    assert_eq!(
+        decode_with(pieces, limits, Some(Openings::default())),
+        plain,
+        "what begins alike is the same"
+    );
+    plain
+}
+
+fn decode_with<'a>(
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+    limits: &Limits,
+    mut openings: Option<Openings>,
+) -> Outcome {
     let (mut decoder, mut buffer, mut requests) = (Decoder::default(), Vec::new(), Vec::new());
     for piece in pieces {
         buffer.extend_from_slice(piece);
         loop {
             let mut spans = Vec::new();
-            let used = match decoder.decode(&mut buffer, limits, &mut spans) {
+            let alike = openings.as_ref().filter(|_| !decoder.is_halfway());
+            let alike = alike.and_then(|openings| openings.decode(&buffer, limits, &mut spans));
+            let found = match alike {
+                Some((row, bytes)) => {
+                    assert!(std::ptr::eq(resolve(&Args::new(&buffer, &spans)).unwrap(), row));
+                    Ok(Decoded::Request(bytes))
+                }
+                None => decoder.decode(&mut buffer, limits, &mut spans),
+            };
+            let used = match found {
                 Ok(Decoded::Request(bytes)) => {
-                    requests.push(Args::new(&buffer, &spans).iter().map(<[u8]>::to_vec).collect());
+                    let args = Args::new(&buffer, &spans);
+                    requests.push(args.iter().map(<[u8]>::to_vec).collect());
+                    if let (Some(openings), Ok(row)) = (&mut openings, resolve(&args)) {
+                        openings.remember(&buffer, &spans, row);
+                    }
                     bytes
                 }
                 Ok(Decoded::Empty(bytes)) => bytes,
@@ -114,6 +143,31 @@ fn input_cut_anywhere_once_or_twice_decodes_the_same() {
             }
         }
     }
+}
+
+#[test]
+fn what_begins_alike_is_decoded_alike_and_what_does_not_is_not() {
+    let one = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$20\r\n01234567890123456789\r\n";
+    let others: [&[u8]; 8] = [
+        b"*2\r\n$3\r\nGET\r\n$20\r\n01234567890123456789\r\n",
+        b"*3\r\n$3\r\nset\r\n$1\r\nk\r\n$20\r\n01234567890123456789\r\n",
+        b"*3\rX$3\r\nSET\r\n$1\r\nk\r\n$20\r\n01234567890123456789\r\n",
+        b"*5\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n$2\r\nEX\r\n$4\r\n1000\r\n",
+        b"*4\r\n$9\r\nSISMEMBER\r\n$1\r\nk\r\n$1\r\nv\r\n$1\r\nw\r\n",
+        b"*3\r\n$9\r\nSISMEMBER\r\n$1\r\nk\r\n$1\r\nv\r\n",
+        b"*3\r\n$6\r\nCONFIG\r\n$3\r\nGET\r\n$9\r\nmaxmemory\r\n",
+        b"SET k 01234567890123456789\r\n",
+    ];
+    for other in others {
+        let input = [&one[..], one, other, one, other, other, one].concat();
+        let (requests, fault) = decode_whole(&input);
+        assert_eq!((requests.len(), fault), (7, None), "{}", other.escape_ascii());
+        for first in 0..=input.len() {
+            decode_pieces([&input[..first], &input[first..]], &Limits::default());
+        }
+    }
+    let broken = [&one[..], b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$-1\r\n01234567890123456789"].concat();
+    assert_eq!(decode_whole(&broken).1, Some(Fault::BulkLength));
 }
 
 #[test]

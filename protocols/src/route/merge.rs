@@ -6,6 +6,9 @@ use crate::reply::{Dialect, Reply};
 use crate::resp::answer::{self, Head};
 use crate::table::Gather;
 
+/// Hexadecimal digits of a hash (SHA-1).
+const DIGEST_DIGITS: usize = 40;
+
 /// Adds to `reply` what the answers of every shard, in the order of the shards, say together.
 ///
 /// The first error among them is the answer. Where one of several will do, `chance`, a random number, picks it.
@@ -13,6 +16,11 @@ use crate::table::Gather;
 /// # Errors
 /// The shard whose answer is none, or cannot be merged so, by its place among the answers.
 pub fn merge(gather: Gather, chance: u64, answers: &[&[u8]], reply: &mut Reply<'_>) -> Result<(), usize> {
+    if gather == Gather::AnyDone {
+        let one = any_done(answers, reply.dialect()).ok_or(0_usize)?;
+        reply.out().extend_from_slice(one);
+        return Ok(());
+    }
     if let Some(error) = answers.iter().find(|answer| is_error(answer, reply.dialect())) {
         reply.out().extend_from_slice(error);
         return Ok(());
@@ -24,8 +32,15 @@ pub fn merge(gather: Gather, chance: u64, answers: &[&[u8]], reply: &mut Reply<'
             reply.out().extend_from_slice(any);
             Ok(())
         }
+        (Gather::Digest, _) => digest(answers, reply),
         // A scan asks one shard at a time, see [`super::Leg`].
-        (Gather::Agree | Gather::One | Gather::Cursor, _) => {
+        (Gather::Most, _) => most(answers, reply),
+        (Gather::Running, _) => {
+            let one = answers.iter().find(|answer| is_running(answer)).or(answers.first()).ok_or(0_usize)?;
+            reply.out().extend_from_slice(one);
+            Ok(())
+        }
+        (Gather::Agree | Gather::One | Gather::Cursor | Gather::AnyDone, _) => {
             let first = answers.first().ok_or(0_usize)?;
             reply.out().extend_from_slice(first);
             Ok(())
@@ -102,6 +117,57 @@ fn sum(answers: &[&[u8]], reply: &mut Reply<'_>) -> Result<(), usize> {
         }
     }
     reply.integer(sum);
+    Ok(())
+}
+
+/// `+` and the digits of each.
+fn digest(answers: &[&[u8]], reply: &mut Reply<'_>) -> Result<(), usize> {
+    let mut digits = [0_u8; DIGEST_DIGITS];
+    for (place, answer) in answers.iter().enumerate() {
+        let theirs = answer.strip_prefix(b"+").and_then(|answer| answer.strip_suffix(b"\r\n"));
+        for (digit, their) in
+            digits.iter_mut().zip(theirs.filter(|them| them.len() == DIGEST_DIGITS).ok_or(place)?)
+        {
+            *digit ^= char::from(*their).to_digit(16).ok_or(place)? as u8;
+        }
+    }
+    let digits: String = digits.iter().filter_map(|&digit| char::from_digit(digit.into(), 16)).collect();
+    reply.simple(&digits);
+    Ok(())
+}
+
+/// The answer of one that has done what was asked, if there is one; else of one that had anything to do.
+fn any_done<'a>(answers: &[&'a [u8]], dialect: Dialect) -> Option<&'a [u8]> {
+    let done = answers.iter().find(|answer| !is_error(answer, dialect));
+    let busy = || answers.iter().find(|answer| !answer.starts_with(b"-NOTBUSY"));
+    done.or_else(busy).or(answers.first()).copied()
+}
+
+/// Whether the first value of a map is not null.
+fn is_running(answer: &[u8]) -> bool {
+    let value = answer::head(answer).and_then(|(_, rest)| answer::bulk(rest));
+    value.is_some_and(|(_, value)| !value.starts_with(b"$-1\r\n") && !value.starts_with(b"_\r\n"))
+}
+
+/// Of integers at the same place of several arrays, the greatest.
+fn most(answers: &[&[u8]], reply: &mut Reply<'_>) -> Result<(), usize> {
+    let mut all: Option<Vec<i64>> = None;
+    for (place, answer) in answers.iter().enumerate() {
+        let Some((Head::Array(count), mut rest)) = answer::head(answer) else { return Err(place) };
+        let most = all.get_or_insert_with(|| vec![i64::MIN; count]);
+        if most.len() != count {
+            return Err(place);
+        }
+        for most in most {
+            let Some((Head::Integer(number), after)) = answer::head(rest) else { return Err(place) };
+            (*most, rest) = (number.max(*most), after);
+        }
+    }
+    let all = all.ok_or(0_usize)?;
+    reply.array(all.len());
+    for number in all {
+        reply.integer(number);
+    }
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use super::scan::Leg;
 use crate::request::{Args, Request, Span};
 use crate::slot::{SLOTS, slot_of};
 use crate::slots::Slots;
-use crate::table::{Find, Gather, Route, Row};
+use crate::table::{Begin, Find, Gather, Route, Row};
 
 /// A shard by its place in the topology.
 pub type Shard = u16;
@@ -116,13 +116,13 @@ pub struct Part {
 }
 
 impl Part {
-    /// The request for this shard: the name, and each of its keys with the arguments that belong to it. `spans` is
+    /// The request for this shard: the name, the subcommand's with it, and each of its keys with the arguments that belong to it. `spans` is
     /// where its arguments are put together.
     pub fn request<'a>(&self, request: &Request<'a>, spans: &'a mut Vec<Span>) -> Request<'a> {
         let step = step(request.row);
         spans.clear();
         let groups = self.keys.iter().flat_map(|&key| key..key + step);
-        let args = request.args.picked(std::iter::once(0).chain(groups), spans);
+        let args = request.args.picked((0..first(request.row)).chain(groups), spans);
         Request { args, ..*request }
     }
 }
@@ -171,6 +171,14 @@ fn by_keys(row: &Row, args: &Args<'_>, owners: &Owners) -> Plan {
 fn is_incomplete(row: &Row, args: &Args<'_>, parts: &[Part]) -> bool {
     let last = parts.iter().filter_map(|part| part.keys.last()).max();
     row.route == Route::Split && last.is_some_and(|last| last + step(row) > args.len())
+}
+
+/// Where the first key is.
+fn first(row: &Row) -> usize {
+    match row.keys.first().map(|spec| &spec.begin) {
+        Some(Begin::Index(index)) => usize::from(*index),
+        _ => 1,
+    }
 }
 
 /// Arguments from one key to the next.

@@ -181,10 +181,28 @@ fn answers_are_merged_as_the_row_says() {
         assert_eq!(resp(gather, &[b":1\r\n", b"-OOM no\r\n", b"-ERR no\r\n"]).unwrap(), r"-OOM no\r\n");
     }
     // The second that is there, where one will do.
+    let (one, other) = ("1".repeat(39) + "f", "3".repeat(39) + "0");
+    let [one, other] = [one, other].map(|digits| format!("+{digits}\r\n"));
+    assert_eq!(
+        resp(Gather::Digest, &[one.as_bytes(), other.as_bytes()]).unwrap(),
+        format!(r"+{}f\r\n", "2".repeat(39))
+    );
+    assert_eq!(resp(Gather::Digest, &[one.as_bytes(), b"+12\r\n"]), Err(1));
     assert_eq!(resp(Gather::Any, &[b"$1\r\na\r\n", b"$-1\r\n", b"$1\r\nb\r\n"]).unwrap(), r"$1\r\nb\r\n");
     assert_eq!(resp(Gather::Any, &[b"_\r\n", b"$1\r\na\r\n"]).unwrap(), r"$1\r\na\r\n");
     assert_eq!(resp(Gather::Any, &[b"$-1\r\n", b"$-1\r\n"]).unwrap(), r"$-1\r\n");
     assert_eq!(resp(Gather::Sum, &[b":1\r\n", b"+OK\r\n"]), Err(1));
+    let known: [&[u8]; 2] = [b"*2\r\n:0\r\n:1\r\n", b"*2\r\n:0\r\n:0\r\n"];
+    assert_eq!(resp(Gather::Most, &known).unwrap(), r"*2\r\n:0\r\n:1\r\n");
+    assert_eq!(resp(Gather::Most, &[known[0], b"*1\r\n:0\r\n"]), Err(1));
+    let resting: [&[u8]; 2] = [b"*2\r\n$1\r\nx\r\n$-1\r\n", b"%1\r\n$1\r\nx\r\n_\r\n"];
+    let running: &[u8] = b"*2\r\n$1\r\nx\r\n$1\r\ny\r\n";
+    assert_eq!(resp(Gather::Running, &[resting[0], running]).unwrap(), r"*2\r\n$1\r\nx\r\n$1\r\ny\r\n");
+    assert_eq!(resp(Gather::Running, &resting).unwrap(), r"*2\r\n$1\r\nx\r\n$-1\r\n");
+    let idle: &[u8] = b"-NOTBUSY none\r\n";
+    assert_eq!(resp(Gather::AnyDone, &[idle, b"+OK\r\n", idle]).unwrap(), r"+OK\r\n");
+    assert_eq!(resp(Gather::AnyDone, &[idle, b"-UNKILLABLE no\r\n"]).unwrap(), r"-UNKILLABLE no\r\n");
+    assert_eq!(resp(Gather::AnyDone, &[idle, idle]).unwrap(), r"-NOTBUSY none\r\n");
     assert_eq!(resp(Gather::Join, &[b"*0\r\n", b"$-1\r\n"]), Err(1));
     let text = |gather, answers: &[&[u8]]| merged(gather, Dialect::MemcachedText, answers);
     assert_eq!(text(Gather::Join, &[b"ITEM a\r\nEND\r\n", b"END\r\n"]).unwrap(), r"ITEM a\r\nEND\r\n");

@@ -3,14 +3,20 @@
 //! A value is one atomic integer or one shared text, so reading a setting costs a load. What a setting
 //! means to Redis users is kept: the names, the defaults, the ranges and the texts of errors.
 
+mod absent;
 mod rows;
 mod value;
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, RwLock};
 
+use crate::messages::Classes;
+pub(crate) use absent::ABSENT;
 pub use rows::{Change, Endpoint, Key, Policy, ROWS, Setting};
 pub use value::{Kind, OutputLimit, Value, bytes_of};
+
+/// Bytes below which no limit on all clients together takes effect.
+const CLIENT_BYTES_LEAST: u64 = 128 * 1024;
 
 /// The values of all settings.
 #[derive(Debug)]
@@ -27,7 +33,7 @@ impl Default for Settings {
             texts: ROWS.iter().map(|_| RwLock::new("".into())).collect(),
             changes: AtomicU64::new(0),
         };
-        for key in Key::all() {
+        for &key in rows::KEYS {
             settings.set(key, key.row().default).expect("defaults are within their own rows' ranges");
         }
         settings
@@ -52,9 +58,37 @@ impl Settings {
         Arc::clone(&self.texts[key as usize].read().expect("no writer of a setting panics"))
     }
 
+    /// The value of a [`Kind::Classes`].
+    #[inline]
+    pub fn classes(&self, key: Key) -> Classes {
+        Classes(self.number(key) as u16)
+    }
+
     /// What is removed when memory is full.
     pub fn policy(&self) -> Policy {
         Policy::ALL[self.number(Key::MaxMemoryPolicy) as usize]
+    }
+
+    /// Bytes that all clients together may take; `None` is no limit.
+    ///
+    /// Source: Redis `getClientEvictionLimit`: a share of no limit is none, and too small a one would let nobody in.
+    pub fn client_bytes_max(&self) -> Option<u64> {
+        let memory = self.number(Key::MaxMemory).unsigned_abs();
+        let bytes = match self.number(Key::MaxMemoryClients) {
+            0 => return None,
+            ..0 if memory == 0 => return None,
+            percent @ ..0 => {
+                memory / 100 * percent.unsigned_abs() + memory % 100 * percent.unsigned_abs() / 100
+            }
+            bytes => bytes.unsigned_abs(),
+        };
+        Some(bytes.max(CLIENT_BYTES_LEAST))
+    }
+
+    /// Whether writes want replicas, of which there are none.
+    #[inline]
+    pub fn wants_replicas(&self) -> bool {
+        self.number(Key::MinReplicasToWrite) > 0 && self.number(Key::MinReplicasMaxLag) > 0
     }
 
     /// Where clients of the cluster are told to connect.
@@ -77,7 +111,12 @@ impl Settings {
     pub fn show(&self, key: Key) -> String {
         match key.row().kind {
             Kind::Number(..) | Kind::Clamped(..) | Kind::Bytes(..) => self.number(key).to_string(),
+            Kind::BytesOrShare => match self.number(key) {
+                percent @ ..0 => format!("{}%", -percent),
+                bytes => bytes.to_string(),
+            },
             Kind::YesNo => if self.is_on(key) { "yes" } else { "no" }.into(),
+            Kind::Classes => self.classes(key).to_string(),
             Kind::Choice(words) => words[self.number(key) as usize].into(),
             Kind::Text | Kind::Composed(_) => self.text(key).to_string(),
         }
@@ -87,6 +126,14 @@ impl Settings {
     /// Redis words it.
     pub fn parse(&self, key: Key, text: &str) -> Result<Value, String> {
         key.row().kind.parse(text, &self.text(key))
+    }
+
+    /// Whether a setting has a value that [`Settings::parse`] made for it.
+    pub fn holds(&self, key: Key, value: &Value) -> bool {
+        match value {
+            Value::Number(number) => self.number(key) == *number,
+            Value::Text(text) => *self.text(key) == **text,
+        }
     }
 
     /// Gives a setting a value that [`Settings::parse`] made for it.
@@ -114,8 +161,43 @@ mod tests {
     #[test]
     fn every_default_is_shown_as_it_was_written() {
         let settings = Settings::default();
-        for key in Key::all() {
+        for &key in rows::KEYS {
             assert_eq!(settings.show(key), key.row().default, "{}", key.row().name);
+        }
+    }
+
+    #[test]
+    fn shards_alone_are_told_of_states_of_the_process() {
+        for key in [Key::ActiveExpire, Key::PausedUntil, Key::DenyInScripts] {
+            let name = key.row().name.as_bytes();
+            assert_eq!((Key::named(name), Key::told(name)), (None, Some(key)));
+            assert!(Key::all().all(|setting| setting != key) && key.concerns_store());
+        }
+        assert_eq!(Key::told(b"HZ"), Some(Key::Hz));
+    }
+
+    #[test]
+    fn a_limit_on_all_clients_is_bytes_or_a_share_of_the_memory() {
+        let settings = Settings::default();
+        for (memory, clients, shown, bytes) in [
+            ("0", "0", "0", None),
+            ("0", "5%", "5%", None),
+            ("100mb", "5%", "5%", Some(5 << 20)),
+            ("100mb", "100%", "100%", Some(100 << 20)),
+            ("0", "1mb", "1048576", Some(1 << 20)),
+            ("0", "1", "1", Some(CLIENT_BYTES_LEAST)),
+        ] {
+            settings.set(Key::MaxMemory, memory).unwrap();
+            settings.set(Key::MaxMemoryClients, clients).unwrap();
+            assert_eq!(settings.show(Key::MaxMemoryClients), shown);
+            assert_eq!(settings.client_bytes_max(), bytes, "{clients} of {memory}");
+        }
+        for (text, reason) in [
+            ("200%", "percentage argument must be less or equal to 100"),
+            ("-1%", "argument must be a memory or percent value"),
+            ("x", "argument must be a memory or percent value"),
+        ] {
+            assert_eq!(settings.set(Key::MaxMemoryClients, text), Err(reason.to_owned()));
         }
     }
 

@@ -11,6 +11,9 @@ pub enum Change {
     Start,
     /// Never: it says what this server does not do. Its one value may be set again, as scripts for Redis do.
     Fixed,
+    /// By commands of its own: it is a state of the process, and no setting. Nobody is shown it, sets it or finds it in a
+    /// file, but shards are told of it as of settings.
+    State,
 }
 
 /// One row: everything that is true of a setting.
@@ -64,6 +67,9 @@ pub enum Endpoint {
 impl Endpoint {
     pub(super) const ALL: [Self; 3] = [Self::Ip, Self::Hostname, Self::Unknown];
 }
+
+/// The words of `acl-pubsub-default`: all, none.
+const CHANNELS: &[&str] = &["allchannels", "resetchannels"];
 
 /// The words of `maxmemory-policy`, in Redis's order and that of [`Policy`].
 const POLICIES: &[&str] = &[
@@ -139,6 +145,8 @@ settings! {
     LogLevel = "loglevel", Kind::Choice(&["debug", "verbose", "notice", "warning"]), Start, "notice";
     /// Bytes of memory to stay under; 0 is no limit.
     MaxMemory = "maxmemory", Kind::Bytes(0, i64::MAX), Live, "0";
+    /// Bytes that all clients together may take before those that take most are closed, or percent of `maxmemory`; 0 is no limit.
+    MaxMemoryClients = "maxmemory-clients", Kind::BytesOrShare, Live, "0";
     /// What is removed when memory is full.
     MaxMemoryPolicy = "maxmemory-policy", Kind::Choice(POLICIES), Live, "noeviction";
     /// Keys looked at to find the best one to evict.
@@ -149,6 +157,30 @@ settings! {
     HashMaxListpackEntries = "hash-max-listpack-entries", Kind::Number(0, i64::MAX), Live, "512";
     /// Bytes of a field or value from which on a hash is kept in a table.
     HashMaxListpackValue = "hash-max-listpack-value", Kind::Bytes(0, i64::MAX), Live, "64";
+    /// Elements of each listpack of a list, or below 0 its bytes: from -1 to -5 these are 4, 8, 16, 32 and 64 KiB.
+    ListMaxListpackSize = "list-max-listpack-size", Kind::Number(i32::MIN as i64, i32::MAX as i64), Live, "-2";
+    /// Listpacks at either end of a list that Redis does not compress; here none is compressed.
+    ListCompressDepth = "list-compress-depth", NATURAL, Live, "0";
+    /// Members from which on a set of integers is kept in a table.
+    SetMaxIntsetEntries = "set-max-intset-entries", Kind::Number(0, i64::MAX), Live, "512";
+    /// Members from which on a set is kept in a table.
+    SetMaxListpackEntries = "set-max-listpack-entries", Kind::Number(0, i64::MAX), Live, "128";
+    /// Bytes of a member from which on a set is kept in a table.
+    SetMaxListpackValue = "set-max-listpack-value", Kind::Number(0, i64::MAX), Live, "64";
+    /// Bytes from which on a HyperLogLog is dense.
+    HllSparseMaxBytes = "hll-sparse-max-bytes", Kind::Bytes(0, i64::MAX), Live, "3000";
+    /// Bytes of each listpack of a stream; 0 is no limit.
+    StreamNodeMaxBytes = "stream-node-max-bytes", Kind::Bytes(0, i64::MAX), Live, "4096";
+    /// Entries of each listpack of a stream; 0 is no limit.
+    StreamNodeMaxEntries = "stream-node-max-entries", Kind::Number(0, i64::MAX), Live, "100";
+    /// Members from which on a sorted set is kept in a tree and a table.
+    ZsetMaxListpackEntries = "zset-max-listpack-entries", Kind::Number(0, i64::MAX), Live, "128";
+    /// Bytes of a member from which on a sorted set is kept in a tree and a table.
+    ZsetMaxListpackValue = "zset-max-listpack-value", Kind::Bytes(0, i64::MAX), Live, "64";
+    /// Whether `DUMP` compresses strings.
+    RdbCompression = "rdbcompression", Kind::YesNo, Live, "yes";
+    /// Which payloads of `RESTORE` Redis looks through; here that is all, whatever this says.
+    SanitizeDumpPayload = "sanitize-dump-payload", Kind::Choice(&["no", "yes", "clients"]), Live, "no";
     /// How far a key's LFU counter lies from its accesses.
     LfuLogFactor = "lfu-log-factor", NATURAL, Live, "10";
     /// Minutes after which a key's LFU counter is lowered by one.
@@ -161,6 +193,14 @@ settings! {
     TcpKeepalive = "tcp-keepalive", NATURAL, Live, "300";
     /// Password of the default user; empty is none.
     RequirePass = "requirepass", Kind::Text, Live, "";
+    /// Users besides the default one, and what they may do: a line for each, as `ACL LIST` tells them without the word `user`.
+    User = "user", Kind::Text, Start, "";
+    /// File of users, in the place of `user`; read at start and by `ACL LOAD`, written by `ACL SAVE`.
+    AclFile = "aclfile", Kind::Text, Start, "";
+    /// Whether new users may listen to every channel.
+    AclPubsubDefault = "acl-pubsub-default", Kind::Choice(CHANNELS), Live, "resetchannels";
+    /// Entries that `ACL LOG` keeps.
+    AclLogMaxLen = "acllog-max-len", Kind::Number(0, i64::MAX), Live, "128";
     /// Whether clients from other machines are refused while no password is set.
     ProtectedMode = "protected-mode", Kind::YesNo, Live, "yes";
     /// Bytes of the largest bulk string.
@@ -172,6 +212,8 @@ settings! {
         "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60";
     /// Microseconds from which a command is logged as slow; 0 logs all, -1 none.
     SlowlogLogSlowerThan = "slowlog-log-slower-than", Kind::Number(-1, i64::MAX), Live, "10000";
+    /// Milliseconds a script may run before requests are refused because of it (`BUSY`), and it can be ended.
+    BusyReplyThreshold = "busy-reply-threshold", Kind::Number(0, i64::MAX), Live, "5000";
     /// Entries the slow log keeps.
     SlowlogMaxLen = "slowlog-max-len", Kind::Number(0, i64::MAX), Live, "128";
     /// Milliseconds from which an event enters the latency history; 0 is off.
@@ -187,9 +229,43 @@ settings! {
     /// Background rounds a second.
     Hz = "hz", Kind::Clamped(1, 500), Live, "10";
     /// Whether keys whose time has come are removed before they are asked for (`DEBUG SET-ACTIVE-EXPIRE`).
-    ActiveExpire = "active-expire", Kind::YesNo, Live, "yes";
+    ActiveExpire = "active-expire", Kind::YesNo, State, "yes";
+    /// Until when, in Unix milliseconds, nothing is taken out because it has expired or to make room (`CLIENT PAUSE`).
+    PausedUntil = "paused-until-ms", Kind::Number(0, i64::MAX), State, "0";
+    /// Whether scripts may not ask for `DEBUG`, as for other commands that are not for them (`DEBUG SET-DISABLE-DENY-SCRIPTS`).
+    DenyInScripts = "deny-in-scripts", Kind::YesNo, State, "yes";
     /// Whether DEBUG is allowed; what it can do here harms nobody.
     EnableDebugCommand = "enable-debug-command", Kind::Choice(&["yes"]), Fixed, "yes";
+    /// Whether modules may be loaded: there are none.
+    EnableModuleCommand = "enable-module-command", Kind::Choice(&["no"]), Fixed, "no";
+    /// Whether settings that reach files may be changed while the server runs.
+    EnableProtectedConfigs = "enable-protected-configs", Kind::Choice(&["no"]), Fixed, "no";
+    /// Whether the server goes to the background by itself.
+    Daemonize = "daemonize", Kind::Choice(&["no"]), Fixed, "no";
+    /// File for the log, which goes to standard error.
+    Logfile = "logfile", Kind::Choice(&[""]), Fixed, "";
+    /// TCP port for clients with TLS.
+    TlsPort = "tls-port", Kind::Choice(&["0"]), Fixed, "0";
+    /// Replicas that have to be there for writes to be accepted: there are none, so above 0 none is.
+    MinReplicasToWrite = "min-replicas-to-write", NATURAL, Live, "0";
+    /// Seconds for which such a replica may say nothing; 0 asks for none.
+    MinReplicasMaxLag = "min-replicas-max-lag", NATURAL, Live, "10";
+    /// The server this one copies, and by its former name `slaveof`.
+    Replicaof = "replicaof", Kind::Choice(&[""]), Fixed, "";
+    /// Whether keys are refused because others, of other slots, cannot be reached.
+    ClusterRequireFullCoverage = "cluster-require-full-coverage", Kind::Choice(&["no"]), Fixed, "no";
+    /// Whether reads of slots that are served go on while others are not.
+    ClusterAllowReadsWhenDown = "cluster-allow-reads-when-down", Kind::Choice(&["yes"]), Fixed, "yes";
+    /// Whether messages to sharded channels go on while some slots are not served.
+    ClusterAllowPubsubshardWhenDown = "cluster-allow-pubsubshard-when-down", Kind::Choice(&["yes"]), Fixed, "yes";
+    /// Whether what eviction removes is freed step by step.
+    LazyfreeLazyEviction = "lazyfree-lazy-eviction", Kind::Choice(&["yes"]), Fixed, "yes";
+    /// Whether what has expired is freed step by step.
+    LazyfreeLazyExpire = "lazyfree-lazy-expire", Kind::Choice(&["yes"]), Fixed, "yes";
+    /// Whether what a command overwrites is freed step by step.
+    LazyfreeLazyServerDel = "lazyfree-lazy-server-del", Kind::Choice(&["yes"]), Fixed, "yes";
+    /// Whether `DEL` frees step by step, as `UNLINK` does.
+    LazyfreeLazyUserDel = "lazyfree-lazy-user-del", Kind::Choice(&["yes"]), Fixed, "yes";
     /// When snapshots are written: never.
     Save = "save", Kind::Choice(&[""]), Fixed, "";
     /// Whether writes are logged to disk: not yet.
@@ -204,8 +280,10 @@ settings! {
     ClusterAnnounceHostname = "cluster-announce-hostname", Kind::Composed(hostname), Live, "";
     /// Where clients of the cluster are told to connect.
     ClusterPreferredEndpointType = "cluster-preferred-endpoint-type", Kind::Choice(ENDPOINTS), Live, "ip";
-    /// Which key events are published: none yet.
-    NotifyKeyspaceEvents = "notify-keyspace-events", Kind::Choice(&[""]), Fixed, "";
+    /// Which key events are published.
+    NotifyKeyspaceEvents = "notify-keyspace-events", Kind::Classes, Live, "";
+    /// Keys of which clients are told that have read them; the longest known are told of when there are more. 0 is no limit.
+    TrackingTableMaxKeys = "tracking-table-max-keys", Kind::Number(0, i64::MAX), Live, "1000000";
     /// Bytes of the largest Memcached item.
     MemcachedItemSizeMax = "memcached-item-size-max", Kind::Bytes(1024, 1024 * 1024 * 1024), Start, "1048576";
     /// Whether Memcached writes return an error when memory is full instead of evicting.
@@ -220,6 +298,13 @@ settings! {
 const FORMER_NAMES: &[(&str, Key)] = &[
     ("hash-max-ziplist-entries", Key::HashMaxListpackEntries),
     ("hash-max-ziplist-value", Key::HashMaxListpackValue),
+    ("list-max-ziplist-size", Key::ListMaxListpackSize),
+    ("lua-time-limit", Key::BusyReplyThreshold),
+    ("zset-max-ziplist-entries", Key::ZsetMaxListpackEntries),
+    ("min-slaves-max-lag", Key::MinReplicasMaxLag),
+    ("min-slaves-to-write", Key::MinReplicasToWrite),
+    ("slaveof", Key::Replicaof),
+    ("zset-max-ziplist-value", Key::ZsetMaxListpackValue),
 ];
 
 impl Key {
@@ -233,15 +318,21 @@ impl Key {
         Self::names().find(|(own, _)| own.as_bytes().eq_ignore_ascii_case(name)).map(|(_, key)| key)
     }
 
+    /// What a gateway tells its shards by this name: a setting, or a state of the process.
+    pub fn told(name: &[u8]) -> Option<Self> {
+        let is_state = |key: &Self| key.row().change == Change::State && key.row().name.as_bytes() == name;
+        Self::named(name).or_else(|| KEYS.iter().copied().find(is_state))
+    }
+
     /// All settings by name, and by those they had before.
     pub fn names() -> impl Iterator<Item = (&'static str, Self)> {
-        let names = KEYS.iter().map(|key| (key.row().name, *key));
+        let names = Self::all().map(|key| (key.row().name, key));
         names.chain(FORMER_NAMES.iter().copied())
     }
 
-    /// All settings.
+    /// All settings; states of the process are none.
     pub fn all() -> impl Iterator<Item = Self> {
-        KEYS.iter().copied()
+        KEYS.iter().copied().filter(|key| key.row().change != Change::State)
     }
 
     /// Whether a setting is about the data, wherever that is, and not about those who ask for it: a gateway tells its
@@ -254,17 +345,36 @@ impl Key {
             | Self::LazyfreeLazyUserFlush
             | Self::HashMaxListpackEntries
             | Self::HashMaxListpackValue
+            | Self::ListMaxListpackSize
+            | Self::ListCompressDepth
+            | Self::RdbCompression
+            | Self::SanitizeDumpPayload
+            | Self::SetMaxIntsetEntries
+            | Self::SetMaxListpackEntries
+            | Self::SetMaxListpackValue
+            | Self::HllSparseMaxBytes
+            | Self::StreamNodeMaxBytes
+            | Self::StreamNodeMaxEntries
+            | Self::ZsetMaxListpackEntries
+            | Self::ZsetMaxListpackValue
             | Self::LfuLogFactor
             | Self::LfuDecayTime
             | Self::ProtoMaxBulkLen
             | Self::ClientQueryBufferLimit
             | Self::Hz
             | Self::ActiveExpire
+            | Self::PausedUntil
             | Self::MemcachedItemSizeMax
             | Self::MemcachedErrorOnFull
             | Self::MemcachedFlush
             | Self::SlowlogLogSlowerThan
             | Self::LatencyMonitorThreshold
+            | Self::BusyReplyThreshold
+            | Self::DenyInScripts
+            | Self::MinReplicasToWrite
+            | Self::MinReplicasMaxLag
+            | Self::NotifyKeyspaceEvents
+            | Self::TrackingTableMaxKeys
             | Self::MemcachedDump => true,
             Self::Bind
             | Self::Port
@@ -278,6 +388,11 @@ impl Key {
             | Self::LogFormat
             | Self::LogLevel
             | Self::MaxClients
+            | Self::MaxMemoryClients
+            | Self::User
+            | Self::AclFile
+            | Self::AclPubsubDefault
+            | Self::AclLogMaxLen
             | Self::Timeout
             | Self::LinkTimeout
             | Self::TcpKeepalive
@@ -289,13 +404,25 @@ impl Key {
             | Self::LatencyTracking
             | Self::LatencyTrackingInfoPercentiles
             | Self::EnableDebugCommand
+            | Self::EnableModuleCommand
+            | Self::EnableProtectedConfigs
+            | Self::Daemonize
+            | Self::Logfile
+            | Self::TlsPort
+            | Self::Replicaof
+            | Self::ClusterRequireFullCoverage
+            | Self::ClusterAllowReadsWhenDown
+            | Self::ClusterAllowPubsubshardWhenDown
+            | Self::LazyfreeLazyEviction
+            | Self::LazyfreeLazyExpire
+            | Self::LazyfreeLazyServerDel
+            | Self::LazyfreeLazyUserDel
             | Self::Save
             | Self::AppendOnly
             | Self::ClusterAnnounceIp
             | Self::ClusterAnnouncePort
             | Self::ClusterAnnounceHostname
-            | Self::ClusterPreferredEndpointType
-            | Self::NotifyKeyspaceEvents => false,
+            | Self::ClusterPreferredEndpointType => false,
         }
     }
 }

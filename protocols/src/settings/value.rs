@@ -1,5 +1,6 @@
 //! Values of settings: what each kind accepts, with the reasons Redis gives when it refuses.
 
+use crate::messages::Classes;
 use crate::number::integer;
 
 /// What values a setting takes.
@@ -7,14 +8,18 @@ use crate::number::integer;
 pub enum Kind {
     /// A whole number between two others, both included.
     Number(i64, i64),
-    /// A whole number, brought between two others if it lies outside.
+    /// A whole number from 0 to 2^31 - 1, brought between two others if it lies outside.
     Clamped(i64, i64),
     /// Bytes; read with `kb`, `mb`, `gb` and their like, shown as a plain number.
     Bytes(i64, i64),
+    /// Bytes, or a share of something else in percent (`5%`), kept below 0.
+    BytesOrShare,
     /// `yes` or `no`, kept as 1 or 0.
     YesNo,
     /// One of these words, kept as its index.
     Choice(&'static [&'static str]),
+    /// A set of classes of events, each a letter.
+    Classes,
     /// Any text.
     Text,
     /// A text with rules of its own.
@@ -40,15 +45,19 @@ impl Kind {
             Self::Text => return Ok(Value::Text(text.to_owned())),
             Self::Composed(compose) => return compose(now, text).map(Value::Text),
             Self::Number(low, high) => within(whole(text)?, low, high)?,
-            Self::Clamped(low, high) => whole(text)?.clamp(low, high),
-            Self::Bytes(low, high) => {
-                within(bytes_of(text).ok_or("argument must be a memory value")?, low, high)?
-            }
+            Self::Clamped(low, high) => within(whole(text)?, 0, i64::from(i32::MAX))?.clamp(low, high),
+            Self::Bytes(low, high) => match bytes_of(text) {
+                Some(bytes) => within(bytes, low, high)?,
+                None if text.bytes().all(|byte| byte.is_ascii_digit()) => return Err(outside(low, high)),
+                None => return Err("argument must be a memory value".into()),
+            },
+            Self::BytesOrShare => bytes_or_share(text)?,
             Self::YesNo => match text.to_ascii_lowercase().as_str() {
                 "yes" => 1,
                 "no" => 0,
                 _ => return Err("argument must be 'yes' or 'no'".into()),
             },
+            Self::Classes => i64::from(Classes::of(text)?.0),
             Self::Choice(words) => match words.iter().position(|word| word.eq_ignore_ascii_case(text)) {
                 Some(index) => index as i64,
                 None => {
@@ -67,7 +76,11 @@ fn within(number: i64, low: i64, high: i64) -> Result<i64, String> {
     if (low..=high).contains(&number) {
         return Ok(number);
     }
-    Err(format!("argument must be between {low} and {high} inclusive"))
+    Err(outside(low, high))
+}
+
+fn outside(low: i64, high: i64) -> String {
+    format!("argument must be between {low} and {high} inclusive")
 }
 
 /// Bytes from `64`, `64mb`, `1g`: `k m g` are powers of 1000, `kb mb gb` of 1024; no digits are 0.
@@ -88,6 +101,19 @@ pub fn bytes_of(text: &str) -> Option<i64> {
         return Some(0);
     }
     text[..split].parse::<i64>().ok()?.checked_mul(factor)
+}
+
+/// Bytes, or percent below 0. Source: Redis `config.c`, `numericParseString`.
+fn bytes_or_share(text: &str) -> Result<i64, String> {
+    if let Some(bytes) = bytes_of(text).filter(|bytes| *bytes >= 0) {
+        return Ok(bytes);
+    }
+    let percent = text.strip_suffix('%').and_then(|digits| integer(digits.as_bytes()));
+    match percent.filter(|percent| *percent >= 0) {
+        Some(percent @ ..=100) => Ok(-percent),
+        Some(_) => Err("percentage argument must be less or equal to 100".into()),
+        None => Err("argument must be a memory or percent value".into()),
+    }
 }
 
 /// Bytes a host name must stay below. Source: Redis `NET_HOST_STR_LEN`.

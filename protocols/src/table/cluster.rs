@@ -121,7 +121,7 @@ family! {
 
     Shards = "CLUSTER|SHARDS" ""
         .summary("Lists the shards with their slots and nodes.")
-        .cost(EACH_NODE).since("7.0.0").flags(STALE).tips(tips::VARIES);
+        .cost(EACH_NODE).since("7.0.0").flags(STALE.and(Flags::LOADING)).tips(tips::VARIES);
 
     Slaves = "CLUSTER|SLAVES" "node-id"
         .summary("Describes the replicas of a node.")
@@ -130,7 +130,7 @@ family! {
 
     Slots = "CLUSTER|SLOTS" ""
         .summary("Lists the ranges of slots with the nodes that have them.")
-        .cost(EACH_NODE).since("3.0.0").flags(STALE).tips(tips::VARIES)
+        .cost(EACH_NODE).since("3.0.0").flags(STALE.and(Flags::LOADING)).tips(tips::VARIES)
         .deprecated("7.0.0", "`CLUSTER SHARDS`")
         .history(&[("4.0.0", "The names of nodes."), ("7.0.0", "Where else a node is reached.")]);
 

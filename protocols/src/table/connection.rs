@@ -21,6 +21,16 @@ family! {
         .flags(LOGIN).categories(CONNECTION)
         .history(&[("6.0.0", "The name of the user.")]);
 
+    Wait = "WAIT" "numreplicas:integer timeout:integer"
+        .group("generic")
+        .summary("Waits until replicas have acknowledged what the client has written. There are none: it waits in vain.")
+        .categories(CONNECTION).since("3.0.0").tips(tips::SHARDS_LEAST);
+
+    Waitaof = "WAITAOF" "numlocal:integer numreplicas:integer timeout:integer"
+        .group("generic")
+        .summary("Waits until files have what the client has written. There are none: it waits in vain.")
+        .flags(Flags::NOSCRIPT).categories(CONNECTION).since("7.2.0").tips(tips::SHARDS_LEAST);
+
     Client = "CLIENT" ""
         .summary("Holds the commands about client connections.")
         .cost("Depends on subcommand.").container().since("2.4.0");
@@ -89,7 +99,7 @@ family! {
 
     ClientPause = "CLIENT|PAUSE" "timeout [mode=WRITE | ALL]@6.2.0"
         .summary("Holds back the commands of all clients for a while.")
-        .flags(OTHERS).categories(CONNECTION).since("2.9.50")
+        .flags(OTHERS).categories(CONNECTION).since("3.0.0")
         .history(&[("6.2.0", "The mode, WRITE or ALL.")]);
 
     ClientReply = "CLIENT|REPLY" "<ON | OFF | SKIP>"
@@ -98,11 +108,13 @@ family! {
 
     ClientSetinfo = "CLIENT|SETINFO" "<LIB-NAME libname | LIB-VER libver>"
         .summary("Names the client's library or its version.")
-        .flags(OWN).categories(CONNECTION).arity(4).since("7.2.0");
+        .flags(OWN).categories(CONNECTION).arity(4).since("7.2.0")
+        .tips(tips::NODES_ALL);
 
     ClientSetname = "CLIENT|SETNAME" "connection-name"
         .summary("Names the connection.")
-        .flags(OWN).categories(CONNECTION).since("2.6.9");
+        .flags(OWN).categories(CONNECTION).since("2.6.9")
+        .tips(tips::NODES_ALL);
 
     ClientTracking = "CLIENT|TRACKING" "<status=ON | OFF> [REDIRECT client-id] \
         [PREFIX prefix [PREFIX prefix ...]] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]"
@@ -140,7 +152,8 @@ family! {
 
     Quit = "QUIT" ""
         .summary("Closes the connection.")
-        .flags(LOGIN).categories(CONNECTION).arity(-1);
+        .flags(LOGIN).categories(CONNECTION).arity(-1)
+        .deprecated("7.2.0", "just closing the connection");
 
     Reset = "RESET" ""
         .summary("Returns the connection to the state it began in.")

@@ -15,9 +15,81 @@ pub struct Difference {
 pub const DIFFERENCES: &[Difference] = &[
     Difference {
         command: "CLIENT TRACKING",
-        difference: "ON is refused with `ERR Client tracking is not available`; OFF and the questions about it \
-            are answered as for a client that does not track.",
-        reason: "Invalidation is not here yet, and a client that believed in it would read stale values.",
+        difference: "Prefixes of one request that overlap are refused, wherever among them they are. What is told of a \
+            key goes behind all replies that are still to come. With several shards keys of one request may be told one \
+            after the other; and where a link is lost, or slots move, clients are told that everything is stale. \
+            In front of shards a client that is told by way of another (`REDIRECT`) or of prefixes (`BCAST`) may be told after an \
+            answer that came later.",
+        reason: "Redis answers such prefixes twice, with the error and with OK, unless the first of them overlaps. What \
+            comes behind a stale value cannot be taken for older than it. Nobody else knows what a shard has told that is gone.",
+    },
+    Difference {
+        command: "EVAL, EVALSHA, FCALL and their like",
+        difference: "A script holds the keys it is given, and those it asks for besides; while it runs other keys are \
+            served (but see BUSY). Two that ask at the same time for keys they were not given, and both have changed something, may meet; then \
+            one is told `ERR Script asks for a key it was not given, which another such script holds`. Of scripts that nobody \
+            has loaded 500 are kept, those used last.",
+        reason: "Who needs none of its keys need not wait for a script. A script that is given all its keys never meets another.",
+    },
+    Difference {
+        command: "EVAL, FCALL: tables and errors",
+        difference: "Keys of tables that are 32 bytes or longer come in another order (`pairs`, `cjson.encode`). Line ends in an \
+            error are told as blanks.",
+        reason: "Redis changes how its Lua hashes strings. It sends line ends as they are, which no client can read.",
+    },
+    Difference {
+        command: "TIME in scripts and transactions",
+        difference: "Tells the time that it is. In Redis 7.2 it stands still, in a script until that has run for \
+            `busy-reply-threshold`.",
+        reason: "As in Redis 7.0: a script can tell how long it takes.",
+    },
+    Difference {
+        command: "BUSY, SCRIPT KILL, FUNCTION KILL",
+        difference: "Several scripts may run for longer than `busy-reply-threshold`; all are killed that have changed nothing. \
+            In one process, and in front of one shard, clients of Redis are told `BUSY` whatever they ask for, as by Redis. In \
+            front of several shards they are told so only if they need what such a script holds; so are clients of other \
+            gateways than the one that was asked for the script, and those of Memcached always.",
+        reason: "Not only one may run at a time. One process or one shard stands for one redis-server, whose clients \
+            may wait for the error; where there are several shards the others go on, as the nodes of a Redis Cluster do.",
+    },
+    Difference {
+        command: "KEYS, SCAN with a large COUNT",
+        difference: "Others are served while it goes through more than 4096 keys. It tells of every key that is there from its \
+            beginning to its end, once; a key that comes, goes or moves meanwhile may be told of or not, as by SCAN. Within a \
+            transaction or a script nobody comes in between. In front of shards it may tell of what the same client has \
+            changed right behind it without awaiting the answer.",
+        reason: "Nobody who touches one key should wait for somebody who looks at all.",
+    },
+    Difference {
+        command: "SCRIPT DEBUG",
+        difference: "YES and SYNC are refused.",
+        reason: "Nothing runs step by step where others wait for it.",
+    },
+    Difference {
+        command: "FUNCTION DUMP, FUNCTION LIST",
+        difference: "Libraries come in the order of their names.",
+        reason: "In Redis in any.",
+    },
+    Difference {
+        command: "FCALL, FCALL_RO, EVAL: what lasts from call to call",
+        difference: "Local variables that functions of a library share, and how `cjson` and `cmsgpack` were configured, last within \
+            one thread only; each thread that executes scripts has its own, and may begin with new ones at any time.",
+        reason: "Scripts run on all threads. What has to last belongs in keys, which are also what is copied and stored.",
+    },
+    Difference {
+        command: "EVAL: newproxy, the metatable of strings",
+        difference: "There is no `newproxy`, and the metatable of strings cannot be changed, as in Redis 7.2.11.",
+        reason: "Both have been ways out of the sandbox.",
+    },
+    Difference {
+        command: "DUMP, CONFIG GET",
+        difference: "Members of sets and hashes that are tables, and settings asked for by a pattern, come in another order.",
+        reason: "In Redis in that of its hash tables, whose seed is by chance.",
+    },
+    Difference {
+        command: "SUBSCRIBE, PUBLISH and UNSUBSCRIBE in one transaction",
+        difference: "What a client publishes to itself does not reach it if it no longer listens when the transaction ends.",
+        reason: "Messages are delivered behind the replies of the transaction.",
     },
     Difference {
         command: "CONFIG SET client-output-buffer-limit",
@@ -29,6 +101,12 @@ pub const DIFFERENCES: &[Difference] = &[
         difference: "Idle times are told up to 98,304 seconds; longer ones look the same, to eviction too. With \
             `lfu-decay-time` above 256 counters do not decay.",
         reason: "An entry spends 17 bits on its last access, where Redis spends 24 of a larger entry.",
+    },
+    Difference {
+        command: "GEORADIUS, GEORADIUSBYMEMBER",
+        difference: "With STORE or STOREDIST said twice only the first destination can be the one that counts, which is the \
+            last; otherwise it is a syntax error.",
+        reason: "The specification of its keys finds no other, so nobody would know whose key it is.",
     },
     Difference {
         command: "CLUSTER ADDSLOTS, ADDSLOTSRANGE, BUMPEPOCH, DELSLOTS, DELSLOTSRANGE, FAILOVER, FLUSHSLOTS, FORGET, \
@@ -61,7 +139,7 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         command: "COMMAND DOCS, COMMAND INFO",
         difference: "Summaries and complexities are worded differently, and key specifications have no notes; arguments, versions, flags, \
-            keys and tips are those of Redis 7.0.",
+            keys and tips are those of Redis 7.2, but for some names of arguments that are those of 7.0.",
         reason: "The texts are our own.",
     },
     Difference {
@@ -104,21 +182,60 @@ pub const DIFFERENCES: &[Difference] = &[
         reason: "An error helps more than silence.",
     },
     Difference {
-        command: "SCAN",
-        difference: "A cursor with a zero byte is invalid. For Redis it ends there.",
-        reason: "A cursor is the whole argument.",
+        command: "LSET",
+        difference: "An index of more than 32 bits is out of range. Redis 7.2 takes its lower 32 bits.",
+        reason: "A write never goes to a place nobody named.",
+    },
+    Difference {
+        command: "CONFIG SET list-compress-depth",
+        difference: "Taken and shown, but no node of a list is compressed.",
+        reason: "It would be work at every access in the middle of a list.",
+    },
+    Difference {
+        command: "SCAN, commands on streams",
+        difference: "A cursor, or the ID of an entry, with a zero byte is invalid. For Redis it ends there.",
+        reason: "It is the whole argument.",
+    },
+    Difference {
+        command: "XREADGROUP",
+        difference: "A consumer called `STREAMS` is refused with `ERR syntax error` if NOACK, COUNT or BLOCK stand before \
+            GROUP.",
+        reason: "Keys are what stands behind the first STREAMS from the fourth argument on, as COMMAND INFO tells; Redis \
+            finds others when it routes a request than when it executes it.",
+    },
+    Difference {
+        command: "XREADGROUP, XCLAIM, XAUTOCLAIM",
+        difference: "A reply that has become longer than a reply may be ends there, as if COUNT were less.",
+        reason: "What has been given to a consumer cannot be refused any more.",
+    },
+    Difference {
+        command: "RESTORE",
+        difference: "A payload is looked through to its last byte before it is taken, whatever `sanitize-dump-payload` says, and \
+            has nothing behind its value. Values of modules, and hashes as Redis before 2.6 wrote them, are refused. What is \
+            compressed in one payload may have 4 GiB.",
+        reason: "Nobody can bring in a value that cannot be.",
+    },
+    Difference {
+        command: "SORT, SORT_RO",
+        difference: "Values that `GET` or `BY … ALPHA` lead to are taken up to 1 GiB together. Elements whose texts by `BY … \
+            ALPHA` are equal keep their order, with `LIMIT` too.",
+        reason: "Every element may lead to the same large value.",
     },
     Difference {
         command: "CONFIG GET, CONFIG SET",
-        difference: "Only settings that mean something here are shown. `save`, `appendonly` \
-            and `notify-keyspace-events` have one value, which may be set again; others are refused as immutable.",
+        difference: "Only settings that mean something here are shown; those that are not are listed below. Those that say what is \
+            never done here, or always (`save`, `appendonly`, `replicaof`, `lazyfree-lazy-expire` …), have one value, which may \
+            be set again; others are refused as immutable. What is chosen at start (`port`, `bind`, `loglevel` …) is not \
+            changed later.",
         reason: "An answer is true, and scripts that switch persistence off go on working.",
     },
     Difference {
         command: "DEBUG",
-        difference: "Allowed at once, with the subcommands SLEEP, OBJECT, SET-ACTIVE-EXPIRE, ERROR and HELP, which are found \
-            and counted as those of any container. SLEEP holds the client that asks and no other; OBJECT shows \
-            no address and the serialized length without compression.",
+        difference: "Allowed at once, with the subcommands SLEEP, OBJECT, DIGEST, DIGEST-VALUE, RELOAD, PROTOCOL, LOG, \
+            SET-ACTIVE-EXPIRE, SET-DISABLE-DENY-SCRIPTS, QUICKLIST-PACKED-THRESHOLD, PAUSE-CRON, ERROR and HELP, which are found and counted as those of any \
+            container. SLEEP holds the client that asks and no other, and has taken that long; OBJECT shows \
+            no address and the serialized length without compression; RELOAD makes collections anew from their dumps \
+            and touches no disk; where there are several shards, DIGEST is another number if several databases are used.",
         reason: "Nothing in it can harm others.",
     },
     Difference {
@@ -144,9 +261,15 @@ pub const DIFFERENCES: &[Difference] = &[
         reason: "Queued requests are short; their replies must not take all memory.",
     },
     Difference {
-        command: "MGET, HMGET, HRANDFIELD",
+        command: "MGET, HMGET, HRANDFIELD, SRANDMEMBER, ZRANDMEMBER",
         difference: "Values of more than 1 GiB together are refused. Redis builds the reply whatever that takes.",
         reason: "One short request must not take all memory.",
+    },
+    Difference {
+        command: "HEXPIRE, HGETDEL, HGETEX, HSETEX, HTTL, …",
+        difference: "They are here as Redis 7.4 and 8.0 brought them, although INFO says 7.2. Fields whose time is past are \
+            taken out by whatever looks at their hash; HLEN counts what is left of more than a thousand.",
+        reason: "They can be had for nothing.",
     },
     Difference {
         command: "OBJECT REFCOUNT",
@@ -159,6 +282,19 @@ pub const DIFFERENCES: &[Difference] = &[
             the mean of their times, and one among them that is slow may be missed by SLOWLOG and LATENCY. After such \
             a batch all are timed one by one for a while. `slowlog-log-slower-than` below 1000 always does that.",
         reason: "A look at the clock for each costs time, and nearly all of them are quick.",
+    },
+    Difference {
+        command: "MONITOR",
+        difference: "Requests of Memcached clients are not shown, nor what others send straight to a shard. In front of \
+            shards what scripts ask for may be shown behind what was executed after it. Who watches has the output limits \
+            of subscribers.",
+        reason: "They are no commands of Redis. A shard tells its gateways what they have asked it. What a slow reader leaves \
+            waiting is bounded.",
+    },
+    Difference {
+        command: "REPLICAOF, SLAVEOF",
+        difference: "`NO ONE` is answered; to become a replica is refused.",
+        reason: "There are no replicas yet.",
     },
     Difference {
         command: "SHUTDOWN",
@@ -226,8 +362,26 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         command: "Memcached: authentication",
         difference: "Binary clients use SASL PLAIN and text clients a first `set` whose value is user and password, \
-            on one port, whether `requirepass` is set, for the user `default`, or users are named by `-Y` or `-S`.",
+            on one port, whether `requirepass` is set, for the user `default`, or for any user of ACL, or users are named by `-Y` or `-S`.",
         reason: "Protocol is chosen by the first byte.",
+    },
+    Difference {
+        command: "Memcached: what users may do",
+        difference: "The rules of ACL hold: of the user that has logged in, else of `default`, which those of `-Y` and `-S` \
+            are to them. A request is allowed as the command of Redis that does the same, on the same key: get as GET, \
+            gat and mg with changes as GETEX, set, add, replace and cas as SET, append and prepend as APPEND, incr as \
+            INCRBY, decr as DECRBY, touch as EXPIRE, delete as DEL, me as TTL, cachedump as SCAN, flush_all as \
+            FLUSHALL, stats as INFO, cache_memlimit as CONFIG SET, mn as PING. What is refused is answered with \
+            `SERVER_ERROR NOPERM …`.",
+        reason: "Both families reach the same keys, so neither may be a way around the other's rules.",
+    },
+    Difference {
+        command: "ACL",
+        difference: "Each gateway has users of its own. A user has at most 4096 passwords, patterns, selectors or rules of a \
+            kind, a server 65536 users. `%~pattern`, first arguments with quotes in them and quotes that nobody \
+            closes within a selector are refused. ACL LOG keeps 1 KiB of a name. A transaction that logs in as \
+            somebody else is checked before it begins.",
+        reason: "Everything has a limit; Redis ends itself, or reads it differently, when it is asked for the former.",
     },
     Difference {
         command: "In front of several shards: commands on several keys",
@@ -257,8 +411,9 @@ pub const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         command: "In front of shards: EXEC, MULTI, WATCH",
-        difference: "While memory is full MULTI, WATCH and requests that are queued are answered as if it were not; EXEC \
-            is refused with EXECABORT if it would need more.",
+        difference: "Whether memory is too full for MULTI, WATCH and requests that are queued is known from what shards have \
+                     told up to a second ago, and only with the policy noeviction; EXEC is refused with EXECABORT if it would \
+                     need more.",
         reason: "Whether a shard's memory is full is known there, and a transaction is sent there as a whole.",
     },
     Difference {
@@ -293,6 +448,13 @@ pub const DIFFERENCES: &[Difference] = &[
         reason: "They only have to differ for one key.",
     },
     Difference {
+        command: "In front of shards: PUBLISH, SPUBLISH, PUBSUB",
+        difference: "Messages reach the clients of all gateways in front of the same shards; those of the same gateway are \
+            counted, and asked about by PUBSUB. What other gateways' clients say while a link is lost is missed: so much as \
+            a shard has in hand when it dies, and all that is said by a gateway without any link.",
+        reason: "As between nodes of Redis Cluster. A message is told once, or not at all.",
+    },
+    Difference {
         command: "In front of shards: any request",
         difference: "Where a shard does not answer within `link-timeout-ms`: `CLUSTERDOWN … nothing was executed`, \
             `CLUSTERDOWN …` for a read, or `INDOUBT …` for a write of which it is not known whether it was \
@@ -305,6 +467,16 @@ pub const DIFFERENCES: &[Difference] = &[
         difference: "If a shard fails to answer for one of the keys, the items before it are followed by one SERVER_ERROR \
             line, and the client is closed.",
         reason: "An error ends the reply; what followed would be taken for the reply to the next line.",
+    },
+    Difference {
+        command: "In front of several shards: SORT, SORT_RO",
+        difference: "`BY` and `GET` with a pattern of keys are refused as in a cluster.",
+        reason: "What they lead to is in any shard.",
+    },
+    Difference {
+        command: "In front of shards: ACL LOG",
+        difference: "What scripts were refused is not there.",
+        reason: "Shards know what the user of a script may do, but nobody else.",
     },
     Difference {
         command: "In front of shards: CLUSTER INFO, CLUSTER NODES, CLUSTER SHARDS",

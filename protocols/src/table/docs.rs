@@ -108,7 +108,10 @@ fn arguments(list: &[Argument], fields: &mut Fields<'_, '_>) {
 fn describe(argument: &Argument, fields: &mut Fields<'_, '_>) {
     fields.text("name", &argument.name);
     fields.text("type", argument.kind.name());
-    if let Kind::Key(spec) = argument.kind {
+    if argument.kind.members().is_empty() {
+        fields.text("display_text", &argument.name);
+    }
+    if let Kind::Key(spec) | Kind::KeyPattern(spec) = argument.kind {
         fields.field("key_spec_index").integer(spec as i64);
     }
     let texts = [

@@ -3,8 +3,7 @@
 use std::fmt::Write as _;
 
 use super::differences::DIFFERENCES;
-use super::redis_commands::REDIS_COMMANDS;
-use super::{Row, Verb, lookup, memcached, memcached_server, rows};
+use super::{Row, Verb, memcached, memcached_server, rows};
 
 const BEGINNING: &str = "\
 # Commands
@@ -37,7 +36,14 @@ const HEADINGS: &[(&str, &str)] = &[
     ("string", "Strings"),
     ("bitmap", "Bitmaps"),
     ("hash", "Hashes"),
+    ("list", "Lists"),
+    ("set", "Sets"),
+    ("hyperloglog", "HyperLogLogs"),
+    ("stream", "Streams"),
+    ("sorted-set", "Sorted sets"),
+    ("geo", "Places"),
     ("generic", "Keys"),
+    ("pubsub", "Publish and subscribe"),
     ("transactions", "Transactions"),
     ("connection", "Connection"),
     ("server", "Server"),
@@ -67,14 +73,12 @@ pub fn commands_md() -> String {
         let (what, reason) = (difference.difference, difference.reason);
         line(&mut page, format_args!("| {} | {what} | {reason} |", cell(difference.command)));
     }
-    page += "\n## Commands of Redis 7.2 that are not here yet\n\n";
-    page += "They are answered with Redis's own `unknown command` error.\n\n";
-    for (group, names) in REDIS_COMMANDS {
-        let missing: Vec<_> = names.split(' ').filter(|name| is_missing(name, names)).collect();
-        if !missing.is_empty() {
-            line(&mut page, format_args!("* **{group}**: {}", missing.join(", ").replace('|', " ")));
-        }
-    }
+    page += "\n## Commands of Redis 7.2 that are not here\n\n";
+    page += "They are answered with Redis's own `unknown command` error. All others of its `COMMAND LIST` are above.\n\n";
+    absent(&mut page, "Commands", super::absent::ABSENT);
+    page += "\n## Settings of Redis 7.2 that are not here\n\n";
+    page += "`CONFIG GET` does not show them, and `CONFIG SET` refuses them as Redis refuses names it does not know.\n\n";
+    absent(&mut page, "Settings", crate::settings::ABSENT);
     page
 }
 
@@ -102,11 +106,13 @@ fn is_internal(row: &Row) -> bool {
     )
 }
 
-/// Whether `name` is not here; of a container that is not here, only itself is named.
-fn is_missing(name: &str, names: &str) -> bool {
-    let container = name.split('|').next().filter(|container| *container != name);
-    let is_here = |name: &str| lookup(name.as_bytes()).is_some();
-    !is_here(name) && container.is_none_or(|container| is_here(container) || !names.contains(container))
+/// What is not there, and why.
+fn absent(page: &mut String, heading: &str, absent: &[(&str, &str)]) {
+    line(page, format_args!("| {heading} | Reason |\n|---|---|"));
+    for (names, reason) in absent {
+        let names: Vec<_> = names.split(' ').map(code).collect();
+        line(page, format_args!("| {} | {reason} |", names.join(", ")));
+    }
 }
 
 fn line(page: &mut String, text: std::fmt::Arguments<'_>) {

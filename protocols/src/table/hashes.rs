@@ -19,6 +19,8 @@ const READS_FAST: Flags = READS.and(Flags::FAST);
 
 const HASH: Categories = Categories::HASH;
 
+const PER_FIELD: &str = "O(N) where N is the number of fields named";
+
 family! {
     /// Commands on hashes: fields with values under one key.
     Hashes "hash"
@@ -99,4 +101,57 @@ family! {
         .summary("Returns fields of a hash by chance, different ones or, for a count below 0, any.")
         .cost("O(N) where N is the number of fields returned")
         .keys(&key(READ)).flags(READS).categories(HASH).since("6.2.0").tips(tips::VARIES);
+
+    Hexpire = "HEXPIRE" "key seconds [condition=NX | XX | GT | LT] FIELDS numfields:integer field ..."
+        .summary("Has fields of a hash expire after seconds; says of each whether it will.")
+        .cost(PER_FIELD).keys(&key(UPDATE)).flags(WRITES).categories(HASH).since("7.4.0");
+
+    Hpexpire = "HPEXPIRE" "key milliseconds [condition=NX | XX | GT | LT] FIELDS numfields:integer field ..."
+        .summary("Has fields of a hash expire after milliseconds; says of each whether it will.")
+        .cost(PER_FIELD).keys(&key(UPDATE)).flags(WRITES).categories(HASH).since("7.4.0");
+
+    Hexpireat = "HEXPIREAT" "key unix-time-seconds [condition=NX | XX | GT | LT] FIELDS numfields:integer field ..."
+        .summary("Has fields of a hash expire at a Unix time in seconds; says of each whether it will.")
+        .cost(PER_FIELD).keys(&key(UPDATE)).flags(WRITES).categories(HASH).since("7.4.0");
+
+    Hpexpireat = "HPEXPIREAT" "key unix-time-milliseconds [condition=NX | XX | GT | LT] FIELDS numfields:integer \
+        field ..."
+        .summary("Has fields of a hash expire at a Unix time in milliseconds; says of each whether it will.")
+        .cost(PER_FIELD).keys(&key(UPDATE)).flags(WRITES).categories(HASH).since("7.4.0");
+
+    Httl = "HTTL" "key FIELDS numfields:integer field ..."
+        .summary("Returns the seconds until fields of a hash expire.")
+        .cost(PER_FIELD).keys(&key(READ)).flags(READS_FAST).categories(HASH).since("7.4.0").tips(tips::VARIES);
+
+    Hpttl = "HPTTL" "key FIELDS numfields:integer field ..."
+        .summary("Returns the milliseconds until fields of a hash expire.")
+        .cost(PER_FIELD).keys(&key(READ)).flags(READS_FAST).categories(HASH).since("7.4.0").tips(tips::VARIES);
+
+    Hexpiretime = "HEXPIRETIME" "key FIELDS numfields:integer field ..."
+        .summary("Returns the Unix times in seconds at which fields of a hash expire.")
+        .cost(PER_FIELD).keys(&key(READ)).flags(READS_FAST).categories(HASH).since("7.4.0");
+
+    Hpexpiretime = "HPEXPIRETIME" "key FIELDS numfields:integer field ..."
+        .summary("Returns the Unix times in milliseconds at which fields of a hash expire.")
+        .cost(PER_FIELD).keys(&key(READ)).flags(READS_FAST).categories(HASH).since("7.4.0");
+
+    Hpersist = "HPERSIST" "key FIELDS numfields:integer field ..."
+        .summary("Has fields of a hash not expire any more.")
+        .cost(PER_FIELD).keys(&key(UPDATE)).flags(Flags::WRITE.and(Flags::FAST)).categories(HASH).since("7.4.0");
+
+    Hgetex = "HGETEX" "key [expiration=EX seconds | PX milliseconds | EXAT unix-time-seconds | \
+        PXAT unix-time-milliseconds | PERSIST] FIELDS numfields:integer field ..."
+        .summary("Returns the values of fields of a hash, and has these fields expire, or not any more.")
+        .cost(PER_FIELD).keys(&key(READ_AND_UPDATE)).flags(Flags::WRITE.and(Flags::FAST))
+        .categories(HASH).since("8.0.0");
+
+    Hgetdel = "HGETDEL" "key FIELDS numfields:integer field ..."
+        .summary("Returns the values of fields of a hash and deletes these fields.")
+        .cost(PER_FIELD).keys(&key(Access::RW.and(Access::ACCESS).and(Access::DELETE)))
+        .flags(Flags::WRITE.and(Flags::FAST)).categories(HASH).since("8.0.0");
+
+    Hsetex = "HSETEX" "key [condition=FNX | FXX] [expiration=EX seconds | PX milliseconds | EXAT unix-time-seconds | \
+        PXAT unix-time-milliseconds | KEEPTTL] FIELDS numfields:integer (field value) ..."
+        .summary("Sets the values of fields of a hash, and when these fields expire, if all of them or none is there.")
+        .cost(PER_FIELD).keys(&key(UPDATE)).flags(WRITES).categories(HASH).since("8.0.0");
 }

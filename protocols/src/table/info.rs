@@ -1,7 +1,7 @@
 //! What the table says of itself to clients: `COMMAND`, `COMMAND COUNT`, `INFO`, `LIST`, `GETKEYS` and
 //! `GETKEYSANDFLAGS`. The shapes are those of Redis 7.0.
 
-use super::row::{Access, Begin, Find, KeySpec, Row};
+use super::row::{Access, Begin, Find, Flags, KeySpec, Row};
 use super::{Unresolved, lookup, resolve, rows};
 use crate::error::Error;
 use crate::glob::{self, Case};
@@ -95,7 +95,7 @@ fn with_keys(request: &Args<'_>) -> Result<&'static Row, Error> {
             return Err(Error::Text("ERR Invalid command specified"));
         }
     };
-    if row.keys.is_empty() {
+    if row.keys.iter().all(|spec| spec.access.has(Access::NOT_KEY)) {
         return Err(Error::Text("ERR The command has no key arguments"));
     }
     if !takes {
@@ -103,6 +103,7 @@ fn with_keys(request: &Args<'_>) -> Result<&'static Row, Error> {
     }
     match row.keys_of(request).next() {
         Some(_) => Ok(row),
+        None if row.flags.has(Flags::NO_MANDATORY_KEYS) => Ok(row),
         None => Err(Error::Text("ERR Invalid arguments specified for command")),
     }
 }
@@ -167,9 +168,11 @@ fn key_spec(spec: &KeySpec, reply: &mut Reply<'_>) {
             reply.bulk(b"startfrom");
             reply.integer(from.into());
         }
+        Begin::Unknown(_) => search("unknown", &[], reply),
     }
     reply.bulk(b"find_keys");
     match spec.find {
+        _ if matches!(spec.begin, Begin::Unknown(_)) => search("unknown", &[], reply),
         Find::Range { last, step, limit } => {
             let spec = [("lastkey", last.into()), ("keystep", step.into()), ("limit", limit.into())];
             search("range", &spec, reply);

@@ -57,6 +57,12 @@ impl Row {
         }
     }
 
+    /// Whether a request looks at keys that its arguments do not name.
+    #[inline]
+    pub fn needs_all_keys(&self, args: &Args<'_>) -> bool {
+        self.looks_anywhere.is_some_and(|looks| looks(args))
+    }
+
     /// All keys of a request, in the order of the specifications; nothing is allocated. A specification that
     /// does not fit the arguments (`EVAL s 5 onlyone`) has no keys.
     #[inline]
@@ -97,9 +103,11 @@ impl Row {
         range
     }
 
-    /// The properties of the row, with those that follow from its keys.
+    /// The properties that are told of the row, with those that follow from its keys.
     pub fn all_flags(&self) -> Flags {
-        if self.key_range().movable { self.flags.and(Flags::MOVABLEKEYS) } else { self.flags }
+        // Redis keeps this one to itself.
+        let told = Flags(self.flags.0 & !Flags::MAY_REPLICATE.0);
+        if self.key_range().movable { told.and(Flags::MOVABLEKEYS) } else { told }
     }
 }
 
@@ -143,6 +151,7 @@ impl KeySpec {
         let begin = match self.begin {
             Begin::Index(index) => usize::from(index),
             Begin::Keyword(word, from) => find_keyword(args, word, from)? + 1,
+            Begin::Unknown(find) => find(args)?,
         };
         let end = args.len();
         let (next, last, step) = match self.find {

@@ -3,6 +3,7 @@
 use super::family;
 use super::row::{Access, Begin, Categories, Find, Flags, Gather, KeySpec};
 use super::tips;
+use crate::request::Args;
 
 /// One key, argument `index`.
 const fn key_at(index: u16, access: Access) -> KeySpec {
@@ -18,12 +19,21 @@ const READ: Flags = Flags::READONLY;
 const READ_FAST: Flags = Flags::READONLY.and(Flags::FAST);
 const WRITE: Flags = Flags::WRITE;
 const WRITE_FAST: Flags = Flags::WRITE.and(Flags::FAST);
+const DEBUG: Flags = Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE);
 const KEYSPACE: Categories = Categories::KEYSPACE;
 const KEYSPACE_DANGEROUS: Categories = Categories::KEYSPACE.and(Categories::DANGEROUS);
+const SORTABLE: Categories =
+    Categories::SET.and(Categories::SORTEDSET).and(Categories::LIST).and(Categories::DANGEROUS);
 const READ_ONE: &[KeySpec] = &[key_at(1, Access::RO)];
 const LOOK_AT_ONE: &[KeySpec] = &[key_at(1, Access::RO.and(Access::ACCESS))];
 const CHANGE_ONE: &[KeySpec] = &[key_at(1, Access::RW.and(Access::UPDATE))];
+const OVERWRITE_ONE: &[KeySpec] = &[key_at(1, Access::OW.and(Access::UPDATE))];
 const READ_SECOND: &[KeySpec] = &[key_at(2, Access::RO)];
+const READ_FROM_SECOND: &[KeySpec] = &[KeySpec {
+    begin: Begin::Index(2),
+    find: Find::Range { last: -1, step: 1, limit: 0 },
+    access: Access::RO,
+}];
 const REMOVE_ALL: &[KeySpec] = &all_keys(Access::RM.and(Access::DELETE));
 const READ_ALL: &[KeySpec] = &all_keys(Access::RO);
 const MOVE_ONTO: &[KeySpec] = &[
@@ -37,6 +47,37 @@ const MOVE_INTO: &[KeySpec] = &[
 const COPY_ONTO: &[KeySpec] =
     &[key_at(1, Access::RO.and(Access::ACCESS)), key_at(2, Access::OW.and(Access::UPDATE))];
 const MOVE_OUT: &[KeySpec] = &[key_at(1, Access::RW.and(Access::ACCESS).and(Access::UPDATE))];
+
+/// Where what follows it is a key whose name an argument does not say as it is.
+const fn unknown(find: fn(&Args<'_>) -> Option<usize>, access: Access) -> KeySpec {
+    KeySpec { begin: Begin::Unknown(find), find: Find::Range { last: 0, step: 1, limit: 0 }, access }
+}
+
+const SORTED: KeySpec = key_at(1, Access::RO.and(Access::ACCESS));
+/// What `BY` and `GET` name are patterns.
+const BY_PATTERN: KeySpec = unknown(|_| None, Access::RO.and(Access::ACCESS));
+const SORT: &[KeySpec] =
+    &[SORTED, BY_PATTERN, unknown(|args| options_of_sort(args).0, Access::OW.and(Access::UPDATE))];
+
+/// Where the key is that a sorted list is stored at, the last of them, and whether weights or results are other keys'
+/// values. Source: Redis `db.c`, `sortGetKeys`.
+fn options_of_sort(args: &Args<'_>) -> (Option<usize>, bool) {
+    let (mut at, mut stored, mut looks) = (2, None, false);
+    while let Some(word) = args.get(at) {
+        let is = |option: &str| word.eq_ignore_ascii_case(option.as_bytes());
+        if is("limit") {
+            at += 2;
+        } else if is("by") || is("get") {
+            at += 1;
+            looks |= args.get(at).is_some_and(|pattern| pattern.contains(&b'*'));
+        } else if is("store") && at + 1 < args.len() {
+            at += 1;
+            stored = Some(at);
+        }
+        at += 1;
+    }
+    (stored, looks)
+}
 
 family! {
     /// Commands on keys of any type.
@@ -149,7 +190,7 @@ family! {
     Randomkey = "RANDOMKEY" ""
         .summary("Returns some key of the database.")
         .every(Gather::Any).flags(READ).categories(KEYSPACE)
-        .tips(tips::SHARDS_VARY);
+        .tips(tips::SHARDS_SPECIAL);
 
     Dbsize = "DBSIZE" "" .group("server")
         .summary("Counts the keys of the database.")
@@ -224,5 +265,61 @@ family! {
     DebugObject = "DEBUG|OBJECT" "key" .group("server")
         .summary("Describes how the value of a key is kept in memory.")
         .keys(READ_SECOND)
-        .flags(Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE));
+        .flags(DEBUG);
+
+    DebugDigest = "DEBUG|DIGEST" "" .group("server")
+        .summary("Returns a hash of all keys and values.")
+        .cost("O(N), N the bytes of all of them.")
+        .every(Gather::Digest)
+        .flags(DEBUG);
+
+    DebugDigestValue = "DEBUG|DIGEST-VALUE" "[key ...]" .group("server")
+        .summary("Returns a hash of the value of each key, zeros for those that do not exist.")
+        .cost("O(N), N the bytes of the values.")
+        .keys(READ_FROM_SECOND).split(Gather::ByKey)
+        .flags(DEBUG);
+
+    DebugReload = "DEBUG|RELOAD" "" .group("server")
+        .summary("Makes every value anew from what DUMP would tell of it, as if it had been saved and loaded.")
+        .cost("O(N), N the bytes of all values.")
+        .every(Gather::Agree)
+        .flags(DEBUG);
+
+    Dump = "DUMP" "key"
+        .summary("Returns the value of a key as bytes from which RESTORE makes it again, on any server.")
+        .cost("O(N) where N is the number of bytes returned")
+        .since("2.6.0").keys(LOOK_AT_ONE).flags(READ).categories(KEYSPACE).tips(tips::VARIES);
+
+    Restore = "RESTORE" "key ttl:integer serialized-value [REPLACE]@3.0.0 [ABSTTL]@5.0.0 [IDLETIME seconds]@5.0.0 [FREQ frequency:integer]@5.0.0"
+        .summary("Sets a key to the value that DUMP has told, if it is whole and sound in every part.")
+        .cost("O(N) where N is the number of bytes given, O(N*log(N)) for large sorted sets")
+        .since("2.6.0").keys(OVERWRITE_ONE).flags(WRITE.and(Flags::DENYOOM)).categories(KEYSPACE_DANGEROUS)
+        .history(&[
+            ("3.0.0", "The option REPLACE."),
+            ("5.0.0", "The option ABSTTL."),
+            ("5.0.0", "The options IDLETIME and FREQ."),
+        ]);
+
+    RestoreAsking = "RESTORE-ASKING" "key ttl:integer serialized-value [REPLACE]@3.0.0 [ABSTTL]@5.0.0 [IDLETIME seconds]@5.0.0 [FREQ frequency:integer]@5.0.0"
+        .group("server").system()
+        .summary("RESTORE as servers of a cluster ask each other for it.")
+        .cost("O(N) where N is the number of bytes given, O(N*log(N)) for large sorted sets")
+        .since("3.0.0").keys(OVERWRITE_ONE).flags(WRITE.and(Flags::DENYOOM).and(Flags::ASKING)).categories(KEYSPACE_DANGEROUS)
+        .history(&[
+            ("3.0.0", "The option REPLACE."),
+            ("5.0.0", "The option ABSTTL."),
+            ("5.0.0", "The options IDLETIME and FREQ."),
+        ]);
+
+    Sort = "SORT" "key [BY pattern:key-pattern] [LIMIT offset count] [GET pattern:key-pattern [GET pattern:key-pattern ...]] [order=ASC | DESC] [sorting=ALPHA] [STORE destination]"
+        .summary("Sorts the elements of a list, a set or a sorted set, by themselves or by other keys, and returns or stores them or values of other keys.")
+        .cost("O(N+M*log(M)) where N is the number of elements and M that of elements returned; O(N) if nothing is sorted")
+        .keys(SORT).flags(WRITE.and(Flags::DENYOOM)).categories(SORTABLE)
+        .looks_anywhere(|args| options_of_sort(args).1);
+
+    SortRo = "SORT_RO" "key [BY pattern:key-pattern] [LIMIT offset count] [GET pattern:key-pattern [GET pattern:key-pattern ...]] [order=ASC | DESC] [sorting=ALPHA]"
+        .summary("Sorts as SORT does, and never stores.")
+        .cost("O(N+M*log(M)) where N is the number of elements and M that of elements returned; O(N) if nothing is sorted")
+        .since("7.0.0").keys(&[SORTED, BY_PATTERN]).flags(READ).categories(SORTABLE)
+        .looks_anywhere(|args| options_of_sort(args).1);
 }

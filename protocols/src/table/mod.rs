@@ -21,8 +21,10 @@
 //! What the words do not say is added to them, and not shown to people:
 //!
 //! ```text
-//! value:integer          the type: string integer double key pattern unix-time; usual names imply theirs
+//! value:integer          the type: string integer double key pattern key-pattern unix-time; usual names imply theirs
+//! '~approximately        a sign that is a token, and its name
 //! [condition=NX | XX]    the name of a group, first in its brackets; else its members' names joined by _
+//! [change:CH]            the name of a token; else its own in small letters
 //! [GET]@6.2.0            the version that brought it, where it is younger than the command
 //! ip:port!2.8.12         the version that advised against it
 //! ```
@@ -32,6 +34,7 @@
 
 use std::sync::LazyLock;
 
+mod absent;
 mod acl;
 pub mod differences;
 mod docs;
@@ -49,14 +52,23 @@ mod tips;
 pub mod bitmaps;
 pub mod cluster;
 pub mod connection;
+pub mod geo;
 pub mod hashes;
+pub mod hyperloglog;
 pub mod keyspace;
 pub mod link;
+pub mod lists;
 pub mod memcached;
 pub mod memcached_server;
+pub mod pubsub;
+pub mod scripting;
 pub mod server;
+pub mod sets;
+pub mod sorted_sets;
+pub mod streams;
 pub mod strings;
 pub mod transactions;
+pub mod users;
 
 pub use docs::{docs_of, docs_of_all};
 pub use document::commands_md;
@@ -64,6 +76,7 @@ pub use help::help;
 pub use index::lookup;
 pub use info::{count, get_keys, get_keys_and_flags, info_of, info_of_all, list};
 pub use keys::{Key, KeyRange, Keys};
+pub(crate) use redis_commands::is_of_redis;
 pub use resolve::{Unresolved, is_in_one_slot, resolve};
 pub use row::{Access, Begin, Categories, Deprecated, Find, Flags, Gather, KeySpec, Route, Row};
 pub use syntax::{Argument, Kind};
@@ -123,6 +136,18 @@ families! {
     Bitmaps bitmaps;
     /// Hashes; answered by the store.
     Hashes hashes;
+    /// Lists; answered by the store.
+    Lists lists;
+    /// Sets; answered by the store.
+    Sets sets;
+    /// HyperLogLogs; answered by the store.
+    Hyperloglog hyperloglog;
+    /// Streams; answered by the store.
+    Streams streams;
+    /// Sorted sets; answered by the store.
+    SortedSets sorted_sets;
+    /// Places; answered by the store.
+    Geo geo;
     /// Keys of any type; answered by the store.
     Keyspace keyspace;
     /// Memcached items; answered by the store.
@@ -133,8 +158,14 @@ families! {
     Connection connection;
     /// The server; answered by the gateway.
     Server server;
+    /// Users and what they may do; answered by the gateway.
+    Users users;
     /// Several requests as one; the gateway queues them, the store executes them.
     Transactions transactions;
+    /// Messages to whoever listens; answered by the gateway.
+    Pubsub pubsub;
+    /// Scripts; answered by the store.
+    Scripting scripting;
     /// The cluster; answered by the gateway.
     Cluster cluster;
     /// What gateways ask of shards for themselves.

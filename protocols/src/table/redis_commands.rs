@@ -1,6 +1,12 @@
-//! The names of all commands of Redis 7.2, to tell which are not here yet.
+//! The names of all commands of Redis 7.2.4, as its `COMMAND LIST` tells them: each is here or named with its reason.
 
-/// By group, in the order of `COMMANDS.md`.
+/// Whether Redis 7.2 has a command of this name, in small letters; subcommands with their container, `config|get`.
+pub(crate) fn is_of_redis(name: &str) -> bool {
+    let mut names = REDIS_COMMANDS.iter().flat_map(|(_, names)| names.split_ascii_whitespace());
+    names.any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// By group.
 pub(super) const REDIS_COMMANDS: &[(&str, &str)] = &[
     (
         "string",

@@ -121,6 +121,13 @@ mod tests {
     }
 
     #[test]
+    fn no_container_but_command_is_a_command_itself() {
+        for row in crate::table::rows().filter(|row| row.container) {
+            assert_eq!(row.takes(1), row.name == "COMMAND", "{}", row.name);
+        }
+    }
+
+    #[test]
     fn keys_of_a_cluster_s_request_are_in_one_slot() {
         for (words, fits) in [
             (&[&b"get"[..], b"a"][..], true),

@@ -1,6 +1,7 @@
 //! One row of the command table and the types of its columns.
 
 use super::Verb;
+use super::scripting::Scripting;
 use super::syntax::{arity, words};
 use crate::request::Args;
 
@@ -47,6 +48,8 @@ pub struct Row {
     pub system: bool,
     /// Where the specifications say [`Access::VARIABLE_FLAGS`]: what these arguments do with the key.
     pub variable_access: Option<fn(&Args<'_>) -> Access>,
+    /// Whether these arguments make it look at keys that only values name: it needs them all.
+    pub looks_anywhere: Option<fn(&Args<'_>) -> bool>,
 }
 
 /// See [`Row::deprecated`].
@@ -117,12 +120,16 @@ bits! { Flags
     SKIP_MONITOR = 11 "skip_monitor";
     /// Not shown in `SLOWLOG`.
     SKIP_SLOWLOG = 12 "skip_slowlog";
+    /// For keys of a slot that is on its way here, without `ASKING` before it.
+    ASKING = 13 "asking";
     /// Constant or logarithmic time.
     FAST = 14 "fast";
     /// Answered before authentication.
     NO_AUTH = 15 "no_auth";
     /// May go to a replica although it is not read only.
     MAY_REPLICATE = 16 "may_replicate";
+    /// It need not have keys, wherever its specification says that they are.
+    NO_MANDATORY_KEYS = 21 "no_mandatory_keys";
     /// Not for clients.
     NO_ASYNC_LOADING = 17 "no_async_loading";
     /// Not inside `MULTI`.
@@ -208,7 +215,7 @@ bits! { Access
 pub struct Access(pub u32);
 
 /// Where keys of a command are. Source: Redis, "Command key specifications".
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct KeySpec {
     /// Where the search begins.
     pub begin: Begin,
@@ -219,12 +226,14 @@ pub struct KeySpec {
 }
 
 /// Where the search for keys begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Begin {
     /// At this argument; the name is 0.
     Index(u16),
     /// After this word, searched from argument `from` (negative: from the end, backwards).
     Keyword(&'static str, i16),
+    /// At the argument this function finds, if there is one, and nowhere else. Clients are told `unknown`.
+    Unknown(fn(&Args<'_>) -> Option<usize>),
 }
 
 /// How keys go on from the beginning.
@@ -277,10 +286,18 @@ pub enum Gather {
     Join,
     /// All must say the same; the first error wins.
     Agree,
+    /// Of arrays of integers, the greatest at each place: whether anybody has it.
+    Most,
+    /// One that is no error, if there is one; else the first error that is not only about who is asked.
+    AnyDone,
+    /// Maps whose first value is null if nothing is going on: one where something is, if there is one.
+    Running,
     /// Shard after shard, the cursor says which.
     Cursor,
     /// One of them that is not null, by chance.
     Any,
+    /// Hashes in hexadecimal digits are exclusive-ored.
+    Digest,
 }
 
 impl Row {
@@ -312,6 +329,7 @@ impl Row {
             deprecated: None,
             system: false,
             variable_access: None,
+            looks_anywhere: None,
         }
     }
 
@@ -417,10 +435,36 @@ impl Row {
         self
     }
 
+    /// See [`Row::looks_anywhere`].
+    pub(super) const fn looks_anywhere(mut self, looks: fn(&Args<'_>) -> bool) -> Self {
+        self.looks_anywhere = Some(looks);
+        self
+    }
+
     /// Where the syntax does not say it.
     pub(super) const fn arity(mut self, arity: i16) -> Self {
         self.arity = arity;
         self
+    }
+
+    /// Whether it may change data, or say what others have to hear.
+    pub const fn may_write(&self) -> bool {
+        self.flags.0 & Flags::WRITE.and(Flags::MAY_REPLICATE).0 != 0
+    }
+
+    /// Whether it runs a script, which executes other commands.
+    pub const fn runs_scripts(&self) -> bool {
+        matches!(
+            self.verb,
+            Verb::Scripting(
+                Scripting::Eval
+                    | Scripting::Evalsha
+                    | Scripting::EvalRo
+                    | Scripting::EvalshaRo
+                    | Scripting::Fcall
+                    | Scripting::FcallRo
+            )
+        )
     }
 
     /// Whether Redis clients ask for it by its name.

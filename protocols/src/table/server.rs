@@ -6,6 +6,7 @@ use super::tips;
 
 const ANYTIME: Flags = Flags::LOADING.and(Flags::STALE);
 const ADMIN_READ: Flags = Flags::ADMIN.and(ANYTIME);
+const ALONE: Flags = Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::NO_ASYNC_LOADING);
 const ADMIN: Flags = ADMIN_READ.and(Flags::NOSCRIPT);
 const CONNECTION: Categories = Categories::CONNECTION;
 const DEPENDS: &str = "Depends on the subcommand.";
@@ -28,14 +29,14 @@ family! {
         .since("7.0.0").flags(ANYTIME).categories(CONNECTION)
         .tips(tips::ANY_ORDER);
 
-    CommandGetkeys = "COMMAND|GETKEYS" "command [arg ...]"
+    CommandGetkeys = "COMMAND|GETKEYS" "command [arg [arg ...]]"
         .summary("Finds the keys among the arguments of a command.").cost("O(N), N the number of arguments.")
-        .arity(-4).since("2.8.13").flags(ANYTIME).categories(CONNECTION);
+        .since("2.8.13").flags(ANYTIME).categories(CONNECTION);
 
-    CommandGetkeysandflags = "COMMAND|GETKEYSANDFLAGS" "command [arg ...]"
+    CommandGetkeysandflags = "COMMAND|GETKEYSANDFLAGS" "command [arg [arg ...]]"
         .summary("Finds the keys among the arguments of a command and says what is done with each.")
         .cost("O(N), N the number of arguments.")
-        .arity(-4).since("7.0.0").flags(ANYTIME).categories(CONNECTION);
+        .since("7.0.0").flags(ANYTIME).categories(CONNECTION);
 
     CommandInfo = "COMMAND|INFO" "[command-name [command-name ...]]"
         .summary("Describes some commands.").cost("O(N), N the number of commands asked for.")
@@ -71,11 +72,13 @@ family! {
 
     ConfigResetstat = "CONFIG|RESETSTAT" ""
         .summary("Sets the statistics back to zero.")
-        .since("2.0.0").flags(ADMIN);
+        .since("2.0.0").flags(ADMIN)
+        .tips(tips::NODES_ALL);
 
     ConfigRewrite = "CONFIG|REWRITE" ""
         .summary("Writes the settings in use to the configuration file.")
-        .since("2.8.0").flags(ADMIN);
+        .since("2.8.0").flags(ADMIN)
+        .tips(tips::NODES_ALL);
 
     ConfigHelp = "CONFIG|HELP" ""
         .summary("Explains the subcommands of CONFIG.")
@@ -98,15 +101,44 @@ family! {
         .summary("Lets expired keys be removed in the background, or only when they are asked for.")
         .flags(ADMIN);
 
+    DebugSetDisableDenyScripts = "DEBUG|SET-DISABLE-DENY-SCRIPTS" "disabled"
+        .summary("Lets scripts ask for DEBUG, which is not for them, or not.")
+        .flags(ADMIN);
+
+    DebugProtocol = "DEBUG|PROTOCOL" "type"
+        .summary("Replies with a value of a type of the protocol, for tests of clients.")
+        .flags(ADMIN);
+
+    DebugLog = "DEBUG|LOG" "message"
+        .summary("Writes a line to the log.")
+        .flags(ADMIN);
+
+    DebugQuicklistPackedThreshold = "DEBUG|QUICKLIST-PACKED-THRESHOLD" "size"
+        .summary("Does nothing: an element too large for a node of its list has a node of its own, whatever its size.")
+        .flags(ADMIN);
+
+    DebugPauseCron = "DEBUG|PAUSE-CRON" "paused"
+        .summary("Does nothing: background work never holds up what clients ask for.")
+        .flags(ADMIN);
+
     DebugHelp = "DEBUG|HELP" ""
         .summary("Explains the subcommands of DEBUG.")
         .flags(ADMIN);
+
+    Failover = "FAILOVER" "[TO (target=host port:integer [FORCE])] [ABORT] [TIMEOUT milliseconds:integer]"
+        .summary("Hands over to a replica, of which there are none.")
+        .since("6.2.0").flags(Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::STALE));
 
     Info = "INFO" "[section [section ...]]"
         .summary("Reports about the server, section by section.")
         .flags(ANYTIME).categories(Categories::DANGEROUS)
         .tips(tips::SHARDS_SPECIAL)
         .history(&[("7.0.0", "Several sections in one request.")]);
+
+    Lastsave = "LASTSAVE" ""
+        .summary("Returns when the data was saved last, which nothing has been since the start.")
+        .flags(ANYTIME.and(Flags::FAST)).categories(Categories::ADMIN.and(Categories::DANGEROUS))
+        .tips(tips::VARIES);
 
     Latency = "LATENCY" ""
         .summary("Holds the commands on the latency of commands and events.").cost(DEPENDS)
@@ -145,7 +177,7 @@ family! {
     LatencyReset = "LATENCY|RESET" "[event [event ...]]"
         .summary("Forgets the slow moments of some events or of all.")
         .since("2.8.13").flags(ADMIN)
-        .tips(tips::NODES_ALL);
+        .tips(tips::NODES_ADDED);
 
     Lolwut = "LOLWUT" "[VERSION version]"
         .summary("Names the version under a small drawing.")
@@ -179,19 +211,56 @@ family! {
         .since("4.0.0")
         .tips(tips::SHARDS_SPECIAL);
 
+    Module = "MODULE" ""
+        .summary("Holds the commands on modules.").cost(DEPENDS)
+        .container().since("4.0.0");
+
+    ModuleHelp = "MODULE|HELP" ""
+        .summary("Explains the subcommands of MODULE.")
+        .since("5.0.0").flags(ANYTIME);
+
+    ModuleList = "MODULE|LIST" ""
+        .summary("Lists the modules, of which there are none.").cost("O(N), N the number of modules.")
+        .since("4.0.0").flags(Flags::ADMIN.and(Flags::NOSCRIPT))
+        .tips(tips::ANY_ORDER);
+
+    ModuleLoad = "MODULE|LOAD" "path [arg [arg ...]]"
+        .summary("Loads a module: refused.")
+        .since("4.0.0").flags(ALONE);
+
+    ModuleLoadex = "MODULE|LOADEX" "path [CONFIG (configs=name value) [CONFIG (configs=name value) ...]] [ARGS args [args ...]]"
+        .summary("Loads a module with its settings: refused.")
+        .since("7.0.0").flags(ALONE);
+
+    ModuleUnload = "MODULE|UNLOAD" "name"
+        .summary("Removes a module: refused.")
+        .since("4.0.0").flags(ALONE);
+
     ObjectHelp = "OBJECT|HELP" "" .group("generic")
         .summary("Explains the subcommands of OBJECT.")
         .since("6.2.0").flags(ANYTIME).categories(Categories::KEYSPACE);
+
+    Replicaof = "REPLICAOF" "<args=(host-port=host port:integer) | (no-one=NO ONE)>"
+        .summary("Makes a primary of the server, as it is one, or a replica, which is refused.")
+        .since("5.0.0").flags(ALONE.and(Flags::STALE));
 
     Role = "ROLE" ""
         .summary("Says whether this is a primary or a replica, and of whom.")
         .since("2.8.12").flags(ANYTIME.and(Flags::NOSCRIPT).and(Flags::FAST))
         .categories(Categories::ADMIN.and(Categories::DANGEROUS));
 
+    Monitor = "MONITOR" ""
+        .summary("Shows every command as it is executed.")
+        .flags(ADMIN);
+
     Shutdown = "SHUTDOWN" "[NOSAVE | SAVE] [NOW]@7.0.0 [FORCE]@7.0.0 [ABORT]@7.0.0"
         .summary("Lets the server finish what it has begun and stop.")
         .flags(ADMIN.and(Flags::NO_MULTI).and(Flags::ALLOW_BUSY))
         .history(&[("7.0.0", "The words NOW, FORCE and ABORT.")]);
+
+    Slaveof = "SLAVEOF" "<args=(host-port=host port:integer) | (no-one=NO ONE)>"
+        .summary("Makes a primary of the server, as it is one, or a replica, which is refused.")
+        .flags(ALONE.and(Flags::STALE)).deprecated("5.0.0", "`REPLICAOF`");
 
     Slowlog = "SLOWLOG" ""
         .summary("Holds the commands on the log of slow commands.").cost(DEPENDS)
@@ -221,4 +290,12 @@ family! {
         .summary("Returns the time of the server as Unix seconds and the microseconds within.")
         .since("2.6.0").flags(ANYTIME.and(Flags::FAST))
         .tips(tips::VARIES);
+
+    XgroupHelp = "XGROUP|HELP" "" .group("stream")
+        .summary("Explains the subcommands of XGROUP.")
+        .since("5.0.0").flags(ANYTIME).categories(Categories::STREAM);
+
+    XinfoHelp = "XINFO|HELP" "" .group("stream")
+        .summary("Explains the subcommands of XINFO.")
+        .since("5.0.0").flags(ANYTIME).categories(Categories::STREAM);
 }

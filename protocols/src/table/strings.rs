@@ -57,20 +57,23 @@ family! {
 
     Setnx = "SETNX" "key value"
         .summary("Sets the string value of a key that does not exist yet.")
-        .keys(&one_key(CREATE)).flags(WRITES_FAST).categories(STRING);
+        .keys(&one_key(CREATE)).flags(WRITES_FAST).categories(STRING)
+        .deprecated("2.6.12", "`SET` with the `NX` argument");
 
     Setex = "SETEX" "key seconds value"
         .summary("Sets the string value of a key and the seconds it has to live.")
-        .keys(&one_key(OVERWRITE)).flags(WRITES).categories(STRING).since("2.0.0");
+        .keys(&one_key(OVERWRITE)).flags(WRITES).categories(STRING).since("2.0.0")
+        .deprecated("2.6.12", "`SET` with the `EX` argument");
 
     Psetex = "PSETEX" "key milliseconds value"
         .summary("Sets the string value of a key and the milliseconds it has to live.")
-        .keys(&one_key(OVERWRITE)).flags(WRITES).categories(STRING).since("2.6.0");
+        .keys(&one_key(OVERWRITE)).flags(WRITES).categories(STRING).since("2.6.0")
+        .deprecated("2.6.12", "`SET` with the `PX` argument");
 
     Getset = "GETSET" "key value"
         .summary("Sets the string value of a key and returns the one it had.")
         .keys(&one_key(READ_AND_WRITE)).flags(WRITES_FAST).categories(STRING)
-        .deprecated("6.2.0", "`SET` with the `GET` option");
+        .deprecated("6.2.0", "`SET` with the `!GET` argument");
 
     Getdel = "GETDEL" "key"
         .summary("Returns the string value of a key and deletes the key.")
@@ -99,8 +102,7 @@ family! {
     Msetnx = "MSETNX" "key value [key value ...]"
         .summary("Sets the string values of several keys at once, if none of them exists.")
         .cost("O(N) where N is the number of keys")
-        .keys(&keys(-1, 2, CREATE)).flags(WRITES).categories(STRING).since("1.0.1")
-        .tips(tips::SPLIT_LEAST);
+        .keys(&keys(-1, 2, CREATE)).flags(WRITES).categories(STRING).since("1.0.1");
 
     Append = "APPEND" "key value"
         .summary("Adds bytes to the end of a string, creating it where there is none.")

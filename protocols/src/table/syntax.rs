@@ -39,6 +39,8 @@ pub enum Kind {
     Key(usize),
     /// A glob pattern.
     Pattern,
+    /// A pattern of keys that the specification of the row tells of; which one.
+    KeyPattern(usize),
     /// A Unix time.
     UnixTime,
     /// The token itself.
@@ -57,7 +59,7 @@ impl Kind {
             Self::Integer => "integer",
             Self::Double => "double",
             Self::Key(_) => "key",
-            Self::Pattern => "pattern",
+            Self::Pattern | Self::KeyPattern(_) => "pattern",
             Self::UnixTime => "unix-time",
             Self::Token => "pure-token",
             Self::OneOf(_) => "oneof",
@@ -79,6 +81,9 @@ impl Kind {
     }
 
     fn named(name: &str) -> Option<Self> {
+        if name == "key-pattern" {
+            return Some(Self::KeyPattern(0));
+        }
         let plain = [Self::String, Self::Integer, Self::Double, Self::Key(0), Self::Pattern, Self::UnixTime];
         plain.into_iter().find(|kind| kind.name() == name)
     }
@@ -87,7 +92,8 @@ impl Kind {
 impl Row {
     /// The arguments, as trees.
     pub fn arguments(&self) -> Vec<Argument> {
-        let mut parser = Parser { text: self.syntax, at: 0, keys: 0, key_specs: self.keys.len() };
+        let mut parser =
+            Parser { text: self.syntax, at: 0, keys: 0, pattern: None, key_specs: self.keys.len() };
         let parts = parser.sequence();
         assert_eq!(parser.at, self.syntax.len(), "syntax of {}: {}", self.name, &self.syntax[parser.at..]);
         join_tokens(parts)
@@ -106,6 +112,8 @@ struct Parser {
     at: usize,
     /// Keys seen so far.
     keys: usize,
+    /// The specification of the patterns of keys, once there is one.
+    pattern: Option<usize>,
     key_specs: usize,
 }
 
@@ -177,13 +185,13 @@ impl Parser {
 
     /// How many parts `text`, which begins here, is made of.
     fn sequence_of(&self, text: &'static str) -> usize {
-        Parser { text, at: 0, keys: self.keys, key_specs: self.key_specs }.sequence().len()
+        Parser { text, at: 0, ..*self }.sequence().len()
     }
 
     /// What an opened bracket holds, its end and the versions after it.
     fn group(&mut self) -> Argument {
         let begin = self.at;
-        let name = self.take_until(&['=', ' ', '[', '<', '(', ']', '>', ')', '|']);
+        let name = self.take_until(&['=', ' ', '\'', '[', '<', '(', ']', '>', ')', '|']);
         let name = if self.skip("=") { Some(name) } else { None };
         if name.is_none() {
             self.at = begin;
@@ -205,9 +213,17 @@ impl Parser {
     }
 
     fn word(&mut self) -> Part {
+        let sign = self.skip("'").then(|| &self.rest()[..1]);
+        self.at += sign.map_or(0, str::len);
         let word = self.take_until(&[' ', '[', ']', '<', '>', '(', ')', '|', '@', '!']);
-        let is_token = word.starts_with(|first: char| first.is_ascii_uppercase());
-        let mut argument = if is_token {
+        let is_capital = |word: &str| word.starts_with(|first: char| first.is_ascii_uppercase());
+        let named = word.split_once(':').filter(|(_, token)| is_capital(token));
+        let is_token = is_capital(word);
+        let mut argument = if sign.is_some() {
+            Argument { token: sign, ..Argument::new(word, Kind::Token) }
+        } else if let Some((name, token)) = named {
+            Argument { token: Some(token), ..Argument::new(name, Kind::Token) }
+        } else if is_token {
             Argument { token: Some(word), ..Argument::new(&word.to_ascii_lowercase(), Kind::Token) }
         } else {
             let typed = word.rsplit_once(':').and_then(|(name, kind)| Some((name, Kind::named(kind)?)));
@@ -215,11 +231,17 @@ impl Parser {
             Argument::new(name, self.numbered(kind))
         };
         self.versions(&mut argument);
-        if is_token { Part::Token(argument) } else { Part::Argument(argument) }
+        if argument.token.is_some() { Part::Token(argument) } else { Part::Argument(argument) }
     }
 
-    /// Keys are found by the specifications in their order; the last may find several.
+    /// Keys are found by the specifications in their order; the last may find several. Patterns of keys have one in
+    /// common.
     fn numbered(&mut self, kind: Kind) -> Kind {
+        if matches!(kind, Kind::KeyPattern(_)) {
+            let own = *self.pattern.get_or_insert(self.keys);
+            self.keys = self.keys.max(own + 1);
+            return Kind::KeyPattern(own);
+        }
         if !matches!(kind, Kind::Key(_)) || self.key_specs == 0 {
             return if kind == Kind::Key(0) { Kind::String } else { kind };
         }
@@ -274,6 +296,9 @@ fn one_of_them(name: Option<&str>, parts: Vec<Part>) -> Argument {
     let mut arguments = join_tokens(parts);
     match (name, arguments.len()) {
         (None, 1) => arguments.remove(0),
+        (Some(name), 1) if arguments[0].kind == Kind::Token => {
+            Argument { name: name.to_owned(), ..arguments.remove(0) }
+        }
         _ => Argument::group(name, Kind::Block(arguments)),
     }
 }
@@ -390,6 +415,10 @@ const fn extent(text: &[u8], begin: usize) -> Extent {
         match text[so_far.end] {
             b']' | b'>' | b')' | b'|' => return so_far,
             b' ' | b'=' => so_far.end += 1,
+            // A sign with its name.
+            b'\'' => {
+                so_far = Extent { words: so_far.words + 1, end: word_end(text, so_far.end + 2), ..so_far }
+            }
             // `...`
             b'.' => so_far = Extent { open: true, end: so_far.end + 3, ..so_far },
             b'@' | b'!' => so_far.end = word_end(text, so_far.end + 1),
@@ -448,7 +477,7 @@ mod tests {
     }
 
     fn trees(syntax: &'static str) -> String {
-        let mut parser = Parser { text: syntax, at: 0, keys: 0, key_specs: 1 };
+        let mut parser = Parser { text: syntax, at: 0, keys: 0, pattern: None, key_specs: 1 };
         let arguments: Vec<_> = join_tokens(parser.sequence()).iter().map(tree).collect();
         arguments.join(" ")
     }
@@ -464,6 +493,7 @@ mod tests {
             ("[ip:port]", "ip:port:string?"),
             ("[condition=NX | XX]@2.6.12", "condition:oneof('NX' nx:pure-token 'XX' xx:pure-token)@2.6.12?"),
             ("[GET]@6.2.0", "'GET' get:pure-token@6.2.0?"),
+            ("[change:CH]@3.0.2", "'CH' change:pure-token@3.0.2?"),
             ("[MATCH pattern] [COUNT count]", "'MATCH' pattern:pattern? 'COUNT' count:integer?"),
             (
                 "[e=EX seconds@2.6.12 | KEEPTTL@6.0.0]",
@@ -472,6 +502,7 @@ mod tests {
             ("[AUTH username password]", "'AUTH' username_password:block(username:string password:string)?"),
             ("[PREFIX prefix [PREFIX prefix ...]]", "'PREFIX' prefix:string?*+"),
             ("(p=p) ...", "p:block(p:string)*"),
+            ("<x='*any | y> ['=same]", "x:oneof('*' any:pure-token y:string) '=' same:pure-token?"),
             ("<x=ON | OFF> y", "x:oneof('ON' on:pure-token 'OFF' off:pure-token) y:string"),
             (
                 "[b=start [e=end [BYTE | BIT]]]",
@@ -492,6 +523,7 @@ mod tests {
             ("CLIENT|REPLY", "<mode=ON | OFF | SKIP>", 3),
             ("SET", "key value [condition=NX | XX]@2.6.12 [GET]@6.2.0", -3),
             ("X", "<a b | c>", -2),
+            ("X", "<a='*b | c> '=d ['~e]", -3),
             ("X", "a@1.0.0 [b=c d]", -2),
         ] {
             assert_eq!(arity(name, syntax), expected, "{name} {syntax}");
@@ -503,7 +535,8 @@ mod tests {
         for row in rows() {
             let written = row.to_string();
             assert!(written.starts_with(&row.name.replace('|', " ")));
-            assert!(!written.contains(['=', '@']), "{written}");
+            let no_sign = written.replace("[= | ~]", "");
+            assert!(!no_sign.contains(['=', '@', '\'']), "{written}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use tidegate_protocols::number::integer;
+use tidegate_protocols::number::integer_argument;
 use tidegate_protocols::{Args, Error, Reply};
 
 use super::Unit;
@@ -31,8 +31,8 @@ fn range(args: Args<'_>, len: usize) -> Result<Option<Range<usize>>, Error> {
     if !(2..=3).contains(&args.len()) {
         return Err(Error::Syntax);
     }
-    let start = integer(args.at(0)).ok_or(Error::NotInteger)?;
-    let end = integer(args.at(1)).ok_or(Error::NotInteger)?;
+    let start = integer_argument(args.at(0))?;
+    let end = integer_argument(args.at(1))?;
     if start < 0 && end < 0 && start > end {
         return Ok(None);
     }

@@ -2,7 +2,7 @@
 //!
 //! All sums are made in 128 bits, so that whether one overflows is a comparison.
 
-use tidegate_protocols::number::integer;
+use tidegate_protocols::number::{integer, integer_argument};
 use tidegate_protocols::{Args, Error, Reply};
 
 use super::checked_offset;
@@ -124,7 +124,7 @@ impl Operation {
             let offset = offset_of(db, offset, kind)?;
             let number = match words {
                 3 => 0,
-                _ => integer(rest.at(3)).ok_or(Error::NotInteger)?,
+                _ => integer_argument(rest.at(3))?,
             };
             operations.push(Self { kind, offset, action: action(number, overflow) });
             rest = rest.from(words);

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use tidegate_protocols::number::integer;
+use tidegate_protocols::number::integer_argument;
 use tidegate_protocols::{Args, Error, Reply};
 
 use super::Unit;
@@ -12,7 +12,7 @@ use crate::strings::indexes;
 /// `BITPOS`. As in Redis 7.0, the range is looked at only if there is a key.
 pub(super) fn bitpos(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let [key, bit] = args.fixed();
-    let bit = match integer(bit).ok_or(Error::NotInteger)? {
+    let bit = match integer_argument(bit)? {
         0 => false,
         1 => true,
         _ => return Err(Error::Text("ERR The bit argument must be 1 or 0.")),
@@ -45,7 +45,7 @@ struct Window {
 impl Window {
     /// `[start [end [BYTE | BIT]]]` in a string of `len` bytes.
     fn parse(args: Args<'_>, len: usize) -> Result<Self, Error> {
-        let number = |index: usize| args.get(index).map(|text| integer(text).ok_or(Error::NotInteger));
+        let number = |index: usize| args.get(index).map(integer_argument);
         if args.len() > 3 {
             return Err(Error::Syntax);
         }

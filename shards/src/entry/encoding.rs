@@ -49,15 +49,48 @@ pub enum Encoding {
     Embstr = Kind::String as u8 | 1 << KIND_BITS,
     /// A longer string, or one that was changed in place.
     Raw = Kind::String as u8 | 2 << KIND_BITS,
+    /// A set of few integers.
+    IntegerSet = Kind::Set as u8,
+    /// A set of few short members.
+    PackedSet = Kind::Set as u8 | 1 << KIND_BITS,
+    /// Any other set.
+    TableSet = Kind::Set as u8 | 2 << KIND_BITS,
     /// A hash of few short fields and values, in turn.
     PackedHash = Kind::Hash as u8,
+    /// The same where fields expire: fields, values and times in turn.
+    ExpiringHash = Kind::Hash as u8 | 2 << KIND_BITS,
     /// Any other hash.
     TableHash = Kind::Hash as u8 | 1 << KIND_BITS,
+    /// A list of few short elements.
+    PackedList = Kind::List as u8,
+    /// Any other list.
+    Quicklist = Kind::List as u8 | 1 << KIND_BITS,
+    /// A stream.
+    Stream = Kind::Stream as u8,
+    /// A sorted set of few short members, with scores in turn.
+    PackedSortedSet = Kind::SortedSet as u8,
+    /// Any other sorted set.
+    ScoredSet = Kind::SortedSet as u8 | 1 << KIND_BITS,
 }
 
 impl Encoding {
     /// All of them.
-    const ALL: [Self; 5] = [Self::Int, Self::Embstr, Self::Raw, Self::PackedHash, Self::TableHash];
+    const ALL: &[Self] = &[
+        Self::Int,
+        Self::Embstr,
+        Self::Raw,
+        Self::PackedHash,
+        Self::ExpiringHash,
+        Self::TableHash,
+        Self::PackedList,
+        Self::Quicklist,
+        Self::IntegerSet,
+        Self::PackedSet,
+        Self::TableSet,
+        Self::Stream,
+        Self::PackedSortedSet,
+        Self::ScoredSet,
+    ];
 
     /// The name `OBJECT ENCODING` gives it.
     pub fn name(self) -> &'static str {
@@ -65,8 +98,13 @@ impl Encoding {
             Self::Int => "int",
             Self::Embstr => "embstr",
             Self::Raw => "raw",
-            Self::PackedHash => "listpack",
-            Self::TableHash => "hashtable",
+            Self::PackedHash | Self::PackedList | Self::PackedSet | Self::PackedSortedSet => "listpack",
+            Self::ExpiringHash => "listpackex",
+            Self::TableHash | Self::TableSet => "hashtable",
+            Self::Quicklist => "quicklist",
+            Self::IntegerSet => "intset",
+            Self::Stream => "stream",
+            Self::ScoredSet => "skiplist",
         }
     }
 
@@ -93,4 +131,8 @@ impl Encoding {
 }
 
 /// The encodings that are large, one bit each.
-const LARGE: u32 = 1 << Encoding::TableHash as u8;
+const LARGE: u32 = 1 << Encoding::TableHash as u8
+    | 1 << Encoding::Quicklist as u8
+    | 1 << Encoding::TableSet as u8
+    | 1 << Encoding::Stream as u8
+    | 1 << Encoding::ScoredSet as u8;

@@ -62,7 +62,7 @@ proptest! {
         }
         let len = |entry: &Entry| match entry.view().as_large() {
             Some(Large::Hash(members)) => members.len(),
-            None => panic!("it is large"),
+            _ => panic!("it is a large hash"),
         };
         let entry = Entry::large(&meta, &key, Box::new(Large::Hash(members)));
         prop_assert_eq!((entry.view().kind(), entry.view().encoding()), (Kind::Hash, Encoding::TableHash));
@@ -76,7 +76,7 @@ proptest! {
         // SAFETY: given out one line above, and nobody else looks at it.
         match unsafe { Entry::large_at(bits) } {
             Some(Large::Hash(members)) => prop_assert!(members.set(b"new", b"")),
-            None => prop_assert!(false, "it is large"),
+            _ => prop_assert!(false, "it is a large hash"),
         }
         // SAFETY: as above.
         let entry = unsafe { Entry::from_bits(bits) };

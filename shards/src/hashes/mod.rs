@@ -1,8 +1,12 @@
 //! Commands on hashes: fields with values under one key.
 //!
-//! A hash of few short fields is packed (`listpack`), any other is a table (`hashtable`); it never goes back. What it is
+//! A hash of few short fields is packed (`listpack`, or `listpackex` once fields expire), any other is a table
+//! (`hashtable`); it never goes back. What it is
 //! kept in is told to commands by [`hash`] alone.
 
+mod building;
+pub(crate) mod due;
+mod expiry;
 mod hash;
 mod number;
 mod random;
@@ -12,8 +16,13 @@ use tidegate_protocols::reply::Collection;
 use tidegate_protocols::table::hashes::Hashes;
 use tidegate_protocols::{Args, Error, Reply, Request};
 
-use crate::db::{Db, Kind, Look};
+use crate::db::{Db, EntryRef, Look};
 use crate::structures::listpack::Element;
+use crate::unit::Unit;
+use crate::view::tell;
+pub(crate) use building::Building;
+pub(crate) use expiry::until;
+pub(crate) use hash::Until;
 use hash::{Hash, HashMut, Limits};
 
 /// Answers a command of this family.
@@ -51,6 +60,18 @@ pub(crate) fn execute(
         Hashes::Hincrbyfloat => number::hincrbyfloat(db, args.fixed(), reply)?,
         Hashes::Hscan => scan::hscan(db, args, reply)?,
         Hashes::Hrandfield => random::hrandfield(db, args, reply)?,
+        Hashes::Hexpire => expiry::hexpire(db, args, &expiry::HEXPIRE, reply)?,
+        Hashes::Hpexpire => expiry::hexpire(db, args, &expiry::HPEXPIRE, reply)?,
+        Hashes::Hexpireat => expiry::hexpire(db, args, &expiry::HEXPIREAT, reply)?,
+        Hashes::Hpexpireat => expiry::hexpire(db, args, &expiry::HPEXPIREAT, reply)?,
+        Hashes::Httl => expiry::left(db, args, Unit::Seconds, reply)?,
+        Hashes::Hpttl => expiry::left(db, args, Unit::Milliseconds, reply)?,
+        Hashes::Hexpiretime => expiry::time(db, args, Unit::Seconds, reply)?,
+        Hashes::Hpexpiretime => expiry::time(db, args, Unit::Milliseconds, reply)?,
+        Hashes::Hpersist => expiry::hpersist(db, args, reply)?,
+        Hashes::Hgetex => expiry::hgetex(db, args, reply)?,
+        Hashes::Hgetdel => expiry::hgetdel(db, args, reply)?,
+        Hashes::Hsetex => expiry::hsetex(db, args, reply)?,
     }
     Ok(())
 }
@@ -61,17 +82,20 @@ pub(crate) fn execute(
 /// [`Error::WrongType`] if it is something else.
 #[inline]
 fn read<'a>(db: &'a mut Db<'_>, key: &[u8]) -> Result<Option<Hash<'a>>, Error> {
-    let value = db.read(key).map(|entry| entry.value(Kind::Hash)).transpose()?;
-    Ok(value.map(Hash::of))
+    let now_ms = db.now_ms();
+    db.read(key).map(|entry| Hash::of(&entry, now_ms)).transpose()
 }
 
-/// Writes an element as clients see it.
-#[inline]
-fn tell(element: Element<'_>, reply: &mut Reply<'_>) {
-    match element {
-        Element::Int(number) => reply.bulk_integer(number),
-        Element::Text(text) => reply.bulk(text),
+/// Visits all fields of the hash that an entry is with their values, those as well that have expired and are left.
+pub(crate) fn for_each<'a>(entry: &EntryRef<'a>, each: impl FnMut(Element<'a>, Element<'a>)) {
+    if let Ok(hash) = Hash::of(entry, 0) {
+        hash.for_each(each);
     }
+}
+
+/// The value of a field of the hash that an entry is at this time.
+pub(crate) fn value_of<'a>(entry: &EntryRef<'a>, field: &[u8], now_ms: u64) -> Option<Element<'a>> {
+    Hash::of(entry, now_ms).ok()?.get(field)
 }
 
 /// `HSET` and `HMSET`: how many fields are new.
@@ -79,26 +103,26 @@ fn set(db: &mut Db<'_>, args: Args<'_>, command: &'static str) -> Result<i64, Er
     if !args.len().is_multiple_of(2) {
         return Err(Error::Arity(command));
     }
-    let (words, limits) = (args.from(2), Limits::of(db.settings()));
+    let (words, limits, now_ms) = (args.from(2), Limits::of(db.settings()), db.now_ms());
     let mut entry = db.change(args.at(1));
-    let mut hash = HashMut::new(&mut entry, limits)?;
+    let mut hash = HashMut::new(&mut entry, limits, now_ms)?;
     hash.expect(words.len() / 2, words.iter());
     let mut new = 0;
     for at in (0..words.len()).step_by(2) {
-        new += i64::from(hash.set(words.at(at), words.at(at + 1)));
+        new += i64::from(hash.set(words.at(at), words.at(at + 1), Until::Ever));
     }
     hash.has_changed();
     Ok(new)
 }
 
 fn hsetnx(db: &mut Db<'_>, [key, field, value]: [&[u8]; 3], reply: &mut Reply<'_>) -> Result<(), Error> {
-    let limits = Limits::of(db.settings());
+    let (limits, now_ms) = (Limits::of(db.settings()), db.now_ms());
     let mut entry = db.change(key);
-    let mut hash = HashMut::new(&mut entry, limits)?;
-    let is_new = hash.view().and_then(|hash| hash.get(field)).is_none();
+    let mut hash = HashMut::new(&mut entry, limits, now_ms)?;
+    let is_new = hash.get(field).is_none();
     if is_new {
         hash.expect(1, [field, value].into_iter());
-        hash.set(field, value);
+        hash.set(field, value, Until::Ever);
         hash.has_changed();
     }
     reply.integer(is_new.into());
@@ -148,27 +172,39 @@ enum Part {
 fn all(db: &mut Db<'_>, [key]: [&[u8]; 1], part: Part, reply: &mut Reply<'_>) -> Result<(), Error> {
     let hash = read(db, key)?;
     let kind = if part == Part::Both { Collection::Map } else { Collection::Array };
-    reply.collection(kind, hash.map_or(0, Hash::len));
-    if let Some(hash) = hash {
+    let Some(hash) = hash else {
+        reply.collection(kind, 0);
+        return Ok(());
+    };
+    let each = |field: Element<'_>, value: Element<'_>, reply: &mut Reply<'_>| {
+        if part != Part::Values {
+            tell(field, reply);
+        }
+        if part != Part::Fields {
+            tell(value, reply);
+        }
+    };
+    if let Some(len) = hash.exact_len() {
+        reply.collection(kind, len);
+        hash.for_each(|field, value| each(field, value, reply));
+    } else {
+        let (list, mut told) = (reply.deferred(kind), 0);
         hash.for_each(|field, value| {
-            if part != Part::Values {
-                tell(field, reply);
-            }
-            if part != Part::Fields {
-                tell(value, reply);
-            }
+            each(field, value, reply);
+            told += 1;
         });
+        reply.finish(list, told);
     }
     Ok(())
 }
 
 fn hdel(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    let limits = Limits::of(db.settings());
+    let (limits, now_ms) = (Limits::of(db.settings()), db.now_ms());
     let mut entry = db.open(args.at(1), Look::Change);
-    let mut hash = HashMut::new(&mut entry, limits)?;
+    let mut hash = HashMut::new(&mut entry, limits, now_ms)?;
     let removed = args.from(2).iter().filter(|field| hash.remove(field)).count();
     if removed > 0 {
-        hash.has_changed();
+        hash.has_shrunk();
     }
     reply.integer(removed as i64);
     Ok(())

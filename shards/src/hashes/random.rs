@@ -1,46 +1,26 @@
 //! `HRANDFIELD key [count [WITHVALUES]]`.
 
-use tidegate_protocols::number::integer;
 use tidegate_protocols::{Args, Error, Reply};
 
+use super::due;
 use super::hash::Hash;
 use super::{read, tell};
+use crate::by_chance::{Wanted, tell_any};
 use crate::db::Db;
-use crate::structures::listpack::Element;
-
-/// Counts beyond this are refused, with values. Source: Redis `t_hash.c`, `hrandfieldCommand`.
-const COUNT_MAX: i64 = i64::MAX / 2;
-
-/// Bytes of the shortest element of a reply, `$0` with its line ends.
-const ELEMENT_BYTES_MIN: usize = 6;
-
-const COUNT_RANGE: Error =
-    Error::Text("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807");
+use crate::structures::listpack::{Element, Listpack};
 
 pub(super) fn hrandfield(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let mut random = fastrand::Rng::with_seed(db.local.random.u64(..));
     let key = args.at(1);
-    let Some(count) = args.get(2) else {
-        match read(db, key)? {
+    let Some((wanted, with_values)) = Wanted::parse_with(&args, b"WITHVALUES")? else {
+        match read(db, key)?.filter(|hash| hash.live_len() > 0) {
             Some(hash) => tell(one(hash, &mut random).0, reply),
             None => reply.null(),
         }
         return Ok(());
     };
-    let count = integer(count).ok_or(Error::NotInteger)?;
-    if count == i64::MIN {
-        return Err(COUNT_RANGE);
-    }
-    let with_values = match args.get(3) {
-        Some(word) if args.len() == 4 && word.eq_ignore_ascii_case(b"withvalues") => true,
-        Some(_) => return Err(Error::Syntax),
-        None => false,
-    };
-    if with_values && !(-COUNT_MAX..=COUNT_MAX).contains(&count) {
-        return Err(Error::Text("ERR value is out of range"));
-    }
     let reply_bytes_max = db.local.reply_bytes_max;
-    let Some(hash) = read(db, key)?.filter(|_| count != 0) else {
+    let Some(hash) = read(db, key)?.filter(|hash| !wanted.is_none() && hash.live_len() > 0) else {
         reply.array(0);
         return Ok(());
     };
@@ -55,22 +35,24 @@ pub(super) fn hrandfield(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>)
             tell(value, reply);
         }
     };
-    if count < 0 {
-        let (wanted, begin) = (count.unsigned_abs() as usize, reply.mark());
-        if wanted.saturating_mul(ELEMENT_BYTES_MIN) > reply_bytes_max {
-            return Err(Error::ReplyTooLong);
+    let count = match wanted {
+        Wanted::Different(count) => count,
+        Wanted::Any(count) => {
+            let open = |reply: &mut Reply<'_>| reply.array(count.saturating_mul(times));
+            return tell_any(count, reply_bytes_max, reply, open, |reply| {
+                each(one(hash, &mut random), reply);
+            });
         }
-        reply.array(wanted.saturating_mul(times));
-        for _ in 0..wanted {
-            each(one(hash, &mut random), reply);
-            // A short request can ask for a field a million times.
-            reply.check_since(begin, reply_bytes_max)?;
-        }
+    };
+    let (mut left, mut wanted) = (hash.live_len(), hash.live_len().min(count));
+    reply.array(wanted * times);
+    if let Hash::Table(members) = hash {
+        members.sample(wanted, &mut random, |field, value| {
+            each((Element::Text(field), Element::Text(value)), reply);
+        });
         return Ok(());
     }
     // Each of those that are left is taken with the chance that as many of them are wanted as are.
-    let (mut left, mut wanted) = (hash.len(), hash.len().min(count as usize));
-    reply.array(wanted * times);
     hash.for_each(|field, value| {
         if random.usize(..left) < wanted {
             wanted -= 1;
@@ -83,16 +65,32 @@ pub(super) fn hrandfield(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>)
 
 type Pair<'a> = (Element<'a>, Element<'a>);
 
-/// One field by chance, with its value. Hashes are never empty.
+/// How often a field is picked by chance where some have expired.
+const PICKS: usize = 100;
+
+/// One field by chance, with its value. There is one.
 fn one<'a>(hash: Hash<'a>, random: &mut fastrand::Rng) -> Pair<'a> {
+    let packed = |pack: Listpack<'a>, elements: usize, overdue: usize, random: &mut fastrand::Rng| {
+        let at = random.usize(overdue..hash.len());
+        let field = pack.seek((elements * at) as isize).expect("as many as it has");
+        (pack.get(field), pack.get(pack.after(field)))
+    };
     match hash {
-        Hash::Packed(pack) => {
-            let field = pack.seek(2 * random.usize(..hash.len()) as isize).expect("as many as it has");
-            (pack.get(field), pack.get(pack.after(field)))
-        }
+        Hash::Packed(pack) => packed(pack, 2, 0, random),
+        Hash::Expiring(pack, overdue) => packed(pack, due::ELEMENTS, overdue, random),
         Hash::Table(members) => {
             let (field, value) = members.random(random);
             (Element::Text(field), Element::Text(value))
+        }
+        Hash::Overdue(members, _) => {
+            let mut picks = (0..PICKS).map(|_| members.random(random));
+            let found = picks.find(|(field, _)| hash.get(field).is_some());
+            let first = || {
+                let mut first = None;
+                hash.for_each(|field, value| first = first.or(Some((field, value))));
+                first.expect("there is one")
+            };
+            found.map_or_else(first, |(field, value)| (Element::Text(field), Element::Text(value)))
         }
     }
 }

@@ -186,19 +186,7 @@ fn chance_is_fair_and_different_fields_are_different() {
 #[test]
 fn a_scan_of_a_table_has_every_field() {
     let mut client = with_hash(1000);
-    let (mut cursor, mut seen) = (String::from("0"), Vec::new());
-    loop {
-        let reply = client.run(&format!("HSCAN h {cursor} COUNT 20 MATCH field:*"));
-        let parts: Vec<_> = reply.split("\\r\\n").map(str::to_owned).collect();
-        seen.extend(parts.iter().filter(|part| part.starts_with("field")).cloned());
-        cursor.clone_from(&parts[2]);
-        if cursor == "0" {
-            break;
-        }
-    }
-    seen.sort_unstable();
-    seen.dedup();
-    assert_eq!(seen.len(), 1000);
+    assert_eq!(client.scanned("HSCAN h", "field:").len(), 1000);
 }
 
 #[test]

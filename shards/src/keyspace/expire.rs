@@ -77,7 +77,7 @@ impl Setter {
 
 /// When an expiry may be set.
 #[derive(Clone, Copy, Default)]
-struct Condition {
+pub(crate) struct Condition {
     /// `NX`: only if there is none.
     none: bool,
     /// `XX`: only if there is one.
@@ -89,15 +89,29 @@ struct Condition {
 }
 
 impl Condition {
+    /// The one that a word names.
+    pub(crate) fn named(word: &[u8]) -> Option<Self> {
+        let mut condition = Self::default();
+        *condition.flag(word)? = true;
+        Some(condition)
+    }
+
+    fn flag(&mut self, word: &[u8]) -> Option<&mut bool> {
+        match word.to_ascii_lowercase().as_slice() {
+            b"nx" => Some(&mut self.none),
+            b"xx" => Some(&mut self.some),
+            b"gt" => Some(&mut self.later),
+            b"lt" => Some(&mut self.earlier),
+            _ => None,
+        }
+    }
+
     fn of(words: &Args<'_>) -> Result<Self, Error> {
         let mut condition = Self::default();
         for word in words.iter() {
-            match word.to_ascii_lowercase().as_slice() {
-                b"nx" => condition.none = true,
-                b"xx" => condition.some = true,
-                b"gt" => condition.later = true,
-                b"lt" => condition.earlier = true,
-                _ => return Err(Error::quoting("ERR Unsupported option ", word, "")),
+            match condition.flag(word) {
+                Some(flag) => *flag = true,
+                None => return Err(Error::quoting("ERR Unsupported option ", word, "")),
             }
         }
         if condition.none && (condition.some || condition.later || condition.earlier) {
@@ -109,7 +123,8 @@ impl Condition {
         Ok(condition)
     }
 
-    fn allows(self, now: Option<u64>, at: i64) -> bool {
+    /// Whether it may become `at` where it is `now`.
+    pub(crate) fn allows(self, now: Option<u64>, at: i64) -> bool {
         let now = now.map(|now| i64::try_from(now).unwrap_or(i64::MAX));
         !(self.none && now.is_some()
             || self.some && now.is_none()

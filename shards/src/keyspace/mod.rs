@@ -1,13 +1,16 @@
 //! The family of [`Keyspace`]: commands on keys of any type, and on the keyspace as a whole.
 
-mod expire;
+mod debug;
+mod dump;
+pub(crate) mod expire;
 mod object;
 pub(crate) mod scan;
 mod slot;
+mod sort;
 
 use tidegate_protocols::glob::{Case, matches};
 use tidegate_protocols::limits::DATABASES;
-use tidegate_protocols::number::integer;
+use tidegate_protocols::number::integer_argument;
 use tidegate_protocols::reply::Collection;
 use tidegate_protocols::settings::Key;
 use tidegate_protocols::table::keyspace::Keyspace;
@@ -15,7 +18,7 @@ use tidegate_protocols::{Args, Error, Reply, Request};
 
 use crate::db::Db;
 use crate::unit::Unit;
-use crate::walk::Free;
+use crate::walk::{Free, Visit};
 
 /// Answers a command of this family.
 pub(crate) fn execute(
@@ -61,6 +64,13 @@ pub(crate) fn execute(
         ClusterCountkeysinslot => slot::count(args, db, reply)?,
         ClusterGetkeysinslot => slot::keys(args, db, reply)?,
         MemoryUsage => object::memory_usage(args, db, reply)?,
+        Dump => dump::dump(args, db, reply),
+        Restore | RestoreAsking => dump::restore(args, db, reply)?,
+        Sort => sort::sort(args, db, reply, sort::Stores::Possibly)?,
+        SortRo => sort::sort(args, db, reply, sort::Stores::Never)?,
+        DebugDigest => debug::digest(db, reply),
+        DebugDigestValue => debug::digest_values(args, db, reply),
+        DebugReload => debug::reload(db, reply)?,
         DebugObject => object::debug(args, db, reply)?,
         Object => unreachable!("a container resolves to one of its subcommands"),
     }
@@ -139,13 +149,20 @@ fn move_to(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> Result<()
     Ok(())
 }
 
+/// What the keys of one slice hardly exceed.
+const SLICE_BYTES: usize = 64 << 10;
+
 fn keys(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) {
     let pattern = args.at(1);
     let (list, mut found) = (reply.deferred(Collection::Array), 0);
-    db.for_each(|entry| {
-        if pattern == b"*" || matches(pattern, entry.key(), Case::Sensitive) {
-            reply.bulk(entry.key());
-            found += 1;
+    db.walk(|visit| match visit {
+        // To make room for more may take long.
+        Visit::Between => reply.out().reserve(SLICE_BYTES),
+        Visit::Key(entry) => {
+            if pattern == b"*" || matches(pattern, entry.key(), Case::Sensitive) {
+                reply.bulk(entry.key());
+                found += 1;
+            }
         }
     });
     reply.finish(list, found);
@@ -186,7 +203,7 @@ fn is_cluster(db: &Db<'_>) -> bool {
 
 /// A 32-bit integer. Source: Redis `object.c`, `getIntFromObjectOrReply`.
 fn int(text: &[u8]) -> Result<i32, Error> {
-    i32::try_from(integer(text).ok_or(Error::NotInteger)?)
+    i32::try_from(integer_argument(text)?)
         .map_err(|_| Error::Text("ERR value is out of range, value must between -2147483648 and 2147483647"))
 }
 

@@ -1,12 +1,11 @@
 //! How values are kept: OBJECT, MEMORY USAGE, DEBUG OBJECT.
 
-use tidegate_protocols::number::integer;
+use tidegate_protocols::number::integer_argument;
 use tidegate_protocols::settings::{Key, Settings};
 use tidegate_protocols::{Args, Error, Reply};
 
-use crate::db::{Db, Encoding, EntryRef, Kind};
-use crate::large::Large;
-use crate::view::Value;
+use crate::db::{Db, EntryRef};
+use crate::rdb;
 
 /// Integers below this are shown as shared with everybody, as Redis shares them. Source: Redis `server.h`,
 /// `OBJ_SHARED_INTEGERS`.
@@ -78,7 +77,7 @@ pub(super) fn memory_usage(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'
     let mut options = args.from(3);
     while let Some(option) = options.get(0) {
         let samples = options.get(1).filter(|_| option.eq_ignore_ascii_case(b"samples"));
-        if integer(samples.ok_or(Error::Syntax)?).ok_or(Error::NotInteger)? < 0 {
+        if integer_argument(samples.ok_or(Error::Syntax)?)? < 0 {
             return Err(Error::Syntax);
         }
         options = options.from(2);
@@ -96,7 +95,7 @@ pub(super) fn debug(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> 
     let entry = db.peek(args.at(2)).ok_or(Error::NoSuchKey)?;
     let references = reference_count(&entry, sharing);
     let (encoding, idle_s) = (entry.encoding(), entry.idle_s());
-    let serialized_bytes = serialized_bytes(&entry)?;
+    let serialized_bytes = rdb::value_bytes(&entry);
     // The clock of Redis's LRU has 24 bits.
     let lru = now_s.saturating_sub(idle_s) & 0xff_ffff;
     reply.simple(&format!(
@@ -104,45 +103,6 @@ pub(super) fn debug(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> 
         encoding.name()
     ));
     Ok(())
-}
-
-/// Bytes of the value in an RDB file without compression. Source: Redis `rdb.c`, `rdbSaveStringObject`.
-fn serialized_bytes(entry: &EntryRef<'_>) -> Result<usize, Error> {
-    match entry.value(Kind::Hash) {
-        Ok(Value::Packed(bytes)) => return Ok(string_bytes(bytes.len())),
-        Ok(Value::Large(Large::Hash(members))) => {
-            let mut bytes = length_bytes(members.len());
-            members.for_each(|field, value| bytes += string_bytes(field.len()) + string_bytes(value.len()));
-            return Ok(bytes);
-        }
-        Err(_) => {}
-    }
-    let text = entry.text()?;
-    let length = text.len();
-    let number = match text.as_int() {
-        Some(number) if entry.encoding() == Encoding::Int => i32::try_from(number).ok(),
-        _ => None,
-    };
-    Ok(match number {
-        Some(number) if i8::try_from(number).is_ok() => 2,
-        Some(number) if i16::try_from(number).is_ok() => 3,
-        Some(_) => 5,
-        None => string_bytes(length),
-    })
-}
-
-/// Bytes of a string of that length in an RDB file.
-fn string_bytes(length: usize) -> usize {
-    length_bytes(length) + length
-}
-
-/// Bytes of a length in an RDB file. Source: Redis `rdb.c`, `rdbSaveLen`.
-fn length_bytes(length: usize) -> usize {
-    match length {
-        0..0x40 => 1,
-        0x40..0x4000 => 2,
-        _ => 5,
-    }
 }
 
 #[cfg(test)]

@@ -2,11 +2,13 @@
 
 use tidegate_protocols::cursor::Cursor;
 use tidegate_protocols::glob::{Case, matches};
-use tidegate_protocols::number::integer;
+use tidegate_protocols::number::integer_argument;
 use tidegate_protocols::reply::Collection;
 use tidegate_protocols::{Args, Error, Reply};
 
 use crate::db::Db;
+use crate::structures::listpack::Element;
+use crate::view::tell;
 
 /// Keys a step looks at unless `COUNT` says otherwise. Source: Redis `db.c`, `scanGenericCommand`.
 const COUNT: usize = 10;
@@ -14,29 +16,43 @@ const COUNT: usize = 10;
 pub(super) fn scan(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let cursor = Cursor::parse(args.at(1)).ok_or(Error::Cursor)?;
     let Options { count, pattern, kind } = Options::parse(args.from(2), true)?;
+    if db.stops_walking(count) {
+        return Ok(());
+    }
+    // Of those it visits that are like the pattern, whatever their type: they go, as in Redis.
+    let mut over = Vec::new();
     tell_step(reply, |reply| {
         let (list, mut found) = (reply.deferred(Collection::Array), 0);
-        let next = db.scan(cursor, count, |entry| {
-            if kind.is_none_or(|kind| entry.kind().name().as_bytes().eq_ignore_ascii_case(kind))
-                && pattern.is_none_or(|pattern| matches(pattern, entry.key(), Case::Sensitive))
-            {
+        let next = db.scan_over(cursor, count, |entry, is_over| {
+            if !pattern.is_none_or(|pattern| matches(pattern, entry.key(), Case::Sensitive)) {
+                return;
+            }
+            if is_over {
+                over.push(entry.key().to_vec());
+            } else if kind.is_none_or(|kind| entry.kind().name().as_bytes().eq_ignore_ascii_case(kind)) {
                 reply.bulk(entry.key());
                 found += 1;
             }
         });
         reply.finish(list, found);
         Ok(next)
-    })
+    })?;
+    for key in over {
+        db.lock_key(&key);
+        // Who looks for it removes it.
+        db.exists(&key);
+    }
+    Ok(())
 }
 
 /// The options of a scan.
-pub(crate) struct Options<'a> {
+struct Options<'a> {
     /// Elements a step looks at, about.
-    pub(crate) count: usize,
+    count: usize,
     /// What those that are told of are like; `None` is anything.
-    pub(crate) pattern: Option<&'a [u8]>,
+    pattern: Option<&'a [u8]>,
     /// Their type.
-    pub(crate) kind: Option<&'a [u8]>,
+    kind: Option<&'a [u8]>,
 }
 
 impl<'a> Options<'a> {
@@ -44,7 +60,7 @@ impl<'a> Options<'a> {
     ///
     /// # Errors
     /// [`Error::Syntax`] for what is no option, [`Error::NotInteger`] for a count that is none.
-    pub(crate) fn parse(mut words: Args<'a>, of_keys: bool) -> Result<Self, Error> {
+    fn parse(mut words: Args<'a>, of_keys: bool) -> Result<Self, Error> {
         let mut options = Self { count: COUNT, pattern: None, kind: None };
         while let Some(option) = words.get(0) {
             let value = words.get(1).ok_or(Error::Syntax)?;
@@ -61,7 +77,7 @@ impl<'a> Options<'a> {
 }
 
 /// Replies with the cursor that `step` returns and, behind it, the elements it writes.
-pub(crate) fn tell_step(
+fn tell_step(
     reply: &mut Reply<'_>,
     step: impl FnOnce(&mut Reply<'_>) -> Result<Cursor, Error>,
 ) -> Result<(), Error> {
@@ -79,8 +95,66 @@ pub(crate) fn tell_step(
     Ok(())
 }
 
+/// Those elements of a collection that a scan of it tells.
+pub(crate) struct Found<'r, 'o> {
+    reply: &'r mut Reply<'o>,
+    pattern: Option<&'r [u8]>,
+    digits: itoa::Buffer,
+    /// Elements of the reply.
+    told: usize,
+}
+
+impl Found<'_, '_> {
+    /// Tells an element, if the client wants it.
+    pub(crate) fn add(&mut self, element: Element<'_>) {
+        if self.is_wanted(element) {
+            tell(element, self.reply);
+            self.told += 1;
+        }
+    }
+
+    /// Tells an element, if the client wants it, and what belongs to it.
+    pub(crate) fn add_with(&mut self, element: Element<'_>, tell_other: impl FnOnce(&mut Reply<'_>)) {
+        if self.is_wanted(element) {
+            tell(element, self.reply);
+            tell_other(self.reply);
+            self.told += 2;
+        }
+    }
+
+    fn is_wanted(&mut self, element: Element<'_>) -> bool {
+        let digits = &mut self.digits;
+        self.pattern.is_none_or(|pattern| matches(pattern, element.text(digits), Case::Sensitive))
+    }
+}
+
+/// `HSCAN`, `SSCAN` and `ZSCAN`: a step over the collection that `read` finds, if it is there. `step` is given it, the
+/// cursor, which is a prefix of a hash as within a slot, and about how many elements to look at; it returns the next
+/// cursor, 0 at the end.
+pub(crate) fn scan_collection<'a, T>(
+    args: Args<'a>,
+    reply: &mut Reply<'_>,
+    read: impl FnOnce(&'a [u8]) -> Result<Option<T>, Error>,
+    step: impl FnOnce(T, (u64, usize), &mut Found<'_, '_>) -> u64,
+) -> Result<(), Error> {
+    let cursor = Cursor::parse(args.at(2)).ok_or(Error::Cursor)?;
+    let Some(collection) = read(args.at(1))? else {
+        // Options are not looked at where there is nothing to scan.
+        return tell_step(reply, |_| Ok(Cursor::ZERO));
+    };
+    let Options { count, pattern, .. } = Options::parse(args.from(3), false)?;
+    tell_step(reply, |reply| {
+        let list = reply.deferred(Collection::Array);
+        let mut found = Found { reply, pattern, digits: itoa::Buffer::new(), told: 0 };
+        let next = step(collection, (cursor.0, count), &mut found);
+        let told = found.told;
+        reply.finish(list, told);
+        Ok(Cursor(next))
+    })
+}
+
 fn at_least_one(text: &[u8]) -> Result<usize, Error> {
-    let count = integer(text).ok_or(Error::NotInteger)?;
+    let count = integer_argument(text)?;
     if count < 1 { Err(Error::Syntax) } else { Ok(count as usize) }
 }
 
@@ -132,19 +206,6 @@ mod tests {
         for number in 0..100 {
             client.run(&format!("SET key:{number} v"));
         }
-        let (mut cursor, mut seen) = ("0".to_owned(), Vec::new());
-        loop {
-            let reply = client.run(&format!("SCAN {cursor} COUNT 7"));
-            let mut lines =
-                reply.split("\\r\\n").filter(|line| !line.starts_with(['$', '*']) && !line.is_empty());
-            cursor = lines.next().expect("a cursor").to_owned();
-            seen.extend(lines.map(str::to_owned));
-            if cursor == "0" {
-                break;
-            }
-        }
-        seen.sort();
-        seen.dedup();
-        assert_eq!(seen.len(), 100);
+        assert_eq!(client.scanned("SCAN", "key:").len(), 100);
     }
 }

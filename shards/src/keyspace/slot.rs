@@ -1,6 +1,6 @@
 //! `CLUSTER COUNTKEYSINSLOT` and `CLUSTER GETKEYSINSLOT`: walks of one slot's table.
 
-use tidegate_protocols::number::integer;
+use tidegate_protocols::number::integer_argument;
 use tidegate_protocols::reply::Collection;
 use tidegate_protocols::slot::SLOTS;
 use tidegate_protocols::{Args, Error, Reply};
@@ -13,7 +13,7 @@ pub(super) fn count(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> 
     if !is_cluster(db) {
         return Err(Error::NoCluster);
     }
-    let number = integer(args.at(2)).ok_or(Error::NotInteger)?;
+    let number = integer_argument(args.at(2))?;
     let slot = slot(number).ok_or(Error::Text("ERR Invalid slot"))?;
     reply.integer(db.visit_slot(slot, usize::MAX, |_| {}) as i64);
     Ok(())
@@ -25,8 +25,8 @@ pub(super) fn keys(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> R
     if !is_cluster(db) {
         return Err(Error::NoCluster);
     }
-    let number = integer(args.at(2)).ok_or(Error::NotInteger)?;
-    let count = integer(args.at(3)).ok_or(Error::NotInteger)?;
+    let number = integer_argument(args.at(2))?;
+    let count = integer_argument(args.at(3))?;
     let slot = slot(number).ok_or(INVALID)?;
     let count = usize::try_from(count).map_err(|_| INVALID)?;
     let list = reply.deferred(Collection::Array);

@@ -15,7 +15,7 @@
 
 use std::ops::Range;
 
-use tidegate_protocols::number::integer;
+use tidegate_protocols::number::integer_argument;
 use tidegate_protocols::reply::Collection;
 use tidegate_protocols::settings::Key;
 use tidegate_protocols::{Args, Error, Reply};
@@ -42,7 +42,7 @@ impl Options {
                 _ if option.eq_ignore_ascii_case(b"WITHMATCHLEN") => options.match_lengths = true,
                 _ if option.eq_ignore_ascii_case(b"MINMATCHLEN") => {
                     let bytes = args.next().ok_or(Error::Syntax)?;
-                    let bytes = integer(bytes).ok_or(Error::NotInteger)?;
+                    let bytes = integer_argument(bytes)?;
                     options.match_bytes_min = bytes.max(0).unsigned_abs();
                 }
                 _ => return Err(Error::Syntax),

@@ -170,6 +170,27 @@ impl LongDouble {
         }
     }
 
+    /// A thousand times the number, rounded up to an integer, or the nearest that 64 bits hold.
+    pub(crate) fn thousandfold_up(self) -> i64 {
+        let thousandfold =
+            Self::rounded(self.negative, u128::from(self.mantissa) * 1000, self.exponent, false);
+        let Some(Self { negative, mantissa, exponent }) = thousandfold else {
+            return if self.negative { i64::MIN } else { i64::MAX };
+        };
+        let value = u128::from(mantissa);
+        let magnitude = match exponent {
+            64.. => u128::MAX,
+            0..64 => value << exponent,
+            ..=-64 => u128::from(!negative && value != 0),
+            _ => {
+                let down = value >> exponent.unsigned_abs();
+                down + u128::from(!negative && down << exponent.unsigned_abs() != value)
+            }
+        };
+        let magnitude = i64::try_from(magnitude).unwrap_or(i64::MAX);
+        if negative { -magnitude } else { magnitude }
+    }
+
     /// The sum; `None` if that is infinite.
     pub(crate) fn plus(self, other: Self) -> Option<Self> {
         if self.mantissa == 0 || other.mantissa == 0 {

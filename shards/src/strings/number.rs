@@ -1,6 +1,6 @@
 //! Strings as numbers.
 
-use tidegate_protocols::number::integer;
+use tidegate_protocols::number::integer_argument;
 use tidegate_protocols::{Error, Reply};
 
 use super::long_double::{LongDouble, Parsed};
@@ -8,13 +8,13 @@ use crate::db::{Db, Expiry, Text};
 
 /// `INCRBY`
 pub(super) fn incrby(db: &mut Db<'_>, [key, by]: [&[u8]; 2], reply: &mut Reply<'_>) -> Result<(), Error> {
-    let by = integer(by).ok_or(Error::NotInteger)?;
+    let by = integer_argument(by)?;
     add(db, [key], by, reply)
 }
 
 /// `DECRBY`
 pub(super) fn decrby(db: &mut Db<'_>, [key, by]: [&[u8]; 2], reply: &mut Reply<'_>) -> Result<(), Error> {
-    let by = integer(by).ok_or(Error::NotInteger)?;
+    let by = integer_argument(by)?;
     let by = by.checked_neg().ok_or(Error::Text("ERR decrement would overflow"))?;
     add(db, [key], by, reply)
 }
@@ -25,7 +25,7 @@ pub(super) fn add(db: &mut Db<'_>, [key]: [&[u8]; 1], by: i64, reply: &mut Reply
     let value = match entry.text()? {
         None => 0,
         Some(Text::Int(value, _)) => value,
-        Some(Text::Bytes(bytes)) => integer(bytes).ok_or(Error::NotInteger)?,
+        Some(Text::Bytes(bytes)) => integer_argument(bytes)?,
     };
     let sum = value.checked_add(by).ok_or(Error::Overflow)?;
     entry.set_integer(sum, Expiry::Keep);

@@ -1,6 +1,6 @@
 //! Parts of strings.
 
-use tidegate_protocols::number::integer;
+use tidegate_protocols::number::integer_argument;
 use tidegate_protocols::settings::Key;
 use tidegate_protocols::{Error, Reply};
 
@@ -32,8 +32,8 @@ pub(super) fn getrange(
     [key, start, end]: [&[u8]; 3],
     reply: &mut Reply<'_>,
 ) -> Result<(), Error> {
-    let start = integer(start).ok_or(Error::NotInteger)?;
-    let end = integer(end).ok_or(Error::NotInteger)?;
+    let start = integer_argument(start)?;
+    let end = integer_argument(end)?;
     match db.string(key)? {
         Some(mut text) => {
             let bytes = text.bytes();
@@ -62,7 +62,7 @@ pub(super) fn setrange(
     [key, offset, value]: [&[u8]; 3],
     reply: &mut Reply<'_>,
 ) -> Result<(), Error> {
-    let offset = integer(offset).ok_or(Error::NotInteger)?;
+    let offset = integer_argument(offset)?;
     let offset = u64::try_from(offset).map_err(|_| Error::Text("ERR offset is out of range"))?;
     let limit = Limit::of(db);
     let mut entry = db.change(key);

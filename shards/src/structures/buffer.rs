@@ -15,6 +15,20 @@ pub(crate) trait Buffer {
     fn splice(&mut self, range: Range<usize>, len: usize) -> &mut [u8];
 }
 
+impl<B: Buffer> Buffer for &mut B {
+    fn bytes(&self) -> &[u8] {
+        (**self).bytes()
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        (**self).bytes_mut()
+    }
+
+    fn splice(&mut self, range: Range<usize>, len: usize) -> &mut [u8] {
+        (**self).splice(range, len)
+    }
+}
+
 /// Grows by size classes, and gives back what is unused once that is more than half.
 impl Buffer for Vec<u8> {
     fn bytes(&self) -> &[u8] {
@@ -34,7 +48,9 @@ impl Buffer for Vec<u8> {
             }
             self.resize(after, 0);
         }
-        self.copy_within(range.end..before, end);
+        if end != range.end {
+            self.copy_within(range.end..before, end);
+        }
         self.truncate(before - range.len() + len);
         if self.capacity() / 2 > self.len() {
             self.shrink_to(size_class(self.len()));
@@ -45,7 +61,7 @@ impl Buffer for Vec<u8> {
 
 /// The allocator's size class of `len` bytes: four of them from each power of two to the next. Growing to the end
 /// of one costs no memory, and never more than a fifth of it is unused.
-fn size_class(len: usize) -> usize {
+pub(super) fn size_class(len: usize) -> usize {
     let step = (len.next_power_of_two() / 8).max(8);
     len.next_multiple_of(step)
 }

@@ -74,6 +74,15 @@ impl<'a> Element<'a> {
     }
 }
 
+/// An end of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Where the element with index 0 is.
+    Head,
+    /// Where the last element is.
+    Tail,
+}
+
 /// Where an element begins, or, at the [end](Listpack::end), the next one would. Good until an edit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Position(usize);

@@ -3,7 +3,9 @@
 //! It is the table that holds keys ([`crate::table`]) with a root of its own: a field and its value lie in one
 //! allocation with three bytes before them, and take 12 bytes of the table. So it grows by one segment at a time, and
 //! a scan needs nothing but the hash it has reached. Nobody prefetches here, so what is replaced is freed at once.
-#![allow(unsafe_code)]
+#![expect(unsafe_code, reason = "entries are known by their addresses; each block has its proof")]
+
+use std::collections::HashSet;
 
 use crossbeam_epoch::Guard;
 use tidegate_protocols::cursor::HASH_BITS;
@@ -13,11 +15,16 @@ use crate::entry::{Encoding, Entry, EntryPtr, Metadata};
 use crate::hash::KeyHasher;
 use crate::table::{self, Detached, Root, Seat, Table};
 
+/// Of fewer than one in so many members each is looked for by chance, so that not all have to be visited.
+const SEARCHED_PART: usize = 3;
+
 /// Members by their bytes, each with some bytes beside it.
 #[derive(Default)]
 pub(crate) struct Members {
     root: Root,
     len: usize,
+    /// See [`Members::due`]; kept inverted, so that 0 says "never".
+    not_due: u64,
 }
 
 /// Frees at once what is given to it.
@@ -47,36 +54,80 @@ impl Members {
         Seat::new(table, hasher.hash(member), member)
     }
 
+    /// A time, in Unix milliseconds, before which no member expires. Who has expired stays until [`Members::expire`].
+    pub(crate) fn due(&self) -> u64 {
+        !self.not_due
+    }
+
+    /// What stands beside a member, and when it expires, if it is there.
+    pub(crate) fn look(&self, member: &[u8]) -> Option<(&[u8], Option<u64>)> {
+        let found = self.table().into_found(KeyHasher::new().hash(member), member)?;
+        Some((found.entry().value(), found.entry().expire_at()))
+    }
+
     /// What stands beside a member, if it is there.
     pub(crate) fn get(&self, member: &[u8]) -> Option<&[u8]> {
         let found = self.table().into_found(KeyHasher::new().hash(member), member)?;
         Some(found.entry().value())
     }
 
-    /// The address of the entry that a member is: the same until the member is taken out or is given a value of
-    /// another length.
-    pub(crate) fn address(&self, member: &[u8]) -> Option<u64> {
-        let found = self.table().into_found(KeyHasher::new().hash(member), member)?;
-        Some(found.word.address())
+    /// Puts in a member, or gives it other bytes; it does not expire. Says whether it is new.
+    pub(crate) fn set(&mut self, member: &[u8], value: &[u8]) -> bool {
+        self.set_until(member, value, None)
     }
 
-    /// Puts in a member, or gives it other bytes. Says whether it is new.
-    pub(crate) fn set(&mut self, member: &[u8], value: &[u8]) -> bool {
-        let metadata = Metadata::default();
-        let mut seat = self.seat(member);
-        let is_new = seat.entry().is_none();
-        if is_new {
-            seat.insert(Entry::new(Encoding::Raw, &metadata, member, value), 0);
-            self.len += 1;
-        } else {
-            seat.replace(|mut entry, word| {
-                if !entry.overwrite(Encoding::Raw, &metadata, value) {
-                    entry = Entry::new(Encoding::Raw, &metadata, member, value);
-                }
-                (entry, word)
-            });
-        }
+    /// The same for one that may expire.
+    pub(crate) fn set_until(&mut self, member: &[u8], value: &[u8], expire_at: Option<u64>) -> bool {
+        self.is_due_by(expire_at);
+        let mut place = self.place(member);
+        let is_new = place.value().is_none();
+        place.set_until(value, expire_at);
         is_new
+    }
+
+    /// A member's place, looked up once, whether it is there or not.
+    pub(crate) fn place<'a>(&'a mut self, member: &'a [u8]) -> MemberPlace<'a> {
+        let hasher = KeyHasher::new();
+        // SAFETY: `self` is borrowed alone for as long.
+        let table = unsafe { Table::new(&self.root, at_once(), hasher) };
+        MemberPlace { seat: Seat::new(table, hasher.hash(member), member), member, len: &mut self.len }
+    }
+
+    /// Has a member that is there expire, or not expire any more.
+    pub(crate) fn set_expiry(&mut self, member: &[u8], expire_at: Option<u64>) {
+        self.is_due_by(expire_at);
+        let metadata = Metadata { expire_at, ..Metadata::default() };
+        self.seat(member).replace(|entry, word| (entry.with_metadata(&metadata), word));
+    }
+
+    fn is_due_by(&mut self, expire_at: Option<u64>) {
+        let at = expire_at.unwrap_or(u64::MAX);
+        self.not_due = self.not_due.max(!at);
+    }
+
+    /// Takes out who has expired before `now_ms`, until at least `count` have been. Returns how many were.
+    pub(crate) fn expire(&mut self, now_ms: u64, count: usize) -> usize {
+        let (mut expired, mut due, mut prefix) = (0, u64::MAX, (self.len > 0).then_some(0));
+        while let Some(at) = prefix.filter(|_| expired < count.min(self.len)) {
+            // SAFETY: `self` is borrowed alone.
+            let mut table = unsafe { Table::new(&self.root, at_once(), KeyHasher::new()) };
+            let (mut first, next) = table.walk(at, |segment| segment.min_expire());
+            if first < now_ms {
+                expired += table.expire_segment(at, now_ms, drop) as usize;
+                first = if expired < self.len {
+                    table.walk(at, |segment| segment.min_expire()).0
+                } else {
+                    u64::MAX
+                };
+            }
+            due = due.min(first);
+            prefix = next;
+        }
+        self.len -= expired;
+        if prefix.is_none() || self.len == 0 {
+            self.not_due = !due;
+        }
+        expired
     }
 
     /// Takes out a member. Says whether it was there.
@@ -93,9 +144,48 @@ impl Members {
 
     /// Visits all of them, in no order that means anything.
     pub(crate) fn for_each<'a>(&'a self, mut each: impl FnMut(&'a [u8], &'a [u8])) {
-        let mut prefix = (self.len > 0).then_some(0);
-        while let Some(from) = prefix {
-            prefix = self.step(from, &mut |entry| each(entry.key(), entry.value()));
+        self.while_each(|member, value| {
+            each(member, value);
+            true
+        });
+    }
+
+    /// The same, as long as `each` says so.
+    pub(crate) fn while_each<'a>(&'a self, mut each: impl FnMut(&'a [u8], &'a [u8]) -> bool) {
+        let (mut prefix, mut goes_on) = ((self.len > 0).then_some(0), true);
+        while let Some(from) = prefix.filter(|_| goes_on) {
+            prefix = self.step(from, &mut |entry| {
+                goes_on = goes_on && each(entry.key(), entry.value());
+            });
+        }
+    }
+
+    /// `count` different ones, or all if they are fewer, any of them with the same chance; in no order that means
+    /// anything.
+    pub(crate) fn sample<'a>(
+        &'a self,
+        count: usize,
+        random: &mut fastrand::Rng,
+        mut each: impl FnMut(&'a [u8], &'a [u8]),
+    ) {
+        if count > self.len / SEARCHED_PART {
+            // Each of those that are left is taken with the chance that as many of them are wanted as are.
+            let (mut left, mut wanted) = (self.len, count.min(self.len));
+            return self.while_each(|member, value| {
+                if random.usize(..left) < wanted {
+                    wanted -= 1;
+                    each(member, value);
+                }
+                left -= 1;
+                wanted > 0
+            });
+        }
+        let mut seen = HashSet::with_capacity(count);
+        while seen.len() < count {
+            let (member, value) = self.random(random);
+            if seen.insert(member.as_ptr()) {
+                each(member, value);
+            }
         }
     }
 
@@ -145,10 +235,12 @@ impl Members {
 
     /// A copy of all of them.
     pub(crate) fn duplicate(&self) -> Self {
-        let mut copy = Self::default();
-        self.for_each(|member, value| {
-            copy.set(member, value);
-        });
+        let (mut copy, mut prefix) = (Self::default(), (self.len > 0).then_some(0));
+        while let Some(from) = prefix {
+            prefix = self.step(from, &mut |entry| {
+                copy.set_until(entry.key(), entry.value(), entry.expire_at());
+            });
+        }
         copy
     }
 
@@ -170,6 +262,43 @@ impl Members {
         self.len = 0;
         // SAFETY: `self` is owned.
         unsafe { Table::new(&self.root, at_once(), KeyHasher::new()) }.detach()
+    }
+}
+
+/// Where a member is, or would be.
+pub(crate) struct MemberPlace<'a> {
+    seat: Seat<'a>,
+    member: &'a [u8],
+    len: &'a mut usize,
+}
+
+impl MemberPlace<'_> {
+    /// What stands beside the member, if it is there.
+    pub(crate) fn value(&self) -> Option<&[u8]> {
+        self.seat.entry().map(EntryPtr::value)
+    }
+
+    /// Puts in the member, or gives it other bytes. Returns the address of the entry that it is: the same until the member
+    /// is taken out or is given a value of another length.
+    pub(crate) fn set(&mut self, value: &[u8]) -> u64 {
+        self.set_until(value, None)
+    }
+
+    /// The same for one that may expire.
+    fn set_until(&mut self, value: &[u8], expire_at: Option<u64>) -> u64 {
+        let (metadata, member) = (Metadata { expire_at, ..Metadata::default() }, self.member);
+        if self.seat.entry().is_none() {
+            self.seat.insert(Entry::new(Encoding::Raw, &metadata, member, value), 0);
+            *self.len += 1;
+        } else {
+            self.seat.replace(|mut entry, word| {
+                if !entry.overwrite(Encoding::Raw, &metadata, value) {
+                    entry = Entry::new(Encoding::Raw, &metadata, member, value);
+                }
+                (entry, word)
+            });
+        }
+        self.seat.word().expect("it was put there above").address()
     }
 }
 
@@ -243,6 +372,71 @@ mod tests {
         }
         assert_eq!(members.scan(1 << HASH_BITS, 10, |_, _| panic!("behind the end")), 0);
         assert_eq!(Members::default().scan(5, 10, |_, _| panic!("nobody is there")), 0);
+    }
+
+    #[test]
+    fn members_expire_some_at_a_time_and_never_too_early() {
+        let mut members = Members::default();
+        assert_eq!((members.due(), members.expire(1_000_000, 10)), (u64::MAX, 0));
+        for number in 0..2000_u32 {
+            let expire_at = (number % 2 == 0).then_some(1000 + u64::from(number));
+            members.set_until(&number.to_be_bytes(), b"v", expire_at);
+        }
+        assert_eq!(members.due(), 1000);
+        assert_eq!(members.expire(1000, usize::MAX), 0);
+        let copy = members.duplicate();
+        assert_eq!(copy.due(), 1000);
+        let (mut expired, mut steps) = (0, 0);
+        while members.due() < 2001 {
+            let some = members.expire(2001, 10);
+            (expired, steps) = (expired + some, steps + 1);
+        }
+        assert_eq!((expired, members.len(), members.due()), (501, 1499, 2002));
+        assert!(steps > 1, "each step visits some segments");
+        assert_eq!(members.look(&1001_u32.to_be_bytes()), Some((&b"v"[..], None)));
+        assert_eq!(members.look(&1002_u32.to_be_bytes()), Some((&b"v"[..], Some(2002))));
+        assert_eq!(members.look(&1000_u32.to_be_bytes()), None);
+        // Who is given new bytes stays, and so does who does not expire any more.
+        members.set(&1002_u32.to_be_bytes(), b"w");
+        members.set_expiry(&1004_u32.to_be_bytes(), None);
+        members.set_expiry(&1_u32.to_be_bytes(), Some(5));
+        assert_eq!(members.due(), 5);
+        assert_eq!(members.expire(u64::MAX, usize::MAX), 499 - 2 + 1);
+        for number in [1002_u32, 1004] {
+            assert_eq!(members.look(&number.to_be_bytes()).map(|(_, at)| at), Some(None));
+        }
+        assert_eq!(members.due(), u64::MAX);
+        assert_eq!(copy.len(), 2000);
+    }
+
+    #[test]
+    fn members_are_taken_out_in_the_order_of_their_hashes() {
+        for is_reversed in [false, true] {
+            let mut members = Members::default();
+            (0..20_000_u32).for_each(|number| assert!(members.set(&number.to_be_bytes(), b"")));
+            let mut order = Vec::new();
+            members.for_each(|member, _| order.push(member.to_vec()));
+            if is_reversed {
+                order.reverse();
+            }
+            for (taken, member) in order.iter().enumerate() {
+                assert!(members.remove(member));
+                assert_eq!(members.len(), 20_000 - taken - 1);
+            }
+        }
+    }
+
+    #[test]
+    fn a_sample_is_of_different_members() {
+        let mut members = Members::default();
+        (0..1000_u32).for_each(|number| assert!(members.set(&number.to_be_bytes(), b"")));
+        let mut random = fastrand::Rng::with_seed(7);
+        for count in [0, 1, 10, 300, 400, 999, 1000, 1001] {
+            let mut seen = HashSet::new();
+            members.sample(count, &mut random, |member, _| assert!(seen.insert(member)));
+            assert_eq!(seen.len(), count.min(1000));
+        }
+        Members::default().sample(5, &mut random, |_, _| panic!("nobody is there"));
     }
 
     #[test]

@@ -15,22 +15,16 @@ pub(crate) use insert::Side;
 pub(crate) use iter::Elements;
 pub(crate) use limit::Limit;
 
+use crate::allocator;
+use crate::structures::gapped::Gapped;
+pub(crate) use crate::structures::listpack::End;
 use crate::structures::listpack::{self, Element, Listpack, ListpackMut, Needle, Position};
-
-/// An end of a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    /// Where the element with index 0 is.
-    Head,
-    /// Where the last element is.
-    Tail,
-}
 
 /// A piece of a list.
 #[derive(Clone, Debug)]
 struct Node {
     /// A listpack, or the only element if it is plain.
-    bytes: Vec<u8>,
+    bytes: Gapped,
     /// Elements in it.
     count: u32,
     plain: bool,
@@ -48,17 +42,17 @@ pub(crate) enum Contents<'a> {
 impl Node {
     fn packed(bytes: Vec<u8>) -> Self {
         let count = Listpack::new(&bytes).len() as u32;
-        Self { bytes, count, plain: false }
+        Self { bytes: bytes.into(), count, plain: false }
     }
 
     fn of(text: &[u8]) -> Self {
-        let mut node = Self { bytes: listpack::EMPTY.to_vec(), count: 0, plain: false };
+        let mut node = Self { bytes: listpack::EMPTY.to_vec().into(), count: 0, plain: false };
         node.insert(Position::START, text);
         node
     }
 
     fn plain(text: &[u8]) -> Self {
-        Self { bytes: text.to_vec(), count: 1, plain: true }
+        Self { bytes: text.to_vec().into(), count: 1, plain: true }
     }
 
     fn count(&self) -> usize {
@@ -121,7 +115,8 @@ impl Quicklist {
         Self { nodes: VecDeque::new(), len: 0, limit, plain_bytes: listpack::BYTES_MAX }
     }
 
-    /// Makes elements of `bytes` and more nodes of their own: less than [`listpack::BYTES_MAX`] for tests.
+    /// Makes elements of `bytes` and more nodes of their own.
+    #[cfg(test)]
     pub(crate) fn set_plain_bytes(&mut self, bytes: usize) {
         self.plain_bytes = bytes.min(listpack::BYTES_MAX);
     }
@@ -236,7 +231,7 @@ impl Quicklist {
         let is_plain = text.len() >= self.plain_bytes;
         let node = &mut self.nodes[place];
         match (node.plain, is_plain) {
-            (true, true) => node.bytes = text.to_vec(),
+            (true, true) => node.bytes = text.to_vec().into(),
             (false, false) => {
                 let mut pack = ListpackMut::new(&mut node.bytes);
                 let at = pack.view().seek(within as isize).expect("a node has as many as it counts");
@@ -309,6 +304,19 @@ impl Quicklist {
         }
     }
 
+    /// Bytes it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let nodes = self.nodes.iter().map(|node| allocator::class_bytes(node.bytes.capacity()));
+        self.nodes.capacity() * size_of::<Node>() + nodes.sum::<usize>()
+    }
+
+    /// Frees `count` nodes, or as many as there are, and returns how many that were.
+    pub(crate) fn free_some(&mut self, count: usize) -> usize {
+        let count = count.min(self.nodes.len());
+        self.len -= self.nodes.drain(..count).map(|node| node.count()).sum::<usize>();
+        count
+    }
+
     /// The elements in a range of indices that are there, from both ends.
     pub(crate) fn range(&self, range: Range<usize>) -> Elements<'_> {
         Elements::new(self, range)
@@ -318,27 +326,11 @@ impl Quicklist {
 impl Node {
     /// As [`Quicklist::remove_equal`]; may leave it empty.
     fn remove_equal(&mut self, needle: &Needle<'_>, end: End, count: usize) -> usize {
-        let mut removed = 0;
-        if self.plain {
-            removed = usize::from(needle.is(Element::Text(&self.bytes)));
-            self.count -= removed as u32;
-            return removed;
-        }
-        let mut pack = ListpackMut::new(&mut self.bytes);
-        let mut from = if end == End::Head { Position::START } else { pack.view().end() };
-        while removed < count {
-            let view = pack.view();
-            let found = match end {
-                End::Head => view.find_needle(from, needle, 0),
-                End::Tail => {
-                    let mut before = view.positions_in(Position::START, from).rev();
-                    before.find(|&at| needle.is(view.get(at)))
-                }
-            };
-            let Some(at) = found else { break };
-            pack.remove(at, 1);
-            (from, removed) = (at, removed + 1);
-        }
+        let removed = if self.plain {
+            usize::from(needle.is(Element::Text(&self.bytes)))
+        } else {
+            ListpackMut::new(&mut self.bytes).remove_equal(needle, end, count)
+        };
         self.count -= removed as u32;
         removed
     }

@@ -1,13 +1,16 @@
 //! Members with scores: a large sorted set. A member's bytes and its score are one entry of the
 //! [members](crate::structures::members), and the [tree](crate::structures::btree) that keeps the order knows only
 //! where that lies.
-#![allow(unsafe_code)]
+#![expect(unsafe_code, reason = "entries are known by their addresses; each block has its proof")]
 
 use std::ops::Range;
 
-use crate::entry::EntryPtr;
+use crossbeam_epoch::Guard;
+
+use crate::entry::{Entry, EntryPtr};
 use crate::structures::btree::{BTree, Member};
 use crate::structures::members::Members;
+use crate::table::Detached;
 
 /// Members by name and by score.
 pub(crate) struct Scored {
@@ -56,22 +59,20 @@ impl Scored {
         self.members.get(member).map(score_of)
     }
 
-    /// Gives a member this score, which is a number. Returns the score it had before.
-    pub(crate) fn set(&mut self, member: &[u8], score: f64) -> Option<f64> {
-        assert!(!score.is_nan(), "commands refuse what is no number");
-        let old = self.score(member);
+    /// Gives a member the score that `decide` makes of the one it has, if it is there. `None`, and one that is equal,
+    /// change nothing: neither does another sign of zero.
+    #[inline]
+    pub(crate) fn change(&mut self, member: &[u8], decide: impl FnOnce(Option<f64>) -> Option<f64>) {
+        let mut place = self.members.place(member);
+        let old = place.value().map(score_of);
+        let Some(new) = decide(old).filter(|&new| old != Some(new)) else { return };
+        assert!(!new.is_nan(), "commands refuse what is no number");
         if let Some(old) = old {
-            // Equal zeros may differ in their sign, which is shown.
-            if old.to_bits() == score.to_bits() {
-                return Some(old);
-            }
             self.order.remove(old, member);
         }
         // As long as the old one, so it is written in place.
-        self.members.set(member, &score.to_ne_bytes());
-        let address = self.members.address(member).expect("it was put there above");
-        self.order.insert(score, At(address));
-        old
+        let address = place.set(&new.to_ne_bytes());
+        self.order.insert(new, At(address));
     }
 
     /// Takes out a member. Returns its score.
@@ -116,16 +117,65 @@ impl Scored {
         self.members.scan(cursor, count, |member, score| each(score_of(score), member))
     }
 
+    /// One of them with its score, each with the same chance. There is one.
+    pub(crate) fn random(&self, random: &mut fastrand::Rng) -> (f64, &[u8]) {
+        let (member, score) = self.members.random(random);
+        (score_of(score), member)
+    }
+
+    /// Visits some of them; see [`Members::sample`].
+    pub(crate) fn sample<'a>(
+        &'a self,
+        count: usize,
+        random: &mut fastrand::Rng,
+        mut each: impl FnMut(f64, &'a [u8]),
+    ) {
+        self.members.sample(count, random, |member, score| each(score_of(score), member));
+    }
+
     /// A copy of all of them.
     pub(crate) fn duplicate(&self) -> Self {
         let mut copy = Self::new();
-        self.range(0..self.len()).for_each(|(score, member)| _ = copy.set(member, score));
+        self.range(0..self.len()).for_each(|(score, member)| copy.change(member, |_| Some(score)));
         copy
+    }
+
+    /// Takes everything out, to be freed step by step.
+    pub(crate) fn detach(self) -> Rest {
+        Rest { order: self.order, members: self.members.detach() }
     }
 
     /// Bytes of it, as far as the mean of some members tells.
     pub(crate) fn bytes(&self) -> usize {
         self.members.bytes() + self.order.bytes()
+    }
+}
+
+/// What is to be freed of a sorted set: the tree, then the members.
+#[must_use = "to be freed"]
+pub(crate) struct Rest {
+    order: BTree<At>,
+    members: Detached,
+}
+
+/// Places in the tree that take no longer to free than one entry.
+const PLACES: usize = 8;
+
+impl Rest {
+    /// Whether nothing is left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.order.len() == 0 && self.members.is_empty()
+    }
+
+    /// Frees about as many entries as `pieces` says, or as much of the tree, and returns how many; entries are given to
+    /// `free`. Needs no lock.
+    pub(crate) fn free_some(&mut self, pieces: u64, guard: &Guard, free: impl FnMut(Entry)) -> u64 {
+        let places = self.order.len();
+        if places == 0 {
+            return self.members.free_some(pieces, guard, free);
+        }
+        self.order.remove_ranks(places.saturating_sub(PLACES * pieces as usize)..places, |_, _| {});
+        pieces
     }
 }
 
@@ -154,6 +204,16 @@ mod tests {
         ]
     }
 
+    /// Gives a member a score and returns the one it had.
+    fn set(scored: &mut Scored, member: &[u8], score: f64) -> Option<f64> {
+        let mut before = None;
+        scored.change(member, |old| {
+            before = old;
+            Some(score)
+        });
+        before
+    }
+
     fn sorted(model: &HashMap<u32, f64>) -> Vec<(f64, u32)> {
         let mut sorted: Vec<_> = model.iter().map(|(&member, &score)| (score, member)).collect();
         sorted.sort_by(|a, b| a.partial_cmp(b).unwrap());
@@ -168,14 +228,14 @@ mod tests {
         match *act {
             Act::Set(member, score) => {
                 assert_eq!(
-                    scored.set(&member.to_be_bytes(), score.into()),
+                    set(scored, &member.to_be_bytes(), score.into()),
                     model.insert(member, score.into())
                 );
             }
             Act::SetMany(from, count) => {
                 for member in from..from + count {
                     let score = f64::from(member % 7);
-                    assert_eq!(scored.set(&member.to_be_bytes(), score), model.insert(member, score));
+                    assert_eq!(set(scored, &member.to_be_bytes(), score), model.insert(member, score));
                 }
             }
             Act::Remove(member) => {
@@ -230,17 +290,17 @@ mod tests {
     fn a_member_of_16_bytes_takes_less_than_80() {
         let (mut scored, mut random) = (Scored::new(), fastrand::Rng::with_seed(7));
         for number in 0..100_000 {
-            scored.set(format!("member:{number:09}").as_bytes(), random.f64());
+            set(&mut scored, format!("member:{number:09}").as_bytes(), random.f64());
         }
         let bytes = scored.bytes() as f64 / 100_000.0;
         assert!((60.0..80.0).contains(&bytes), "{bytes}");
     }
 
     #[test]
-    fn a_zero_changes_its_sign() {
+    fn a_zero_keeps_its_sign() {
         let mut scored = Scored::new();
-        scored.set(b"a", 0.0);
-        assert_eq!(scored.set(b"a", -0.0), Some(0.0));
+        set(&mut scored, b"a", -0.0);
+        assert_eq!(set(&mut scored, b"a", 0.0), Some(0.0));
         assert!(scored.score(b"a").is_some_and(f64::is_sign_negative));
         assert_eq!(scored.rank(b"a").map(|(rank, _)| rank), Some(0));
     }

@@ -55,6 +55,13 @@ impl<'a> Seat<'a> {
         unsafe { Entry::large_at(address) }
     }
 
+    /// Makes sure that a sweep looks at the entry that is there once this time is past.
+    pub(crate) fn expires_by(&self, at: u64) {
+        if let Some(found) = &self.found {
+            found.segment.expires_by(at);
+        }
+    }
+
     /// Puts in an entry with this key where none is.
     ///
     /// # Panics

@@ -1,12 +1,34 @@
 //! A client without a connection, on a thread of its own.
 #![allow(unreachable_pub, dead_code, reason = "shared by several test programs")]
 
-use tidegate_protocols::data::{Context, Data as _, Outcome, Worker as _};
+use std::sync::Arc;
+use std::thread;
+
+use tidegate_protocols::data::{Context, Data as _, Outcome, Piece, Prepared, Ticket, Worker as _};
 use tidegate_protocols::link::{self, Ask};
 use tidegate_protocols::memcached::{Decoded, Decoder, Item, Rules};
+use tidegate_protocols::settings::Settings;
 use tidegate_protocols::transaction::{Entered, Transaction, WatchedKey, Watches};
 use tidegate_protocols::{Args, Dialect, Reply, Request, Words, table};
 use tidegate_shards::{Store, StoreWorker};
+
+/// Workers of a [`store`].
+pub const WORKERS: usize = 4;
+
+/// A store of several workers.
+pub fn store() -> Store {
+    Store::new(Arc::new(Settings::default()), WORKERS)
+}
+
+/// Runs `work` as each worker of a [`store`] at the same time.
+pub fn together(store: &Store, work: impl Fn(Client, usize) + Sync) {
+    thread::scope(|scope| {
+        for index in 0..WORKERS {
+            let work = &work;
+            scope.spawn(move || work(Client::new(store, index, WORKERS), index));
+        }
+    });
+}
 
 /// One worker and its clock.
 pub struct Client {
@@ -108,6 +130,38 @@ impl Client {
             }
             std::thread::yield_now();
         }
+    }
+
+    /// Asks for something that may have to wait: the reply, or under which ticket it comes.
+    pub fn ask(&mut self, client_id: u64, line: &str) -> Result<String, Ticket> {
+        let words: Vec<&[u8]> = line.split_whitespace().map(str::as_bytes).collect();
+        let context = Context { client_id, may_wait: true, ..Context::default() };
+        with_request(&words, |request| {
+            loop {
+                let mut out = Vec::new();
+                self.worker.begin(self.now_ms);
+                let mut reply = Reply::new(&mut out, request.dialect);
+                let outcome = self.worker.execute(request, Prepared::default(), &context, &mut reply);
+                self.worker.finish();
+                match outcome {
+                    Outcome::Later(ticket) => return Err(ticket),
+                    Outcome::Busy => std::thread::yield_now(),
+                    _ => return Ok(String::from_utf8(out).expect("replies of these tests are text")),
+                }
+            }
+        })
+    }
+
+    /// The answers that have come to what had to wait.
+    pub fn collect(&mut self) -> Vec<(Ticket, String)> {
+        let mut all = Vec::new();
+        self.worker.begin(self.now_ms);
+        self.worker.collect(&mut |answered| {
+            let (Piece::Done(bytes) | Piece::Failed(bytes)) = answered.piece else { panic!("{answered:?}") };
+            all.push((answered.ticket, String::from_utf8(bytes.to_vec()).expect("text")));
+        });
+        self.worker.finish();
+        all
     }
 
     /// The same, from words in one line.

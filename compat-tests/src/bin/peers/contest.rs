@@ -9,7 +9,9 @@ use tidegate_compat_tests::load::process;
 use tidegate_compat_tests::load::{self, Extent, Figures, Load};
 
 use crate::Options;
+use crate::commands;
 use crate::contender::{Contender, Maker};
+use crate::long;
 use crate::report::{Cell, Footprint, Report};
 use tidegate_compat_tests::server::{Server, tidegate_program};
 
@@ -27,7 +29,7 @@ const HOP_VALUE_BYTES: usize = 64;
 const FOOTPRINT_VALUE_BYTES: usize = 32;
 
 /// Time before a measurement in which requests are not counted.
-const WARM: Duration = Duration::from_millis(200);
+pub(crate) const WARM: Duration = Duration::from_millis(200);
 
 /// Runs everything that `options` asks for and prints it as it comes.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
@@ -48,6 +50,24 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
             if options.wants_memory() {
                 measure_memory(options, &entrants, dialects[0], &mut report)?;
             }
+        }
+        if options.wants_commands() {
+            let entrants: Vec<_> = ours.iter().filter(|one| one.speaks(Maker::Redis)).collect();
+            commands::measure(options, &entrants, &mut report)?;
+        }
+        if options.wants_long() {
+            let is_entrant = |one: &Contender| one.speaks(Maker::Redis) && one.threads == options.threads;
+            let mut entrants: Vec<_> =
+                contenders(options, &processors)?.into_iter().filter(is_entrant).collect();
+            let gateway = hop(options, &processors)?.into_iter().find(|one| one.maker == Maker::Gateway);
+            if let Some(gateway) = gateway.filter(|one| one.program != "none") {
+                entrants.insert(1, gateway);
+            }
+            // What takes long has threads of its own, which need a processor, too.
+            for one in &mut entrants {
+                one.processors = home(options.threads + 1, &processors);
+            }
+            long::measure(options, &entrants.iter().collect::<Vec<_>>(), &mut report)?;
         }
         if options.wants_hop() {
             let entrants = hop(options, &processors)?;
@@ -193,7 +213,7 @@ fn measure_memory(
 }
 
 /// Stores `keys` items.
-fn fill(
+pub(crate) fn fill(
     options: &Options,
     server: &Server,
     dialect: Dialect,
@@ -218,7 +238,7 @@ fn address(server: &Server, dialect: Dialect) -> SocketAddr {
     if dialect == Dialect::Resp { server.redis() } else { server.memcached() }
 }
 
-fn run_load(load: &Load, server: &Server) -> Result<Figures, String> {
+pub(crate) fn run_load(load: &Load, server: &Server) -> Result<Figures, String> {
     load::run(load, &server.processes()).map_err(|error| format!("{error}\n{}", server.log()))
 }
 
@@ -227,7 +247,7 @@ fn resident_bytes(server: &Server) -> Result<u64, String> {
 }
 
 /// The run with the median processor time, with the latencies of all.
-fn median(runs: &[Figures]) -> Figures {
+pub(crate) fn median(runs: &[Figures]) -> Figures {
     let mut order: Vec<_> = runs.iter().collect();
     order.sort_by(|a, b| a.cpu_us.total_cmp(&b.cpu_us));
     let mut latency = Histogram::default();

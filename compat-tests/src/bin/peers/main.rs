@@ -2,8 +2,10 @@
 //!
 //! `cargo run --release -p tidegate-compat-tests --bin peers -- --quick`
 
+mod commands;
 mod contender;
 mod contest;
+mod long;
 mod report;
 
 use std::process::ExitCode;
@@ -22,7 +24,8 @@ struct Options {
     /// One short repetition of each measurement, 64 B values, memory with 1 M items; other options win over it
     #[arg(long)]
     quick: bool,
-    /// Only cells with these words, one of each kind: resp text meta binary, get set, p1 p16 p64, 64 1024, memory, hop
+    /// Only cells with these words, one of each kind: resp text meta binary, get set, p1 p16 p64, 64 1024, memory, hop,
+    /// commands; or the name of a command
     #[arg(long, value_name = "WORD,…", value_delimiter = ',')]
     only: Vec<String>,
     /// Server threads; above 1 Tidegate also runs with one, and nobody is pinned apart from that one
@@ -67,6 +70,9 @@ Examples:
   peers --only resp,get,p16,64        one cell
   peers --only text,binary --quick    two dialects
   peers --only memory                 resident bytes per item
+  peers --only commands               commands of each family, and the hand-off to one that waits (blpop)
+  peers --only zadd,hgetall           two of them
+  peers --only long                   how long others wait while something takes long
   peers --only hop                    what it costs to pass requests on to another process
   peers --threads 2                   two server threads on two processors, beside one
   peers --redis-server valkey-server  another peer
@@ -117,7 +123,26 @@ impl Options {
 
     /// Whether the tables of the dialects were: what else is named beside `hop` is about that.
     fn wants_cells(&self) -> bool {
-        self.only.is_empty() || !self.names("hop") && self.only.iter().any(|only| only != "memory")
+        let is_about_cells = |only: &String| {
+            !["memory", "commands", "long"].contains(&only.as_str()) && !commands::is_row(only)
+        };
+        self.only.is_empty() || !self.names("hop") && self.only.iter().any(is_about_cells)
+    }
+
+    /// Whether the table of commands was, or a row of it.
+    fn wants_commands(&self) -> bool {
+        self.only.is_empty() || self.names("commands") || self.only.iter().any(|only| commands::is_row(only))
+    }
+
+    /// Whether the table of what takes long was asked for.
+    fn wants_long(&self) -> bool {
+        self.only.is_empty() || self.names("long")
+    }
+
+    /// Whether this row of it was: none is named, or this one.
+    fn wants_command(&self, name: &str) -> bool {
+        let named = |word: &String| word.eq_ignore_ascii_case(name);
+        self.only.iter().any(named) || !self.only.iter().any(|only| commands::is_row(only))
     }
 
     fn names(&self, word: &str) -> bool {

@@ -90,29 +90,59 @@ impl Report {
         }
     }
 
+    /// What follows is about what takes long, among so many keys.
+    pub(crate) fn long(&mut self, keys: u64, connections: usize, threads: u16) {
+        self.table = None;
+        if !self.csv {
+            println!(
+                "\nWhile something takes long: SET by {connections} connections to keys it does not need, {keys} keys;"
+            );
+            println!("worker threads of each process of Tidegate: {threads}");
+            columns();
+        }
+    }
+
+    /// What follows are commands of all families.
+    pub(crate) fn commands(&mut self, value_bytes: usize) {
+        self.table = None;
+        if !self.csv {
+            println!(
+                "\nCommands of each family, values of {value_bytes} B. BLPOP: an element from one connection that pushes it"
+            );
+            println!(
+                "to another that waits for it, who then takes its turn; latency and CPU are those of each hand-off."
+            );
+            columns();
+        }
+    }
+
     /// One cell: Tidegate's figures first.
     pub(crate) fn cell(&mut self, cell: Cell, names: &[&str], figures: &[Figures]) {
         if !self.csv && self.table.replace(cell.table()) != Some(cell.table()) {
             println!("\n{:?}, values of {} B", cell.dialect, cell.value_bytes);
-            println!(
-                "{:<8} {:>4}  {:<16} {:>10} {:>9} {:>8} {:>8} {:>8} {:>6}",
-                "", "pipe", "server", "ops/s", "CPU µs/op", "p50 µs", "p99 µs", "p99.9 µs", "×CPU"
-            );
+            columns();
         }
+        self.row(&format!("{:?}", cell.operation).to_uppercase(), cell, names, figures);
+    }
+
+    /// The figures of one operation.
+    pub(crate) fn row(&self, operation: &str, cell: Cell, names: &[&str], figures: &[Figures]) {
         for (name, one) in names.iter().zip(figures) {
             let ratio = figures[0].cpu_us / one.cpu_us;
             let quantile = |share| one.latency.quantile_us(share);
             let (p50, p99, p999) = (quantile(0.5), quantile(0.99), quantile(0.999));
             let (rate, cpu_us) = (one.rate(), one.cpu_us);
             if self.csv {
-                let words = cell.words().join(",");
+                let [dialect, _, pipeline, value_bytes] = cell.words();
+                let words = [&dialect, &operation.to_lowercase(), &pipeline, &value_bytes]
+                    .map(String::as_str)
+                    .join(",");
                 println!("{words},{name},{rate:.0},{cpu_us:.4},{p50:.1},{p99:.1},{p999:.1},{ratio:.3}");
                 continue;
             }
             let ratio = if *name == names[0] { String::new() } else { format!("{ratio:.2}") };
-            let operation = format!("{:?}", cell.operation).to_uppercase();
             println!(
-                "{operation:<8} {:>4}  {name:<16} {rate:>10.0} {cpu_us:>9.3} {p50:>8.0} {p99:>8.0} {p999:>8.0} {ratio:>6}{}",
+                "{operation:<13} {:>4}  {name:<16} {rate:>10.0} {cpu_us:>9.3} {p50:>8.0} {p99:>8.0} {p999:>8.0} {ratio:>6}{}",
                 cell.pipeline,
                 misses(one),
             );
@@ -142,6 +172,14 @@ impl Report {
             );
         }
     }
+}
+
+/// The names of the columns.
+fn columns() {
+    println!(
+        "{:<13} {:>4}  {:<16} {:>10} {:>9} {:>8} {:>8} {:>8} {:>6}",
+        "", "pipe", "server", "ops/s", "CPU µs/op", "p50 µs", "p99 µs", "p99.9 µs", "×CPU"
+    );
 }
 
 /// Misses among keys that were all stored: the server has evicted or lost some.

@@ -1,7 +1,7 @@
 //! Changing a listpack in the bytes it lies in.
 
 use super::encode::Encoded;
-use super::{BYTES_MAX, Element, HEADER_BYTES, Listpack, MANY, Position};
+use super::{BYTES_MAX, Element, End, HEADER_BYTES, Listpack, MANY, Needle, Position};
 use crate::structures::buffer::Buffer;
 
 /// A listpack to be changed.
@@ -28,16 +28,31 @@ impl<'a, B: Buffer> ListpackMut<'a, B> {
         self.insert(self.view().end(), [element]);
     }
 
-    /// Adds an element before all others.
-    pub(crate) fn prepend(&mut self, element: Element<'_>) {
-        self.insert(Position::START, [element]);
-    }
-
     /// Puts elements in, the first of them at `at`.
     #[inline]
     pub(crate) fn insert<const N: usize>(&mut self, at: Position, elements: [Element<'_>; N]) {
         self.splice(at, at, &elements.map(Encoded::new));
         self.count(N as isize);
+    }
+
+    /// Puts any number of elements in, the first of them at `at`.
+    #[inline]
+    pub(crate) fn insert_all<'e>(
+        &mut self,
+        at: Position,
+        elements: impl Iterator<Item = Element<'e>> + Clone,
+    ) {
+        let (mut len, mut count) = (0, 0);
+        for element in elements.clone() {
+            len += Encoded::new(element).len();
+            count += 1;
+        }
+        let mut room = self.0.splice(at.0..at.0, len);
+        for element in elements {
+            room = Encoded::new(element).write(room);
+        }
+        self.set_total();
+        self.count(count);
     }
 
     /// Puts `element` in the place of the one at `at`.
@@ -64,6 +79,26 @@ impl<'a, B: Buffer> ListpackMut<'a, B> {
         if let Some(at) = self.view().seek(index as isize) {
             self.remove(at, count);
         }
+    }
+
+    /// Takes out the first `count` elements that are looked for, seen from an end. Returns how many those were.
+    pub(crate) fn remove_equal(&mut self, needle: &Needle<'_>, end: End, count: usize) -> usize {
+        let mut from = if end == End::Head { Position::START } else { self.view().end() };
+        let mut removed = 0;
+        while removed < count {
+            let view = self.view();
+            let found = match end {
+                End::Head => view.find_needle(from, needle, 0),
+                End::Tail => {
+                    let mut before = view.positions_in(Position::START, from).rev();
+                    before.find(|&at| needle.is(view.get(at)))
+                }
+            };
+            let Some(at) = found else { break };
+            self.remove(at, 1);
+            (from, removed) = (at, removed + 1);
+        }
+        removed
     }
 
     /// Adds all elements of another at the end.

@@ -155,7 +155,7 @@ fn apply(edit: Edit, pack: &mut ListpackMut<'_, Vec<u8>>, model: &mut Vec<Vec<u8
         Edit::Insert(index, text) => {
             let index = index % (len + 1);
             if index == 0 {
-                pack.prepend(Element::of(&text));
+                pack.insert(Position::START, [Element::of(&text)]);
             } else {
                 pack.insert(at(pack.view(), index), [Element::of(&text)]);
             }

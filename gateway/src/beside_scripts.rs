@@ -1,0 +1,174 @@
+//! What the gateway does for scripts, which the store runs: its own commands, and what is counted and told of all.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tidegate_protocols::data::{Aside, Asides, Context, Outcome};
+use tidegate_protocols::link::Said;
+use tidegate_protocols::messages::KeyEvent;
+use tidegate_protocols::stale::Stale;
+use tidegate_protocols::table::server::Server;
+use tidegate_protocols::{Args, Error, Reply, Request, Row, Verb};
+
+use crate::acl::{self, User};
+use crate::commands::{self, Scope};
+use crate::decoder::Family;
+use crate::intake::Intake;
+use crate::pubsub::{Kind, publish_all};
+use crate::registry::Client;
+use crate::session::Session;
+use crate::shared::{Shared, now_ms};
+
+/// How long a script may sleep at once, in milliseconds.
+const DEBUG_SLEEP_MS_MAX: u64 = 1000;
+
+/// The client that scripts of one thread are to the commands they execute.
+struct BesideScripts {
+    intake: Intake,
+    session: Session,
+    caller: Caller,
+    /// The gateway whose client the script runs for, if somebody there watches all commands.
+    watched_at: Option<[u8; 8]>,
+}
+
+/// Whom a script runs for.
+enum Caller {
+    /// One who may do everything.
+    Anybody,
+    /// One who may not.
+    Somebody(Arc<Client>, Arc<User>),
+    /// One who may not, of another gateway, which notes itself what it has been refused.
+    Elsewhere(Arc<User>),
+    /// One of whom nobody has said what he may do.
+    Unknown,
+}
+
+const UNKNOWN: Error =
+    Error::Text("NOPERM Nobody has said what the user may do for whom the script runs; try again");
+
+/// Makes it.
+pub(crate) fn asides(shared: &Arc<Shared>) -> Asides {
+    let shared = Arc::clone(shared);
+    Arc::new(move |index| {
+        let client = Arc::new(Client::of_scripts(shared.registry.default_user()));
+        let session = Session::new(client, Family::Redis, false, shared.is_cluster());
+        Box::new(BesideScripts {
+            intake: Intake::new(Arc::clone(&shared), index),
+            session,
+            caller: Caller::Anybody,
+            watched_at: None,
+        })
+    })
+}
+
+impl Aside for BesideScripts {
+    fn execute(&mut self, request: &Request<'_>, context: &mut Context, reply: &mut Reply<'_>) -> Outcome {
+        let Self { intake, session, .. } = self;
+        session.select(context.database);
+        session.set_dialect(request.dialect);
+        let scope = Scope { session, shared: &intake.shared, intake, now_ms: now_ms() };
+        let outcome = commands::execute(request, &scope, reply);
+        if request.row.verb == Verb::Server(Server::DebugSleep) {
+            // It is the script that sleeps, with all that it has locked: tests want to see that.
+            let ms = session.held_until_ms().saturating_sub(scope.now_ms).min(DEBUG_SLEEP_MS_MAX);
+            thread::sleep(Duration::from_millis(ms));
+        }
+        context.database = session.context().database;
+        outcome
+    }
+
+    fn begins_for(&mut self, context: &Context) {
+        let shared = &self.intake.shared;
+        let mut gateway = context.gateway;
+        self.caller = if gateway == 0 {
+            let client = shared.registry.get(context.client_id);
+            gateway = client.as_ref().map_or(0, |client| client.process());
+            match client.map(|client| (client.user(), client)) {
+                Some((user, _)) if user.is_free() => Caller::Anybody,
+                Some((user, client)) => Caller::Somebody(client, user),
+                None => Caller::Unknown,
+            }
+        } else {
+            let user = shared.acl.acting_for((gateway, context.client_id));
+            user.map_or(Caller::Unknown, Caller::Elsewhere)
+        };
+        let is_of_gateway = gateway != 0;
+        let gateway = gateway.to_le_bytes();
+        let is_watched = is_of_gateway && shared.pubsub.listeners(Kind::Scripts, &gateway) > 0;
+        self.watched_at = is_watched.then_some(gateway);
+    }
+
+    fn refusal(&mut self, row: &'static Row, args: &Args<'_>) -> Option<Error> {
+        let (client, user) = match &self.caller {
+            Caller::Anybody => return None,
+            Caller::Unknown => return Some(UNKNOWN),
+            Caller::Somebody(client, user) => (Some(&**client), user),
+            Caller::Elsewhere(user) => (None, user),
+        };
+        acl::refusal_in_script(row, args, (client, user), &self.intake.shared, now_ms())
+    }
+
+    fn allows(&mut self, row: &'static Row, args: &Args<'_>) -> bool {
+        match &self.caller {
+            Caller::Anybody => true,
+            Caller::Unknown => false,
+            Caller::Somebody(_, user) | Caller::Elsewhere(user) => user.check(row, args).is_ok(),
+        }
+    }
+
+    fn begins(&mut self, request: &Request<'_>, context: &Context) {
+        let Intake { shared, index, .. } = &self.intake;
+        if shared.pubsub.has_monitors() {
+            commands::tell_monitors_of_script(request, context.database, shared, *index);
+        }
+        if let Some(gateway) = &self.watched_at
+            && let Some(line) = commands::line_of_script(request, context.database)
+        {
+            let said = Said { kind: Kind::Scripts, channel: gateway, payload: &line };
+            shared.pubsub.publish(&said, *index, None);
+        }
+    }
+
+    fn ends(&mut self, row: &Row, outcome: Outcome, nanos: u64, reply: &[u8]) {
+        let counters = self.intake.counters();
+        let command = counters.command(row.verb);
+        command.called(nanos);
+        if outcome == Outcome::Failed {
+            counters.failed(command, reply);
+        }
+    }
+
+    fn refused(&mut self, row: Option<&Row>, reply: &[u8]) {
+        let counters = self.intake.counters();
+        if let Some(row) = row {
+            counters.command(row.verb).rejected.add(1);
+        }
+        counters.error(reply);
+    }
+
+    fn relays(&mut self, reply: &[u8]) {
+        self.intake.counters().forget_error(reply);
+    }
+
+    fn tell(&mut self, events: &[KeyEvent]) {
+        publish_all(events, &self.intake.shared, self.intake.index);
+    }
+
+    fn tell_stale(&mut self, stale: Vec<Stale>) {
+        self.intake.publish_all_stale(stale, None);
+        if !self.intake.changed.borrow().is_empty() {
+            self.intake.tell_followers();
+        }
+    }
+
+    fn log(&mut self, level: u8, text: &[u8]) {
+        let text = String::from_utf8_lossy(text);
+        match level {
+            0 => tracing::debug!(target: "script", "{text}"),
+            1 => tracing::debug!(target: "script", "{text}"),
+            2 => tracing::info!(target: "script", "{text}"),
+            _ => tracing::warn!(target: "script", "{text}"),
+        }
+    }
+}
