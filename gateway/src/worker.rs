@@ -11,7 +11,7 @@ use tidegate_protocols::data::{Data, Unblock};
 use tidegate_protocols::settings::Key;
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::{LocalSet, spawn_local, yield_now};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::connection::{Connection, serve};
@@ -141,6 +141,9 @@ async fn keep_time(intake: Rc<Intake>) {
         intake.work.wake();
         let idle_ms = settings.number(Key::Timeout) as u64 * 1000;
         if idle_ms > 0 {
+            // This worker may have stood still: what has come meanwhile is read, and then executed, before anybody is idle.
+            yield_now().await;
+            yield_now().await;
             end_idle(&intake, idle_ms);
         }
         if intake.index == 0
