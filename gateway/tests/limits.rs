@@ -5,9 +5,9 @@ mod fake;
 
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use fake::{Client, Server, array};
+use fake::{Client, PATIENCE, Server, array, eventually, free_place};
 use tidegate_gateway::{Config, Gateway, Users};
 use tidegate_protocols::settings::Key;
 
@@ -28,12 +28,11 @@ fn one_client_too_many_is_told_so() {
     first.ask(b"QUIT\r\n", b"+OK\r\n");
     first.expect_end();
     // The place is free as soon as the worker has buried the first client, which nobody is told.
-    let free = (0..1000).any(|_| {
+    eventually("the place is free", || {
         let mut client = server.client();
         client.send(b"PING\r\n");
         client.line() == "+PONG"
     });
-    assert!(free);
     assert_eq!(server.running.shared().counters.totals().accepted, 3);
 }
 
@@ -76,11 +75,10 @@ fn a_client_that_reads_nothing_is_not_served_further_and_loses_nothing() {
     // 64 MiB of replies to what fits into one read; the sockets hold a few of them.
     slow.send(&b"GET k\r\n".repeat(64));
     let mut other = server.client();
-    let stuck = (0..10_000).any(|_| {
+    eventually("the slow client has output waiting", || {
         other.send(b"CLIENT LIST\r\n");
         other.bulk().lines().any(|line| !line.contains(" omem=0 "))
     });
-    assert!(stuck, "the slow client has no output waiting");
     other.send(b"CLIENT LIST\r\n");
     let list = other.bulk();
     let waiting =
@@ -99,18 +97,25 @@ fn a_client_that_reads_nothing_is_not_served_further_and_loses_nothing() {
 
 #[test]
 fn a_client_that_sends_something_large_is_not_idle() {
-    let server = Server::start_with(1, &[(Key::Timeout, "2")]);
+    // Long, because whoever stands still for as long is idle.
+    let server = Server::start_with(1, &[(Key::Timeout, "5")]);
     let (mut sender, mut other) = (server.client(), server.client());
     sender.ask(b"PING\r\n", b"+PONG\r\n");
     sender.send(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$500000000\r\n");
-    let (began, mut silent) = (Instant::now(), server.client());
-    while began.elapsed() < Duration::from_secs(4) {
+    let silent = server.client();
+    silent.0.set_nonblocking(true).unwrap();
+    // Until one has been closed that has been silent for as long as the sender has not completed anything.
+    eventually("who is silent is closed", || {
         sender.send(b"v");
         other.ask(b"PING\r\n", b"+PONG\r\n");
-    }
-    silent.expect_end();
-    other.send(b"CLIENT LIST\r\n");
-    assert_eq!(other.bulk().lines().count(), 2, "the sender and who asks");
+        matches!((&silent.0).read(&mut [0]), Ok(0))
+    });
+    eventually("only the sender and who asks are left", || {
+        other.send(b"CLIENT LIST\r\n");
+        let list = other.bulk();
+        assert!(list.contains(&format!(" addr={} ", sender.0.local_addr().unwrap())), "{list}");
+        list.lines().count() == 2
+    });
 }
 
 #[test]
@@ -128,24 +133,32 @@ fn output_over_the_hard_limit_closes_the_client() {
 }
 
 #[test]
-fn the_end_answers_what_has_arrived_and_cuts_off_who_takes_nothing() {
-    let server = Server::start(2);
-    let value = vec![b'v'; 16 * 1024 * 1024];
-    server.client().ask(&array(&[b"SET", b"k", &value]), b"+OK\r\n");
-    let mut stuck = server.client();
-    stuck.ask(b"PING\r\nGET k\r\n", b"+PONG\r\n");
+fn the_end_answers_what_has_arrived() {
+    let redis = vec![free_place()];
+    let server = Server::start_as(&Config { redis, workers: 2, ..Config::default() }, &[]);
     let mut clients: Vec<_> = (0..10).map(|_| server.client()).collect();
     for client in &mut clients {
         client.ask(b"PING\r\n", b"+PONG\r\n");
         client.send(b"SET a 1\r\nGET a\r\n");
     }
     let address = server.running.redis()[0];
-    assert_eq!(server.running.shutdown(Duration::from_millis(500)), 1);
+    assert_eq!(server.running.shutdown(PATIENCE), 0);
     for client in &mut clients {
         client.expect(b"+OK\r\n$1\r\n1\r\n");
         client.expect_end();
     }
     assert!(std::net::TcpStream::connect(address).is_err(), "nobody listens any more");
+}
+
+#[test]
+fn the_end_cuts_off_who_takes_nothing() {
+    let server = Server::start(2);
+    let value = vec![b'v'; 16 * 1024 * 1024];
+    server.client().ask(&array(&[b"SET", b"k", &value]), b"+OK\r\n");
+    eventually("only the other is there", || server.running.shared().registry.is_empty());
+    let mut stuck = server.client();
+    stuck.ask(b"PING\r\nGET k\r\n", b"+PONG\r\n");
+    assert_eq!(server.running.shutdown(Duration::from_millis(500)), 1);
 }
 
 #[test]
@@ -161,12 +174,7 @@ fn a_client_that_has_said_all_it_wanted_still_gets_its_answers() {
 /// Waits until there are so many clients, asking the gateway itself.
 #[track_caller]
 fn until_clients(server: &Server, expected: usize) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while server.running.shared().registry.len() != expected {
-        let left = server.running.shared().registry.len();
-        assert!(Instant::now() < deadline, "{left} clients instead of {expected}");
-        std::thread::yield_now();
-    }
+    eventually(&format!("{expected} clients"), || server.running.shared().registry.len() == expected);
 }
 
 #[test]

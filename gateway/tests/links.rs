@@ -8,69 +8,20 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::{Duration, Instant};
 
-use fake::{Client, Server, next_answer as next};
+use fake::frames::{
+    EPOCH, GET, SET, ask, done, frame, framed, gateway, greeting, greets, of_epoch, on_loopback, shard,
+};
+use fake::{Client, PATIENCE, Server, eventually, next_answer as next, next_answer_from};
 use tidegate_gateway::{Config, Holding, LinkPlace, Membership};
 use tidegate_protocols::data::Figures;
-use tidegate_protocols::link::{Ask, Greeting, Tail, encode};
-use tidegate_protocols::memcached::Item;
+use tidegate_protocols::link::{Ask, Greeting, Tail};
 use tidegate_protocols::settings::{Key, Policy};
 use tidegate_protocols::slot::slot_of;
 use tidegate_protocols::table::link::Link;
 use tidegate_protocols::table::lookup;
-use tidegate_protocols::{Dialect, Request, Row, Slots, Words};
+use tidegate_protocols::{Row, Slots};
 use tokio::sync::watch;
-
-const EPOCH: u32 = 3;
-
-fn shard(slots: &str, links: Vec<LinkPlace>) -> Server {
-    let (name, slots) = ("shard-1".to_owned(), slots.parse().unwrap());
-    let membership = Some(Membership::fixed(&name, Holding { epoch: EPOCH, slots }, links));
-    Server::start_as(&Config { membership, ..Config::default() }, &[])
-}
-
-fn on_loopback(slots: &str) -> Server {
-    shard(slots, vec!["127.0.0.1:0".parse().unwrap()])
-}
-
-/// A gateway that has greeted and been greeted.
-fn gateway(server: &Server) -> Client {
-    let mut client = greets(server, 0, 0);
-    client.expect(&greeting(&Greeting::new("shard-1", EPOCH)));
-    client
-}
-
-/// A gateway's process that has greeted on a link of some generation.
-fn greets(server: &Server, process: u64, generation: u32) -> Client {
-    let mut client = Client::connect(server.running.links()[0]);
-    client.send(&greeting(&Greeting::new("gateway-1", 0).of(process, generation)));
-    client
-}
-
-fn greeting(greeting: &Greeting) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    greeting.encode(&mut bytes);
-    bytes
-}
-
-/// A request of a client that speaks RESP2.
-fn frame(id: u32, words: &[&[u8]]) -> Vec<u8> {
-    of_epoch(EPOCH, id, words)
-}
-
-fn of_epoch(epoch: u32, id: u32, words: &[&[u8]]) -> Vec<u8> {
-    framed(lookup(words[0]).unwrap(), words, &Ask { id, epoch, ..Ask::default() })
-}
-
-fn framed(row: &'static Row, words: &[&[u8]], ask: &Ask) -> Vec<u8> {
-    let words = Words::new(words);
-    let args = words.args();
-    let request = Request { row, dialect: Dialect::Resp2, args, item: &Item::NONE };
-    let mut frame = Vec::new();
-    encode(&mut frame, &request, ask).unwrap();
-    frame
-}
 
 #[test]
 fn requests_of_gateways_are_answered_under_their_numbers() {
@@ -183,54 +134,6 @@ fn long_values_pass_both_ways_and_come_back_in_parts() {
     }
 }
 
-/// Bytes of memory this process has.
-fn resident_bytes() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
-}
-
-#[test]
-fn short_answers_overtake_a_long_one_whose_memory_returns() {
-    const LONG_BYTES: usize = 100 << 20;
-    const SHORT: u32 = 1000;
-    let server = on_loopback("0-16383");
-    let mut gateway = gateway(&server);
-    let mut whole = format!("${LONG_BYTES}\r\n").into_bytes();
-    let header_bytes = whole.len();
-    whole.extend((0..LONG_BYTES).map(|index| (index % 251) as u8));
-    whole.extend_from_slice(b"\r\n");
-    let value = &whole[header_bytes..header_bytes + LONG_BYTES];
-    assert_eq!(ask(&mut gateway, &frame(1, &[b"SET", b"long", value])), done(OK));
-    assert_eq!(ask(&mut gateway, &frame(1, SET)), done(OK));
-    let before = resident_bytes();
-    gateway.send(&frame(u32::MAX, &[b"GET", b"long"]));
-    let (mut at, mut next_short, mut held) = (0, 0, 0);
-    loop {
-        let (id, tail, bytes) = next(&mut gateway);
-        if id != u32::MAX {
-            assert_eq!((id, tail, &bytes[..]), (next_short, Tail::Done, &b"$1\r\nv\r\n"[..]));
-            next_short += 1;
-            continue;
-        }
-        if at == 0 {
-            // The long one is on its way.
-            gateway.send(&(0..SHORT).flat_map(|id| frame(id, GET)).collect::<Vec<_>>());
-        }
-        assert!(whole[at..].starts_with(&bytes), "at {at}");
-        at += bytes.len();
-        held = held.max(resident_bytes());
-        if tail == Tail::Done {
-            break;
-        }
-    }
-    assert_eq!((at, next_short), (whole.len(), SHORT));
-    assert!(held > before + LONG_BYTES / 2, "{held} bytes while it was held, {before} before");
-    // Nothing says when the shard is done with what it has written.
-    while resident_bytes() > before + LONG_BYTES / 2 {
-        assert_eq!(ask(&mut gateway, &frame(1, GET)), done("$1\r\nv\r\n"));
-    }
-}
-
 #[test]
 fn a_link_that_asks_for_too_much_at_once_waits_and_gets_all() {
     let server = on_loopback("0-16383");
@@ -322,23 +225,8 @@ fn watch(epoch: u32, client: &[u8], key: &[u8]) -> Vec<u8> {
     errand(epoch, Link::Watch, &[client, key])
 }
 
-/// Sends one request and tells how it was answered.
-#[track_caller]
-fn ask(client: &mut Client, frame: &[u8]) -> (Tail, String) {
-    client.send(frame);
-    let (_, tail, bytes) = next(client);
-    (tail, String::from_utf8(bytes).unwrap())
-}
-
-fn done(text: &str) -> (Tail, String) {
-    (Tail::Done, text.to_owned())
-}
-
 const OK: &str = "+OK\r\n";
 const NULL_ARRAY: &str = "*-1\r\n";
-const SET: &[&[u8]] = &[b"SET", b"k", b"v"];
-const GET: &[&[u8]] = &[b"GET", b"k"];
-
 #[test]
 fn a_transaction_is_one_request_with_one_answer() {
     let server = on_loopback("0-16383");
@@ -465,17 +353,16 @@ fn a_shard_is_reached_by_a_socket_of_its_owner_that_goes_with_it() {
     let server = shard("0-16383", vec![LinkPlace::Unix(path.clone())]);
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let mut stream = UnixStream::connect(&path).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(&greeting(&Greeting::new("gateway-1", 0))).unwrap();
     stream.write_all(&frame(1, &[b"GET", b"none"])).unwrap();
-    let mut expected = greeting(&Greeting::new("shard-1", EPOCH));
-    expected.extend_from_slice(&[14, 0, 0, 0, 1, 0, 0, 0, 1]);
-    expected.extend_from_slice(b"$-1\r\n");
+    let expected = greeting(&Greeting::new("shard-1", EPOCH));
     let mut got = vec![0; expected.len()];
     stream.read_exact(&mut got).unwrap();
     assert_eq!(got.escape_ascii().to_string(), expected.escape_ascii().to_string());
+    assert_eq!(next_answer_from(&mut stream), (1, Tail::Done, b"$-1\r\n".to_vec()));
     drop(stream);
-    assert_eq!(server.running.shutdown(Duration::from_secs(10)), 0);
+    assert_eq!(server.running.shutdown(PATIENCE), 0);
     assert!(!path.exists());
     std::fs::remove_dir(&directory).unwrap();
 }
@@ -490,16 +377,8 @@ fn with_a_stuck_write() -> (Server, Client) {
     let mut old = greets(&server, 1, 5);
     old.expect(&greeting(&Greeting::new("shard-1", EPOCH)));
     old.send(&frame(1, &[b"SET", b"k", b"stuck"]));
-    until("the write is stuck", || server.fake.found_stuck.load(SeqCst) > 0);
+    eventually("the write is stuck", || server.fake.found_stuck.load(SeqCst) > 0);
     (server, old)
-}
-
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "waited for this in vain: {what}");
-        std::thread::yield_now();
-    }
 }
 
 #[test]
@@ -526,7 +405,7 @@ fn links_of_one_generation_stay_side_by_side_and_older_ones_come_too_late() {
     server.fake.stuck.store(false, SeqCst);
     assert_eq!(next(&mut old), (1, Tail::Done, OK.into()));
     drop((old, beside));
-    until("they are gone", || server.running.shared().registry.is_empty());
+    eventually("they are gone", || server.running.shared().registry.is_empty());
     greets(&server, 1, 4).expect_end();
 }
 
@@ -535,7 +414,7 @@ fn a_link_is_not_served_before_older_ones_that_cannot_end() {
     let (server, mut old) = with_a_stuck_write();
     let held = server.fake.hold();
     server.fake.stuck.store(false, SeqCst);
-    until("it is being executed, whatever becomes of its link", || server.fake.begun.load(SeqCst) > 0);
+    eventually("it is being executed, whatever becomes of its link", || server.fake.begun.load(SeqCst) > 0);
     let mut new = greets(&server, 1, 6);
     new.send(&frame(1, SET));
     new.expect_end();

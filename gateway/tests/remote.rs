@@ -8,9 +8,9 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use fake::{Client, Server, array};
+use fake::{Client, NEVER_LOST_MS, Server, array, eventually, free_place, lost_after};
 use tidegate_gateway::{Config, Gateway, Holding, LinkPlace, Membership, Remote, Running, Seat};
 use tidegate_protocols::Topology;
 use tidegate_protocols::link::{self as frames, Greeting, Tail};
@@ -19,6 +19,9 @@ use tidegate_protocols::topology::{GatewayNode, ShardNode};
 use tokio::sync::watch;
 
 const EPOCH: u32 = 7;
+
+/// `link-timeout-ms` while a link is to be lost.
+const LOST_MS: &str = "500";
 
 /// A gateway, and the shards behind it.
 struct Behind {
@@ -29,7 +32,7 @@ struct Behind {
 }
 
 fn shard(name: &str, slots: &str, epoch: u32) -> Server {
-    shard_at(name, slots, epoch, "127.0.0.1:0".parse().unwrap())
+    shard_at(name, slots, epoch, free_place())
 }
 
 fn shard_at(name: &str, slots: &str, epoch: u32, address: SocketAddr) -> Server {
@@ -65,7 +68,7 @@ impl Behind {
         let topology = watch::Sender::new(topology);
         let seat = Seat::new("front", topology.subscribe());
         let settings = Arc::new(Settings::default());
-        settings.set(Key::LinkTimeout, "1000").unwrap();
+        settings.set(Key::LinkTimeout, NEVER_LOST_MS).unwrap();
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let (redis, memcached) = (vec![any], vec![any]);
         let config = Config { redis, memcached, workers: 2, seat: Some(seat.clone()), ..Config::default() };
@@ -76,6 +79,11 @@ impl Behind {
 
     fn client(&self) -> Client {
         Client::connect(self.front.redis()[0])
+    }
+
+    /// Waits until a request has found the key `busy` held, at the second shard.
+    fn await_busy(&self) {
+        eventually("it is asked", || self.shards[1].fake.busy.load(SeqCst) != usize::MAX);
     }
 }
 
@@ -118,10 +126,13 @@ fn a_shard_that_does_not_answer_holds_up_its_own_keys_alone_and_the_write_is_in_
     for number in 0..100 {
         other.ask(format!("SET {} {number}\r\n", KEYS[0]).as_bytes(), b"+OK\r\n");
     }
+    behind.await_busy();
+    lost_after(&behind.front, LOST_MS);
     stuck.expect(
         b"-INDOUBT shard shard-1 was lost before it answered: it is not known whether this was executed\r\n",
     );
     stuck.expect(b"$5\r\nafter\r\n");
+    lost_after(&behind.front, NEVER_LOST_MS);
     behind.shards[1].fake.busy.store(0, SeqCst);
     stuck.ask(b"SET busy 2\r\nGET busy\r\n", b"+OK\r\n$1\r\n2\r\n");
 }
@@ -131,21 +142,14 @@ fn a_client_that_waits_for_a_shard_is_not_idle() {
     let behind = on_two();
     behind.shards[1].fake.busy.store(usize::MAX, SeqCst);
     let mut client = behind.client();
-    client.ask(b"CONFIG SET timeout 1 link-timeout-ms 2000\r\n", b"+OK\r\n");
-    client.send(b"GET busy\r\n");
+    lost_after(&behind.front, "2000");
+    // It does not have to be fast: it has said everything when its time begins.
+    client.send(b"CONFIG SET timeout 1\r\nGET busy\r\nPING\r\n");
+    client.expect(b"+OK\r\n");
     let line = client.line();
     assert!(line.starts_with("-CLUSTERDOWN shard shard-1"), "{line}");
-    client.ask(b"PING\r\n", b"+PONG\r\n");
+    client.expect(b"+PONG\r\n");
     behind.shards[1].fake.busy.store(0, SeqCst);
-}
-
-/// Waits until the shard has no more links than the two of the gateway's workers.
-fn links_settle(shard: &Server) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while shard.running.shared().registry.len() != 2 {
-        assert!(Instant::now() < deadline, "{} links", shard.running.shared().registry.len());
-        std::thread::yield_now();
-    }
 }
 
 #[test]
@@ -160,11 +164,14 @@ fn a_write_in_doubt_is_never_executed_after_a_later_one_whoever_sends_that() {
         }
         shard.fake.stuck.store(true, SeqCst);
         clients[0].send(format!("SET {} stuck\r\n", KEYS[1]).as_bytes());
+        eventually("the write is stuck", || shard.fake.found_stuck.load(SeqCst) > 0);
+        lost_after(&behind.front, LOST_MS);
         let line = clients[0].line();
+        lost_after(&behind.front, NEVER_LOST_MS);
         assert!(line.starts_with("-INDOUBT shard shard-1 "), "{line}");
         clients[later].ask(format!("SET {} 2\r\n", KEYS[1]).as_bytes(), b"+OK\r\n");
         shard.fake.stuck.store(false, SeqCst);
-        links_settle(shard);
+        eventually("only the links of both workers are left", || shard.running.shared().registry.len() == 2);
         clients[later].ask(format!("GET {}\r\n", KEYS[1]).as_bytes(), b"$1\r\n2\r\n");
     }
 }
@@ -197,6 +204,8 @@ fn a_shard_that_takes_a_long_request_bit_by_bit_is_not_taken_for_lost() {
         }
     });
     let behind = Behind::over(slow, Vec::new());
+    // Less than all of it takes, and far more than any part.
+    lost_after(&behind.front, "3000");
     let mut client = behind.client();
     client.send(&array(&[b"SET", b"long", &vec![b'x'; 24 * 1024 * 1024]]));
     client.expect(b"+OK\r\n");
@@ -253,6 +262,7 @@ fn who_waits_for_keys_of_a_shard_that_vanishes_is_told() {
         }
     });
     let behind = Behind::over(places, Vec::new());
+    lost_after(&behind.front, "2000");
     // One of them is on the worker that asks for figures now and then, and the other is not.
     let mut clients = [behind.client(), behind.client()];
     for client in &mut clients {
@@ -260,6 +270,8 @@ fn who_waits_for_keys_of_a_shard_that_vanishes_is_told() {
     }
     for client in &mut clients {
         client.send(b"BLPOP k 0\r\n");
+    }
+    for client in &mut clients {
         let line = client.line();
         assert!(line.starts_with("-INDOUBT shard shard-0 was lost before it answered"), "{line}");
     }
@@ -283,12 +295,14 @@ fn a_shard_that_is_gone_for_too_long_is_told_of_at_once() {
     let mut behind = on_two();
     let mut client = behind.client();
     behind.shards.remove(1).running.shutdown(Duration::ZERO);
+    lost_after(&behind.front, LOST_MS);
     let get = format!("GET {}\r\n", KEYS[1]);
     for _ in 0..2 {
         client.send(get.as_bytes());
         let line = client.line();
         assert!(line.starts_with("-CLUSTERDOWN shard shard-1 does not answer"), "{line}");
     }
+    lost_after(&behind.front, NEVER_LOST_MS);
     client.ask(format!("GET {}\r\n", KEYS[0]).as_bytes(), b"$-1\r\n");
 }
 
@@ -316,9 +330,8 @@ fn what_is_on_its_way_to_a_shard_that_leaves_the_topology_is_answered() {
     let mut stuck = behind.client();
     stuck.ask(format!("SET {} 1\r\n", KEYS[1]).as_bytes(), b"+OK\r\n");
     stuck.send(b"SET busy 1\r\n");
-    while behind.shards[1].fake.busy.load(SeqCst) == usize::MAX {
-        std::thread::yield_now();
-    }
+    behind.await_busy();
+    lost_after(&behind.front, LOST_MS);
     behind.topology.send_replace(topology(EPOCH + 1, &[("0-16383", shard)]));
     let line = stuck.line();
     assert!(line.starts_with("-INDOUBT shard shard-1 "), "{line}");
@@ -395,11 +408,7 @@ fn what_a_client_that_is_gone_has_watched_is_watched_no_more() {
     client.ask(format!("WATCH {}\r\n", KEYS[0]).as_bytes(), b"+OK\r\n");
     assert_eq!(behind.shards[0].fake.watched.load(SeqCst), 1);
     drop(client);
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while behind.shards[0].fake.watched.load(SeqCst) > 0 {
-        assert!(Instant::now() < deadline, "it is still watched");
-        std::thread::yield_now();
-    }
+    eventually("nothing is watched", || behind.shards[0].fake.watched.load(SeqCst) == 0);
 }
 
 #[test]

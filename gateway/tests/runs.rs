@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
-use fake::{Client, Server};
+use fake::{Client, NEVER_LOST_MS, Server, eventually, lost_after};
 use tidegate_gateway::{Config, Gateway, Holding, LinkPlace, Membership, Remote, Running, Seat};
 use tidegate_protocols::link::{Ask, Greeting, Tail, encode, extend};
 use tidegate_protocols::memcached::Item;
@@ -178,8 +178,8 @@ fn long_replies_within_a_frame_stay_in_their_order() {
         lines.extend([format!("GET long:{number}"), "GET none".to_owned()]);
     }
     let lines: Vec<_> = lines.iter().map(String::as_str).collect();
-    link.send(&run(4, &lines));
-    link.send(&run(5, &["GET none"]));
+    // Together: who comes later may find that all of the long one is on its way.
+    link.send(&[run(4, &lines), run(5, &["GET none"])].concat());
     let (mut replies, mut has_overtaken) = (String::new(), false);
     loop {
         let (id, tail, text) = next(&mut link);
@@ -201,7 +201,7 @@ fn front(shards: &[(&Server, &str)], epoch: u32) -> (Running, watch::Sender<Arc<
     let topology = watch::Sender::new(topology(shards, epoch));
     let seat = Seat::new("front", topology.subscribe());
     let settings = Arc::new(Settings::default());
-    settings.set(Key::LinkTimeout, "2000").unwrap();
+    settings.set(Key::LinkTimeout, NEVER_LOST_MS).unwrap();
     let redis = vec!["127.0.0.1:0".parse().unwrap()];
     let config = Config { redis, workers: 1, seat: Some(seat.clone()), ..Config::default() };
     let remote = Arc::new(Remote::new(&seat, Arc::clone(&settings)));
@@ -273,6 +273,8 @@ fn requests_of_a_lost_frame_are_refused_one_by_one() {
     }
     shard.fake.busy.store(usize::MAX, SeqCst);
     client.send(format!("SET busy 1\r\n{}ECHO x\r\n", "SET k v\r\n".repeat(9)).as_bytes());
+    eventually("it is asked", || shard.fake.busy.load(SeqCst) != usize::MAX);
+    lost_after(&front, "500");
     for _ in 0..10 {
         let line = client.line();
         assert!(line.starts_with("-INDOUBT shard shard-0 was lost"), "{line}");

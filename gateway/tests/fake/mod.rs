@@ -2,11 +2,11 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
 use std::collections::HashMap;
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tidegate_gateway::{Config, Gateway, Running, Users};
 use tidegate_protocols::data::{Context, Data, Figures, Outcome, Prepared, Worker};
@@ -17,8 +17,37 @@ use tidegate_protocols::table::strings::Strings;
 use tidegate_protocols::transaction::{Entered, Transaction, WatchedKey, Watches};
 use tidegate_protocols::{Args, Reply, Request, Row, Verb};
 
-/// How long a test waits for what must come.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub mod frames;
+
+/// How long a test waits for what must come. Nothing that comes takes a hundredth of it; a machine may stand still.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+
+/// `link-timeout-ms` where no link is to be lost, however long a shard's thread stands still.
+pub const NEVER_LOST_MS: &str = "30000";
+
+/// A place on loopback for a server that ends within its test. It has an address of its own, so that nobody else is given
+/// the port meanwhile.
+pub fn free_place() -> SocketAddr {
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let [_, high, low, ..] = (std::process::id() << 8).to_be_bytes();
+    let number = GIVEN.fetch_add(1, SeqCst) as u8;
+    SocketAddr::from(([127, 0x80 | high, low, number], 0))
+}
+
+/// From now on a shard is lost to this gateway that has not answered for so long.
+pub fn lost_after(gateway: &Running, link_timeout_ms: &str) {
+    gateway.shared().settings.set(Key::LinkTimeout, link_timeout_ms).unwrap();
+}
+
+/// Waits until this is so.
+#[track_caller]
+pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "waited for this in vain: {what}");
+        std::thread::yield_now();
+    }
+}
 
 /// Strings in one map per process; GET and SET, and what a test wants to go wrong.
 #[derive(Default)]
@@ -235,6 +264,8 @@ impl Client {
             match self.0.read(&mut got[have..]) {
                 Ok(0) => break,
                 Ok(bytes) => have += bytes,
+                // Whoever was stopped, as debuggers and freezers do, is told so.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => panic!("{error} after {}", got[..have].escape_ascii()),
             }
             if got[..have] != reply[..have] {
@@ -256,7 +287,8 @@ impl Client {
         let mut line = Vec::new();
         let mut byte = [0];
         while !line.ends_with(b"\r\n") {
-            assert_eq!(self.0.read(&mut byte).unwrap(), 1, "the end after {}", line.escape_ascii());
+            let read = self.0.read_exact(&mut byte);
+            read.unwrap_or_else(|error| panic!("{error} after {}", line.escape_ascii()));
             line.push(byte[0]);
         }
         line.truncate(line.len() - 2);
@@ -279,7 +311,7 @@ impl Client {
         match self.0.read_to_end(&mut rest) {
             Ok(_) => assert!(rest.is_empty(), "got {} instead of the end", short(&rest)),
             // Closed while it had sent more.
-            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
         }
     }
 }
@@ -287,12 +319,17 @@ impl Client {
 /// The next frame of an answer on a link: its number, its tail and its bytes. What only says how long something took is
 /// passed over: tests may be slow.
 pub fn next_answer(client: &mut Client) -> (u32, Tail, Vec<u8>) {
+    next_answer_from(&mut client.0)
+}
+
+/// The same, of any kind of link.
+pub fn next_answer_from(link: &mut impl Read) -> (u32, Tail, Vec<u8>) {
     loop {
         let mut head = [0; 4];
-        client.0.read_exact(&mut head).unwrap();
+        link.read_exact(&mut head).unwrap();
         let mut frame = head.to_vec();
         frame.resize(u32::from_le_bytes(head) as usize, 0);
-        client.0.read_exact(&mut frame[4..]).unwrap();
+        link.read_exact(&mut frame[4..]).unwrap();
         let (answer, bytes) = Answer::decode(&frame).unwrap().unwrap();
         assert_eq!(bytes, frame.len());
         if answer.tail != Tail::Took {
