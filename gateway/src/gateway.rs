@@ -34,6 +34,8 @@ pub struct Config {
     pub redis: Vec<SocketAddr>,
     /// Where Memcached clients are listened to; see `redis`.
     pub memcached: Vec<SocketAddr>,
+    /// The file where Redis clients of this machine are listened to.
+    pub redis_socket: Option<UnixPlace>,
     /// The file where Memcached clients of this machine are listened to.
     pub memcached_socket: Option<UnixPlace>,
     /// What it is as a shard that gateways reach by links; `None` for a server on its own.
@@ -97,7 +99,9 @@ impl Gateway {
         let links = config.membership.iter().flat_map(|membership| &membership.links);
         let link_addresses: Vec<_> = links.clone().filter_map(membership::tcp).collect();
         let links_by_port = listen(&link_addresses, backlog, "--listen")?;
-        let sockets = config.memcached_socket.iter().map(|place| (place.clone(), Family::Memcached));
+        let sockets = [(&config.redis_socket, Family::Redis), (&config.memcached_socket, Family::Memcached)];
+        let sockets =
+            sockets.into_iter().filter_map(|(place, family)| place.clone().map(|place| (place, family)));
         let sockets = sockets.chain(links.filter_map(membership::unix).map(|place| (place, Family::Link)));
         let sockets = sockets.map(|(place, family)| {
             let socket = place.listen(backlog);
@@ -175,7 +179,9 @@ impl Running {
         // A thread that panicked has said so already.
         let _ = self.acceptor.join();
         let links = self.shared.membership.iter().flat_map(|membership| &membership.links);
-        let sockets = self.shared.memcached_socket.iter().cloned().chain(links.filter_map(membership::unix));
+        let sockets =
+            [&self.shared.redis_socket, &self.shared.memcached_socket].into_iter().flatten().cloned();
+        let sockets = sockets.chain(links.filter_map(membership::unix));
         for place in sockets {
             // Who gave up root may have lost the right to.
             let _ = fs::remove_file(&place.path);

@@ -51,6 +51,7 @@ mod wake;
 mod worker;
 
 pub use acl::User;
+pub use commands::REDIS_VERSION;
 pub use gateway::{Config, Gateway, Running, StartError};
 pub use membership::{Holding, Membership, Seat};
 pub use remote::{Remote, ShardReport};

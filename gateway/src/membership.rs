@@ -84,7 +84,7 @@ impl Seat {
 /// The file and its permissions, if a place is one.
 pub(crate) fn unix(place: &LinkPlace) -> Option<UnixPlace> {
     match place {
-        LinkPlace::Unix(path) => Some(UnixPlace { path: path.clone(), mode: SOCKET_MODE }),
+        LinkPlace::Unix(path) => Some(UnixPlace { path: path.clone(), mode: Some(SOCKET_MODE) }),
         LinkPlace::Tcp(_) => None,
     }
 }

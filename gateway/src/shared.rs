@@ -67,6 +67,8 @@ pub struct Shared {
     pub redis: Vec<SocketAddr>,
     /// Where Memcached clients are listened to.
     pub memcached: Vec<SocketAddr>,
+    /// The file where Redis clients are listened to.
+    pub(crate) redis_socket: Option<UnixPlace>,
     /// The file where Memcached clients of this machine are listened to.
     pub memcached_socket: Option<UnixPlace>,
     /// Where gateways reach it by network.
@@ -164,6 +166,7 @@ impl Shared {
             workers,
             redis,
             memcached,
+            redis_socket: config.redis_socket.clone(),
             memcached_socket: config.memcached_socket.clone(),
             links,
             membership: config.membership.clone(),

@@ -17,8 +17,8 @@ use socket2::{Domain, SockAddr, Socket, Type};
 pub struct UnixPlace {
     /// Where it is made.
     pub path: PathBuf,
-    /// Who may connect, as the permissions of the file, `0o700` for its owner alone.
-    pub mode: u32,
+    /// Who may connect, as the permissions of the file, `0o700` for its owner alone; `None` is as the process makes files.
+    pub mode: Option<u32>,
 }
 
 impl UnixPlace {
@@ -31,9 +31,9 @@ impl UnixPlace {
         if fs::symlink_metadata(&self.path).is_ok_and(|left| left.file_type().is_socket()) {
             fs::remove_file(&self.path)?;
         }
-        let before = umask(!Mode::from_raw_mode(self.mode) & Mode::from_raw_mode(0o777));
+        let before = self.mode.map(|mode| umask(!Mode::from_raw_mode(mode) & Mode::from_raw_mode(0o777)));
         let bound = socket.bind(&address);
-        umask(before);
+        before.map(umask);
         bound?;
         socket.listen(backlog)?;
         socket.set_nonblocking(true)?;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use tidegate_gateway::{Holding, LinkPlace, Seat};
 use tidegate_protocols::settings::{Key, Settings};
 
-use crate::options::Start;
+use crate::options::{Manner, Start};
 
 /// Where the parts listen; empty is off.
 #[derive(Clone, Debug, Default)]
@@ -36,7 +36,7 @@ pub(crate) fn text(start: &Start, addresses: &Addresses, seat: Option<&Seat>) ->
     }
     match addresses.admin {
         Some(admin) => line("Metrics", &format!("http://{admin}/metrics, http://{admin}/healthz")),
-        None if start.is_memcached => {}
+        None if start.manner == Manner::Memcached => {}
         None => line("Metrics", "off (--admin-port)"),
     }
     line("Threads", &settings.show(Key::Threads));
@@ -58,7 +58,7 @@ pub(crate) fn text(start: &Start, addresses: &Addresses, seat: Option<&Seat>) ->
     for example in examples(addresses) {
         line("Try", &example);
     }
-    if let Some(place) = &start.socket {
+    if let Some(place) = &start.memcached_socket {
         line("Try", &format!("printf 'get greeting\\r\\nquit\\r\\n' | nc -U {}", place.path.display()));
     }
     text
@@ -67,10 +67,10 @@ pub(crate) fn text(start: &Start, addresses: &Addresses, seat: Option<&Seat>) ->
 /// Where clients are listened to.
 fn client_lines(start: &Start, addresses: &Addresses, line: &mut dyn FnMut(&str, &str)) {
     // What memcached does not have it does not miss.
-    if !start.is_memcached {
+    if start.manner != Manner::Memcached {
         line("Redis", &listeners(&addresses.redis, "--redis-port"));
     }
-    match &start.socket {
+    match &start.memcached_socket {
         Some(place) => line("Memcached", &place.path.to_string_lossy()),
         None => line("Memcached", &listeners(&addresses.memcached, "--memcached-port")),
     }
@@ -200,7 +200,7 @@ mod tests {
     fn in_memcached_s_place_it_names_only_what_memcached_has() {
         let memcached = vec!["127.0.0.1:11211".parse().unwrap()];
         let addresses = Addresses { memcached, ..Addresses::default() };
-        let text = text(&Start { is_memcached: true, ..Start::default() }, &addresses, None);
+        let text = text(&Start { manner: Manner::Memcached, ..Start::default() }, &addresses, None);
         assert!(text.contains("  Memcached  127.0.0.1:11211\n") && !text.contains("off"), "{text}");
     }
 

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod admin;
+mod background;
 mod banner;
 mod child;
 mod file;
@@ -10,7 +11,9 @@ mod front;
 mod listen;
 mod log;
 mod memcached;
+mod notify;
 mod options;
+mod redis;
 mod rewrite;
 mod server;
 mod shard;

@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::{fmt, process};
 
 use clap::builder::styling::Styles;
 use clap::error::ErrorKind;
@@ -18,7 +19,7 @@ use tidegate_protocols::topology::check_name;
 
 use crate::shard::ShardFile;
 use crate::user::User;
-use crate::{file, memcached};
+use crate::{file, memcached, redis};
 
 /// Everything the start of a server depends on.
 #[derive(Debug, Default)]
@@ -29,16 +30,14 @@ pub(crate) struct Start {
     pub(crate) notes: Vec<String>,
     /// The file some of them came from.
     pub(crate) config_file: Option<PathBuf>,
-    /// Where to write the process's number while it runs.
-    pub(crate) pid_file: Option<PathBuf>,
     /// Whether memory must never be swapped out.
     pub(crate) lock_memory: bool,
-    /// Whether it was started with memcached's flags.
-    pub(crate) is_memcached: bool,
+    /// In whose place it was started.
+    pub(crate) manner: Manner,
     /// Where memcached's `-l` has it listen; empty is as `bind` says.
     pub(crate) listen: Vec<Place>,
     /// The file where Memcached clients are listened to.
-    pub(crate) socket: Option<UnixPlace>,
+    pub(crate) memcached_socket: Option<UnixPlace>,
     /// Whom Memcached clients may be.
     pub(crate) users: Users,
     /// The file that says so.
@@ -53,6 +52,62 @@ pub(crate) struct Start {
     pub(crate) is_supervised: bool,
     /// What it is as a gateway in front of shards that others start.
     pub(crate) place: Option<GatewayPlace>,
+}
+
+/// Whose flags, defaults and ways a start has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Our own.
+    #[default]
+    Own,
+    /// Those of memcached.
+    Memcached,
+    /// Those of redis-server.
+    Redis,
+}
+
+/// Why nothing is started.
+#[derive(Debug)]
+pub(crate) enum NoStart {
+    /// What clap says: a mistake, or what `--help` and `--version` ask for.
+    Clap(clap::Error),
+    /// A mistake, in the words of the program in whose place this was started.
+    Refused(String),
+    /// What was asked for instead.
+    Told(String),
+}
+
+impl NoStart {
+    /// Says so, and ends the process.
+    pub(crate) fn exit(&self) -> ! {
+        let code = match self {
+            Self::Clap(error) => error.exit(),
+            Self::Refused(text) => {
+                eprint!("{text}");
+                1
+            }
+            Self::Told(text) => {
+                print!("{text}");
+                0
+            }
+        };
+        process::exit(code)
+    }
+}
+
+impl From<clap::Error> for NoStart {
+    fn from(error: clap::Error) -> Self {
+        Self::Clap(error)
+    }
+}
+
+impl fmt::Display for NoStart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Clap(error) => error.fmt(f),
+            Self::Refused(text) | Self::Told(text) => f.write_str(text),
+        }
+    }
 }
 
 /// A gateway of a topology.
@@ -126,8 +181,10 @@ Examples:
   tidegate shard --id shard-1 --slots 0-16383 --listen unix:/run/tidegate/shard-1.sock
   tidegate gateway --topology topology.toml   shards and gateways started one by one, as a file says
   tidegate memcached -m 64 -l 127.0.0.1       in memcached's place, with its own flags and defaults
+  tidegate redis-server /etc/redis/redis.conf --port 7777
+                                              in redis-server's place, with its file, options and defaults
 
-A link to this program named `memcached` does as `tidegate memcached`.
+A link to this program named `memcached` does as `tidegate memcached`, one named `redis-server` as `tidegate redis-server`.
 
 Memory: without --memory nothing is limited. When the limit is reached, `noeviction` refuses writes, as in
 Redis; it is the default. Only a Memcached-only start (--redis-port 0) without a --maxmemory-policy evicts by
@@ -181,17 +238,25 @@ impl Start {
     ///
     /// # Errors
     /// What cannot be understood, and `--help` or `--version`, which clap treats alike.
-    pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+    pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, NoStart> {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
         if memcached::is_meant_by(arguments.first()) {
-            return memcached::parse(arguments);
+            return Ok(memcached::parse(arguments)?);
+        }
+        if redis::is_meant_by(arguments.first()) {
+            return redis::parse(arguments);
         }
         let mut command = command();
         let matches = command.try_get_matches_from_mut(arguments)?;
-        if let Some(("memcached", inner)) = matches.subcommand() {
-            let name = OsString::from("tidegate memcached");
-            let rest = inner.get_many("").into_iter().flatten().cloned();
-            return memcached::parse(std::iter::once(name).chain(rest));
+        let rest = |name: &str, inner: &ArgMatches| {
+            let rest: Vec<OsString> = inner.get_many("").into_iter().flatten().cloned().collect();
+            std::iter::once(OsString::from(format!("tidegate {name}"))).chain(rest)
+        };
+        if let Some((name @ "memcached", inner)) = matches.subcommand() {
+            return Ok(memcached::parse(rest(name, inner))?);
+        }
+        if let Some((name @ "redis-server", inner)) = matches.subcommand() {
+            return redis::parse(rest(name, inner));
         }
         if let Some(("shard", inner)) = matches.subcommand() {
             let mut start = Self::of(&mut shard_command(), inner, &[])?;
@@ -213,7 +278,7 @@ impl Start {
             start.place = Some(GatewayPlace { topology, name: inner.get_one("name").cloned() });
             return Ok(start);
         }
-        Self::of(&mut command, &matches, &[])
+        Ok(Self::of(&mut command, &matches, &[])?)
     }
 
     /// What flags and the file they name say, which must not be about any of `foreign`.
@@ -375,18 +440,20 @@ fn node_name(text: &str) -> Result<String, String> {
     check_name(text).map(|()| text.to_owned())
 }
 
+/// A subcommand that reads its flags by itself.
+fn stand_in(name: &'static str, about: &'static str) -> Command {
+    let flags = Arg::new("").value_name("FLAGS").num_args(0..).trailing_var_arg(true);
+    let flags = flags.allow_hyphen_values(true).value_parser(value_parser!(OsString));
+    Command::new(name).about(about).disable_help_flag(true).arg(flags)
+}
+
 fn command() -> Command {
-    let memcached = Command::new("memcached")
-        .about("Stand in for memcached, with its own flags and defaults (-h lists them)")
-        .disable_help_flag(true)
-        .arg(
-            Arg::new("")
-                .value_name("FLAGS")
-                .num_args(0..)
-                .trailing_var_arg(true)
-                .allow_hyphen_values(true)
-                .value_parser(value_parser!(OsString)),
-        );
+    let memcached =
+        stand_in("memcached", "Stand in for memcached, with its own flags and defaults (-h lists them)");
+    let redis = stand_in(
+        "redis-server",
+        "Stand in for redis-server, with its configuration file, options and defaults (-h tells of them)",
+    );
     Command::new("tidegate")
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
@@ -398,7 +465,7 @@ fn command() -> Command {
         .disable_help_subcommand(true)
         .args_conflicts_with_subcommands(true)
         .args(settings_flags())
-        .subcommands([gateway_command(), shard_command(), memcached])
+        .subcommands([gateway_command(), shard_command(), memcached, redis])
 }
 
 fn flag(key: Key, value: &'static str) -> Arg {
@@ -438,7 +505,7 @@ fn value_name(kind: Kind) -> &'static str {
 mod tests {
     use super::*;
 
-    fn parse(line: &str) -> Result<Start, clap::Error> {
+    fn parse(line: &str) -> Result<Start, NoStart> {
         Start::parse(line.split_whitespace().map(OsString::from))
     }
 

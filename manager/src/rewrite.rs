@@ -22,9 +22,14 @@ pub(crate) fn rewrite(path: &Path, settings: &Settings) -> Result<(), String> {
     let old = fs::read_to_string(path).map_err(|error| error.to_string())?;
     let new = rewritten(&old, settings)?;
     agrees(&new, settings)?;
+    replace(path, &new).map_err(|error| error.to_string())
+}
+
+/// Replaces what is in the file at `path`, wholly or not at all.
+pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let draft = path.with_file_name(format!(".{name}.{}.tmp", process::id()));
-    write(&draft, &new, path).map_err(|error| error.to_string())
+    write(&draft, text, path)
 }
 
 /// Writes a draft that is whole before it takes the place of the file at `path`, with the permissions of that. It may
@@ -59,7 +64,7 @@ fn rewritten(old: &str, settings: &Settings) -> Result<String, String> {
 }
 
 /// Whether a running server may have changed this setting: users are changed by `ACL`.
-fn changes(key: Key) -> bool {
+pub(crate) fn changes(key: Key) -> bool {
     key.row().change == Change::Live || key == Key::User
 }
 

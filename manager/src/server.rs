@@ -11,7 +11,9 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::mm::{MlockAllFlags, mlockall};
-use tidegate_gateway::{Config, ConfigFile, Gateway, Remote, Running, Seat, StartError, Taken, open_files};
+use tidegate_gateway::{
+    Config, ConfigFile, Gateway, Remote, Running, Seat, StartError, Taken, UnixPlace, open_files,
+};
 use tidegate_protocols::settings::{Key, Settings};
 use tidegate_shards::Store;
 use tokio::runtime::Builder;
@@ -20,9 +22,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::banner::{self, Addresses};
 use crate::front::{self, Front, Shards};
 use crate::listen;
-use crate::options::Start;
+use crate::options::{Manner, Start};
 use crate::supervised::Lifeline;
-use crate::{admin, log, rewrite, supervised, user, users};
+use crate::{admin, background, log, notify, redis, rewrite, supervised, user, users};
 
 /// How long clients may take to receive what is still theirs when the server ends.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
@@ -35,6 +37,9 @@ const EXIT_INTERRUPTED: i32 = 130;
 /// # Errors
 /// Why it cannot start, for people.
 pub(crate) fn run(start: &Start) -> Result<(), String> {
+    if start.settings.is_on(Key::Daemonize) && !background::has_arrived() {
+        return background::go();
+    }
     log::init(&start.settings)?;
     let lifeline = if start.is_supervised { Some(supervised::hold_on()?) } else { None };
     settle(start)?;
@@ -84,7 +89,7 @@ async fn serve(start: &Start, lifeline: Option<Lifeline>) -> Result<(), String> 
     config.seat = front.as_ref().map(Front::seat);
     let (running, shards) = start_gateway(start, &config, front.as_ref())?;
     if let Some(path) = &start.config_file {
-        remember(&running, path);
+        remember(&running, path, start.manner);
     }
     if let Some(shards) = &shards {
         shards.reached().await;
@@ -98,9 +103,11 @@ async fn serve(start: &Start, lifeline: Option<Lifeline>) -> Result<(), String> 
     if let Some(listener) = admin {
         tokio::spawn(admin::serve(listener, Arc::clone(running.shared()), shards));
     }
-    let _pid_file = start.pid_file.as_deref().and_then(PidFile::write);
+    let pid_file = settings.text(Key::Pidfile);
+    let _pid_file = if pid_file.is_empty() { None } else { PidFile::write(Path::new(&*pid_file)) };
     announce(start, &addresses, config.seat.as_ref());
     stop.asked(start, &running, front.as_ref()).await;
+    notify::stopping();
     if end(running, front, &mut stop).await.is_none() {
         // What has been dropped has cleaned up by now.
         log::finish();
@@ -128,10 +135,13 @@ fn start_gateway(
 }
 
 /// Lets `CONFIG REWRITE` find the file, wherever the process goes.
-fn remember(running: &Running, path: &Path) {
+fn remember(running: &Running, path: &Path, manner: Manner) {
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let of = path.clone();
-    let rewrite = Box::new(move |settings: &Settings| rewrite::rewrite(&of, settings));
+    let rewrite = Box::new(move |settings: &Settings| match manner {
+        Manner::Redis => redis::rewrite(&of, settings),
+        Manner::Own | Manner::Memcached => rewrite::rewrite(&of, settings),
+    });
     running.shared().config_file.get_or_init(|| ConfigFile { path, rewrite });
 }
 
@@ -139,17 +149,30 @@ fn config(start: &Start) -> Result<Config, String> {
     let settings = &start.settings;
     let redis = listen::addresses(settings, Key::Port)?;
     let memcached = memcached_addresses(start)?;
-    let memcached_socket = start.socket.clone();
-    let serves_clients = !redis.is_empty() || !memcached.is_empty() || memcached_socket.is_some();
+    let (redis_socket, memcached_socket) = (redis_socket(start), start.memcached_socket.clone());
+    let has_socket = redis_socket.is_some() || memcached_socket.is_some();
+    let serves_clients = !redis.is_empty() || !memcached.is_empty() || has_socket;
     if !serves_clients && start.membership.is_none() {
-        let reason =
-            if start.is_memcached { "-p is 0" } else { "--redis-port and --memcached-port are both 0" };
+        let reason = match start.manner {
+            Manner::Own => "--redis-port and --memcached-port are both 0",
+            Manner::Memcached => "-p is 0",
+            Manner::Redis => "port is 0, and there is no unixsocket",
+        };
         return Err(format!("nothing to serve: {reason}"));
     }
     distinct(settings)?;
     let workers = settings.number(Key::Threads) as usize;
     let (users, membership) = (start.users.clone(), start.membership.clone());
-    Ok(Config { redis, memcached, memcached_socket, membership, seat: None, workers, users })
+    Ok(Config { redis, memcached, redis_socket, memcached_socket, membership, seat: None, workers, users })
+}
+
+/// The socket of this machine for Redis clients.
+fn redis_socket(start: &Start) -> Option<UnixPlace> {
+    let settings = &start.settings;
+    let path = settings.text(Key::UnixSocket);
+    let mode = u32::from_str_radix(&settings.text(Key::UnixSocketPerm), 8).ok().filter(|mode| *mode != 0);
+    let is_wanted = !path.is_empty() && start.membership.is_none();
+    is_wanted.then(|| UnixPlace { path: PathBuf::from(&*path), mode })
 }
 
 /// Where Memcached clients are listened to: as `bind` says, or memcached's `-l`, which may name ports too.
@@ -194,7 +217,7 @@ fn listen_admin(settings: &Settings) -> Result<Option<TcpListener>, String> {
 
 fn refusal(start: &Start, error: StartError) -> String {
     match error {
-        StartError::Listen(taken) if start.is_memcached => {
+        StartError::Listen(taken) if start.manner == Manner::Memcached => {
             Taken { port_flag: "-p", address_flag: "-l", ..taken }.to_string()
         }
         _ => error.to_string(),
@@ -206,6 +229,10 @@ fn announce(start: &Start, addresses: &Addresses, seat: Option<&Seat>) {
     let settings = &start.settings;
     if start.is_supervised {
         supervised::say_ready();
+        return;
+    }
+    if start.manner == Manner::Redis {
+        redis::announce(settings, addresses);
     } else if settings.show(Key::LogFormat) == "json" {
         tracing::info!(
             redis = banner::list(&addresses.redis),
@@ -220,6 +247,7 @@ fn announce(start: &Start, addresses: &Addresses, seat: Option<&Seat>) {
         // Nobody may be there to read it; that is no reason not to serve.
         let _ = io::stdout().write_all(banner::text(start, addresses, seat).as_bytes());
     }
+    notify::ready();
     if let Some(warning) = banner::warning(start, addresses) {
         tracing::warn!("{warning}");
     }

@@ -148,7 +148,7 @@ fn what_cannot_be_served_is_refused_with_the_reason() {
         (&["--bind", "nowhere"], 1, "'nowhere' is no IP address"),
         (&["--config", "/no/such/file.toml"], 2, "configuration file /no/such/file.toml"),
         (&["--memory", "lots"], 2, "--memory"),
-        (&["memcached", "-d"], 2, "stays in the foreground"),
+        (&["memcached", "-A"], 2, "clients cannot shut it down"),
     ] {
         let (status, error) = refused(flags);
         assert_eq!(status, Some(code), "{flags:?}: {error}");

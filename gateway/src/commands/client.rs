@@ -247,6 +247,7 @@ fn describe(client: &Client, now_ms: u64, asked: usize, text: &mut String) {
         ('t', tracks.is_on),
         ('R', tracks.is_broken),
         ('B', tracks.follows),
+        ('U', matches!(client.address, Address::Unix(_))),
         ('e', client.no_evict()),
         ('T', client.no_touch()),
     ];

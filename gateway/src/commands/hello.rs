@@ -9,7 +9,7 @@ use crate::acl::{Acl, note_wrong_password};
 use crate::session::Attention;
 
 /// The version of Redis whose behaviour clients may expect.
-pub(crate) const REDIS_VERSION: &str = "7.2.4";
+pub const REDIS_VERSION: &str = "7.2.4";
 
 const WRONG_PASSWORD: Error = Error::Text("WRONGPASS invalid username-password pair or user is disabled.");
 

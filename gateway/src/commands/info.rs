@@ -140,6 +140,10 @@ fn server(figures: &mut Figures<'_>) {
         let addresses: Vec<_> = shared.redis.iter().map(|address| format!("bind={}", address.ip())).collect();
         figures.line("listener0", format_args!("name=tcp,{},port={}", addresses.join(","), first.port()));
     }
+    if let Some(place) = &shared.redis_socket {
+        // Redis counts a port that is off.
+        figures.line("listener1", format_args!("name=unix,bind={}", place.path.display()));
+    }
     figures.line("io_threads_active", u8::from(shared.workers > 1));
     figures.line("worker_threads", shared.workers);
 }

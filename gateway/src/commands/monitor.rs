@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tidegate_protocols::resp::quote;
 use tidegate_protocols::table::Flags;
 use tidegate_protocols::{Error, Reply, Request};
 
@@ -80,36 +81,4 @@ fn line(request: &Request<'_>, client: &dyn Display, database: u8) -> Vec<u8> {
     }
     line.extend_from_slice(b"\r\n");
     line
-}
-
-/// Bytes in quotes, as a person can read them. Source: Redis `sds.c`, `sdscatrepr`.
-fn quote(bytes: &[u8], line: &mut Vec<u8>) {
-    line.push(b'"');
-    for &byte in bytes {
-        match byte {
-            b'\\' | b'"' => line.extend_from_slice(&[b'\\', byte]),
-            b'\n' => line.extend_from_slice(b"\\n"),
-            b'\r' => line.extend_from_slice(b"\\r"),
-            b'\t' => line.extend_from_slice(b"\\t"),
-            0x07 => line.extend_from_slice(b"\\a"),
-            0x08 => line.extend_from_slice(b"\\b"),
-            b' '..=b'~' => line.push(byte),
-            _ => {
-                let _ = write!(line, "\\x{byte:02x}");
-            }
-        }
-    }
-    line.push(b'"');
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_are_quoted_as_redis_quotes_them() {
-        let mut line = Vec::new();
-        quote(b"a \n\r\t\x07\x08\x01\xff\"\\", &mut line);
-        assert_eq!(line, br#""a \n\r\t\a\b\x01\xff\"\\""#);
-    }
 }

@@ -15,7 +15,7 @@ use clap::{Arg, ArgAction, Command};
 use tidegate_gateway::UnixPlace;
 use tidegate_protocols::settings::{Key, Settings};
 
-use crate::options::Start;
+use crate::options::{Manner, Start};
 use crate::{user, users};
 use places::places;
 
@@ -92,7 +92,13 @@ static FLAGS: &[Flag] = &[
         "connections that may wait to be accepted (default: 1024)",
     ),
     Flag('v', "verbose", "", Maps(more_verbose), "log more; twice for still more"),
-    Flag('P', "pidfile", "file", Maps(pid_file), "write the process's number to this file while it runs"),
+    Flag(
+        'P',
+        "pidfile",
+        "file",
+        Maps(|start, text| start.settings.set(Key::Pidfile, text)),
+        "write the process's number to this file while it runs",
+    ),
     Flag(
         'o',
         "extended",
@@ -139,8 +145,8 @@ static FLAGS: &[Flag] = &[
         'd',
         "daemon",
         "",
-        Refused("it stays in the foreground; let systemd or another supervisor keep it"),
-        "",
+        Maps(|start, _| start.settings.set(Key::Daemonize, "yes")),
+        "go to the background",
     ),
     Flag('A', "enable-shutdown", "", Refused("clients cannot shut it down; end it with SIGTERM"), ""),
     Flag('D', "stat-delimiter", "char", Refused("there are no statistics by key prefix"), ""),
@@ -178,8 +184,7 @@ const EXTENDED_IDLE: &[&str] = &[
     "drop_privileges",
 ];
 
-const NOTES: &str = "\
-Unlike memcached it stays in the foreground. `tidegate --help` tells what else it can do.";
+const NOTES: &str = "`tidegate --help` tells what else it can do.";
 
 /// Whether the program was started through a link named `memcached`.
 pub(crate) fn is_meant_by(program: Option<&OsString>) -> bool {
@@ -190,7 +195,7 @@ pub(crate) fn is_meant_by(program: Option<&OsString>) -> bool {
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Start, clap::Error> {
     let mut command = command();
     let matches = command.try_get_matches_from_mut(arguments)?;
-    let mut start = Start { settings: Arc::new(defaults()), is_memcached: true, ..Start::default() };
+    let mut start = Start { settings: Arc::new(defaults()), manner: Manner::Memcached, ..Start::default() };
     for &Flag(letter, long, value, fate, _) in FLAGS {
         let texts: Vec<String> = match value {
             "" => std::iter::repeat_n(String::new(), usize::from(matches.get_count(long))).collect(),
@@ -271,15 +276,15 @@ fn listen(start: &mut Start, list: &str) -> Result<(), String> {
 
 /// As for memcached, who listens on a file does not on a port.
 fn socket(start: &mut Start, path: &str) -> Result<(), String> {
-    start.socket = Some(UnixPlace { path: path.into(), mode: 0o700 });
+    start.memcached_socket = Some(UnixPlace { path: path.into(), mode: Some(0o700) });
     start.settings.set(Key::MemcachedPort, "0")
 }
 
 fn socket_mode(start: &mut Start, text: &str) -> Result<(), String> {
     let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
     let mode = mode.ok_or("permissions in octal are expected, up to 777")?;
-    match &mut start.socket {
-        Some(place) => place.mode = mode,
+    match &mut start.memcached_socket {
+        Some(place) => place.mode = Some(mode),
         None => start.notes.push(format!("-a {text} has no effect: there is no -s")),
     }
     Ok(())
@@ -319,12 +324,6 @@ fn item_size(start: &mut Start, text: &str) -> Result<(), String> {
 fn more_verbose(start: &mut Start, _: &str) -> Result<(), String> {
     let next = if start.settings.show(Key::LogLevel) == "notice" { "verbose" } else { "debug" };
     start.settings.set(Key::LogLevel, next)
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "the form of every flag that maps")]
-fn pid_file(start: &mut Start, path: &str) -> Result<(), String> {
-    start.pid_file = Some(PathBuf::from(path));
-    Ok(())
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the form of every flag that maps")]
@@ -433,7 +432,7 @@ mod tests {
         assert_eq!((show(Key::MemcachedPort), show(Key::MaxClients)), ("11311".into(), "99".into()));
         assert_eq!(show(Key::MemcachedItemSizeMax), (2 << 20).to_string());
         assert_eq!(show(Key::Bind), "127.0.0.1 ::1");
-        assert_eq!(start.pid_file, Some(PathBuf::from("/tmp/x.pid")));
+        assert_eq!(&*start.settings.text(Key::Pidfile), "/tmp/x.pid");
     }
 
     #[test]
@@ -459,7 +458,6 @@ mod tests {
     #[test]
     fn what_cannot_be_had_is_refused_with_the_reason() {
         for (line, reason) in [
-            ("memcached -d", "-d: it stays in the foreground"),
             ("memcached -s /tmp/s -a 999", "-a 999: permissions in octal"),
             ("memcached -U 11211", "-U 11211: there is no UDP"),
             ("memcached -m lots", "a number of megabytes"),

@@ -11,8 +11,10 @@ pub mod answer;
 mod array;
 pub(crate) mod inline;
 mod openings;
+mod words;
 
 pub use openings::Openings;
+pub use words::{quote, words_of};
 
 use crate::error::Fault;
 use crate::limits;
@@ -37,13 +39,6 @@ impl Default for Limits {
             authenticated: true,
         }
     }
-}
-
-/// The words of a line, which may be quoted as those of an inline request are. `None` if a quote does not close.
-pub fn words_of(line: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let (mut line, mut spans) = (line.to_vec(), Vec::new());
-    inline::split(&mut line, &mut spans).ok()?;
-    Some(spans.into_iter().map(|span| span.of(&line).to_vec()).collect())
 }
 
 /// What was found at the start of the input.

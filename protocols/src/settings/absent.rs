@@ -58,16 +58,22 @@ pub(crate) const ABSENT: &[(&str, &str)] = &[
     ),
     (
         "crash-log-enabled crash-memcheck-enabled disable-thp oom-score-adj oom-score-adj-values \
-         pidfile proc-title-template set-proc-title shutdown-on-sigint shutdown-on-sigterm \
+         proc-title-template set-proc-title shutdown-on-sigint shutdown-on-sigterm \
          shutdown-timeout supervised syslog-enabled syslog-facility syslog-ident",
         "Whoever starts the server sees to it: as a service manager does.",
     ),
-    ("bind-source-addr socket-mark-id unixsocket unixsocketperm", "Redis clients connect by TCP."),
+    ("bind-source-addr socket-mark-id", "It connects to nobody as a Redis server does."),
     (
         "always-show-logo ignore-warnings locale-collate",
         "It says something about Redis's own start or texts.",
     ),
 ];
+
+/// Why a setting of Redis means nothing here, if it is one that does not.
+pub fn absent(name: &str) -> Option<&'static str> {
+    let is_named = |names: &str| names.split_ascii_whitespace().any(|other| other == name);
+    ABSENT.iter().find(|(names, _)| is_named(names)).map(|(_, reason)| *reason)
+}
 
 #[cfg(test)]
 mod tests {

@@ -12,6 +12,7 @@ use std::sync::{Arc, RwLock};
 
 use crate::messages::Classes;
 pub(crate) use absent::ABSENT;
+pub use absent::absent;
 pub use rows::{Change, Endpoint, Key, Policy, ROWS, Setting};
 pub use value::{Kind, OutputLimit, Value, bytes_of};
 

@@ -1,6 +1,6 @@
 //! One row per setting.
 
-use super::value::{Kind, client_output_buffer_limit, hostname, percentiles};
+use super::value::{Kind, client_output_buffer_limit, hostname, percentiles, permissions};
 
 /// Whether `CONFIG SET` may change a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,7 +140,7 @@ settings! {
     /// Directory for whatever is kept on disk.
     Dir = "dir", Kind::Text, Start, ".";
     /// Form of the log lines.
-    LogFormat = "log-format", Kind::Choice(&["text", "json"]), Start, "text";
+    LogFormat = "log-format", Kind::Choice(&["text", "json", "redis"]), Start, "text";
     /// How much is logged.
     LogLevel = "loglevel", Kind::Choice(&["debug", "verbose", "notice", "warning"]), Start, "notice";
     /// Bytes of memory to stay under; 0 is no limit.
@@ -240,10 +240,16 @@ settings! {
     EnableModuleCommand = "enable-module-command", Kind::Choice(&["no"]), Fixed, "no";
     /// Whether settings that reach files may be changed while the server runs.
     EnableProtectedConfigs = "enable-protected-configs", Kind::Choice(&["no"]), Fixed, "no";
-    /// Whether the server goes to the background by itself.
-    Daemonize = "daemonize", Kind::Choice(&["no"]), Fixed, "no";
-    /// File for the log, which goes to standard error.
-    Logfile = "logfile", Kind::Choice(&[""]), Fixed, "";
+    /// Whether the server goes to the background by itself, once it knows what it is to do.
+    Daemonize = "daemonize", Kind::YesNo, Start, "no";
+    /// File for the log, which may be moved away while the server runs; empty is standard error.
+    Logfile = "logfile", Kind::Text, Start, "";
+    /// File for the number of the process while it runs; empty is none.
+    Pidfile = "pidfile", Kind::Text, Start, "";
+    /// Socket of this machine for Redis clients; empty is none.
+    UnixSocket = "unixsocket", Kind::Text, Start, "";
+    /// Who may connect to that socket, in octal; 0 is as the process makes files.
+    UnixSocketPerm = "unixsocketperm", Kind::Composed(permissions), Start, "0";
     /// TCP port for clients with TLS.
     TlsPort = "tls-port", Kind::Choice(&["0"]), Fixed, "0";
     /// Replicas that have to be there for writes to be accepted: there are none, so above 0 none is.
@@ -408,6 +414,9 @@ impl Key {
             | Self::EnableProtectedConfigs
             | Self::Daemonize
             | Self::Logfile
+            | Self::Pidfile
+            | Self::UnixSocket
+            | Self::UnixSocketPerm
             | Self::TlsPort
             | Self::Replicaof
             | Self::ClusterRequireFullCoverage

@@ -119,6 +119,15 @@ fn bytes_or_share(text: &str) -> Result<i64, String> {
 /// Bytes a host name must stay below. Source: Redis `NET_HOST_STR_LEN`.
 const HOSTNAME_BYTES: usize = 256;
 
+/// Permissions of a file in octal, shown without needless zeros.
+pub(super) fn permissions(_now: &str, given: &str) -> Result<String, String> {
+    match u32::from_str_radix(given, 8) {
+        Ok(mode @ 0..=0o777) => Ok(format!("{mode:o}")),
+        Ok(_) => Err("argument must be between 0 and 777 inclusive".into()),
+        Err(_) => Err("argument couldn't be parsed as an octal number".into()),
+    }
+}
+
 /// Words of a setting that is a list.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(' ').filter(|word| !word.is_empty())

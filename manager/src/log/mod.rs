@@ -1,12 +1,15 @@
-//! Log lines on standard error, for people or for machines.
+//! Log lines on standard error or in a file, for people or for machines.
 //!
 //! Who reads them may stop doing so: a terminal that is paused, a pipe to somebody who is busy. Nobody waits for that. What
 //! is said goes to a queue, from which a thread of its own writes it; what the queue has no room for is lost, and counted.
 
+mod redis;
+
 use std::collections::VecDeque;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -41,13 +44,12 @@ pub(crate) fn init(settings: &Settings) -> Result<(), String> {
     let lines = tracing_subscriber::fmt().with_max_level(level).with_writer(|| &QUEUE).with_target(false);
     let is_first = match settings.show(Key::LogFormat).as_str() {
         "json" => lines.json().flatten_event(true).try_init(),
+        "redis" => lines.with_ansi(false).event_format(redis::Lines).try_init(),
         _ => lines.with_ansi(false).try_init(),
     };
     // A second call in one process, as in tests, leaves the first in place.
     if is_first.is_ok() {
-        // One of its own: whoever panics writes to that of all, and need not wait either.
-        let output = io::stderr().as_fd().try_clone_to_owned();
-        let mut output = File::from(output.map_err(|error| format!("cannot write to the log: {error}"))?);
+        let mut output = Output::of(settings)?;
         let write = move || loop {
             QUEUE.write_some(&mut output);
         };
@@ -55,6 +57,48 @@ pub(crate) fn init(settings: &Settings) -> Result<(), String> {
         started.map_err(|error| format!("cannot start a thread: {error}"))?;
     }
     Ok(())
+}
+
+/// Where lines go.
+enum Output {
+    /// A descriptor of its own: whoever panics writes to that of all, and need not wait either.
+    Open(File),
+    /// A file, opened anew whenever there is something to write: it may have been moved away, to be kept elsewhere.
+    At(PathBuf),
+}
+
+impl Output {
+    /// As the settings say: a file, or standard error; in Redis's form standard output, as of redis-server.
+    fn of(settings: &Settings) -> Result<Self, String> {
+        let path = settings.text(Key::Logfile);
+        if !path.is_empty() {
+            let path = Path::new(&*settings.text(Key::Dir)).join(&*path);
+            open(&path).map_err(|error| format!("cannot open the log file {}: {error}", path.display()))?;
+            return Ok(Self::At(path));
+        }
+        let output = match settings.show(Key::LogFormat).as_str() {
+            "redis" => io::stdout().as_fd().try_clone_to_owned(),
+            _ => io::stderr().as_fd().try_clone_to_owned(),
+        };
+        Ok(Self::Open(File::from(output.map_err(|error| format!("cannot write to the log: {error}"))?)))
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).open(path)
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Open(file) => file.write(bytes),
+            Self::At(path) => open(path)?.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Adds lines that somebody else has made.
