@@ -1,8 +1,9 @@
-//! What the gateway does for scripts, which the store runs: its own commands, and what is counted and told of all.
+//! What the gateway does for scripts, which the store runs, and for transactions that are executed apart: its own commands, and
+//! what is counted and told of all.
 
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tidegate_protocols::data::{Aside, Asides, Context, Outcome};
 use tidegate_protocols::link::Said;
@@ -19,6 +20,7 @@ use crate::pubsub::{Kind, publish_all};
 use crate::registry::Client;
 use crate::session::Session;
 use crate::shared::{Shared, now_ms};
+use crate::timing::Stopwatch;
 
 /// How long a script may sleep at once, in milliseconds.
 const DEBUG_SLEEP_MS_MAX: u64 = 1000;
@@ -30,6 +32,10 @@ struct BesideScripts {
     caller: Caller,
     /// The gateway whose client the script runs for, if somebody there watches all commands.
     watched_at: Option<[u8; 8]>,
+    /// What stands for the client of this process whose transaction is executed.
+    asking: Option<Session>,
+    /// Times its requests.
+    watch: Stopwatch,
 }
 
 /// Whom a script runs for.
@@ -58,8 +64,29 @@ pub(crate) fn asides(shared: &Arc<Shared>) -> Asides {
             session,
             caller: Caller::Anybody,
             watched_at: None,
+            asking: None,
+            watch: Stopwatch::new(),
         })
     })
+}
+
+impl BesideScripts {
+    /// What stands for the client whose transaction is executed.
+    fn asking(&self) -> &Session {
+        self.asking.as_ref().unwrap_or(&self.session)
+    }
+}
+
+/// What a request of a transaction sees of the client.
+fn scope_of<'a>(
+    intake: &'a Intake,
+    session: &'a Session,
+    request: &Request<'_>,
+    context: &Context,
+) -> Scope<'a> {
+    session.select(context.database);
+    session.set_dialect(request.dialect);
+    Scope { session, shared: &intake.shared, intake, now_ms: now_ms() }
 }
 
 impl Aside for BesideScripts {
@@ -149,6 +176,54 @@ impl Aside for BesideScripts {
 
     fn relays(&mut self, reply: &[u8]) {
         self.intake.counters().forget_error(reply);
+    }
+
+    fn transaction_begins(&mut self, context: &Context) {
+        let shared = &self.intake.shared;
+        let client = shared.registry.get(context.client_id).filter(|_| context.gateway == 0);
+        self.asking = client.map(|client| Session::new(client, Family::Redis, false, context.in_cluster));
+        self.watch.start(&shared.settings, 1);
+    }
+
+    fn step_begins(&mut self, request: &Request<'_>, context: &Context) {
+        if request.row.runs_scripts() && self.intake.shared.pubsub.has_monitors() {
+            commands::tell_monitors_of_run(request, &scope_of(&self.intake, self.asking(), request, context));
+        }
+    }
+
+    fn execute_step(
+        &mut self,
+        request: &Request<'_>,
+        context: &Context,
+        reply: &mut Reply<'_>,
+    ) -> Option<Outcome> {
+        if commands::is_about_client(request.row.verb) {
+            return None;
+        }
+        let scope = scope_of(&self.intake, self.asking(), request, context);
+        Some(commands::execute(request, &scope, reply))
+    }
+
+    fn step_ends(
+        &mut self,
+        request: &Request<'_>,
+        context: &Context,
+        outcome: Option<Outcome>,
+        began: Instant,
+        reply: &[u8],
+    ) {
+        let Self { intake, session, asking, watch, .. } = self;
+        let scope = scope_of(intake, asking.as_ref().unwrap_or(session), request, context);
+        if scope.shared.pubsub.has_monitors() {
+            commands::tell_monitors(request, &scope);
+        }
+        if let Some(outcome) = outcome {
+            let counters = scope.intake.counters();
+            if outcome == Outcome::Failed {
+                counters.failed(counters.command(request.row.verb), reply);
+            }
+            watch.record(began, request, &scope, counters);
+        }
     }
 
     fn tell(&mut self, events: &[KeyEvent]) {

@@ -14,6 +14,7 @@ pub mod counters;
 mod decoder;
 mod directions;
 mod followed;
+mod foresight;
 mod gateway;
 mod generations;
 mod greeting;

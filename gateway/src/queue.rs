@@ -1,10 +1,10 @@
 //! What a client has queued between `MULTI` and `EXEC`.
 
-use tidegate_protocols::Request;
 use tidegate_protocols::link::{self, Ask};
 use tidegate_protocols::slot::slot_of;
 use tidegate_protocols::table::{Flags, Route};
 use tidegate_protocols::transaction::Requests;
+use tidegate_protocols::{Request, Row};
 
 /// Bytes that a queued argument counts besides its own. Source: Redis `multi.c`, `queueMultiCommand`.
 const ARGUMENT_BYTES: usize = 8;
@@ -25,6 +25,8 @@ pub(crate) struct Queue {
     pub(crate) writes: bool,
     /// The gateway answers some of them itself.
     pub(crate) has_own: bool,
+    /// The first of them that runs a script.
+    pub(crate) script: Option<&'static Row>,
     /// A request was refused, so none will be executed and no more are kept.
     pub(crate) is_spoiled: bool,
     /// Whether they have been looked at again, as their user may not do everything.
@@ -43,6 +45,7 @@ impl Queue {
         self.count += usize::from(fits);
         self.flags = self.flags.and(request.row.flags);
         self.has_own |= request.row.route == Route::Gateway;
+        self.script = self.script.or(Some(request.row).filter(|row| row.runs_scripts()));
         fits
     }
 

@@ -172,6 +172,9 @@ impl Stopwatch {
         if let Some(request) = requests.next_request() {
             let words = said(&request);
             self.tell_slow(nanos, &Request { args: Words::new(&words).args(), ..request }, scope);
+        } else if self.is_slow(nanos) {
+            // Of which request it is nobody says, as for a transaction whose requests have been told of by themselves.
+            self.slow = Some(nanos);
         }
     }
 

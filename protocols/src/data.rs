@@ -8,7 +8,7 @@ use crate::Error;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::link::Said;
 use crate::messages::{KeyEvent, Kind};
@@ -155,10 +155,14 @@ pub trait Worker: 'static {
     fn unwatch(&mut self, client_id: u64, watches: &Watches);
 
     /// Begins a transaction if it may take place. If so, its requests, and no others, are prepared and executed
-    /// from now to [`Worker::leave`]; none is [`Outcome::Busy`] or refused for lack of memory. Unless this is
-    /// [`Entered::Busy`], its keys are not watched any more.
+    /// from now to [`Worker::leave`]; none is refused for lack of memory. Unless this is
+    /// [`Entered::Busy`] or [`Entered::Full`], its keys are not watched any more.
     ///
-    /// Where the data is elsewhere it is sent there as a whole, and this is [`Entered::Later`].
+    /// If one of its requests is [`Outcome::Busy`], that is a script which takes long: nothing has been changed, and the
+    /// transaction is to be left and to be entered again, when it will be executed on another thread.
+    ///
+    /// Where the data is elsewhere it is sent there as a whole, and this is [`Entered::Later`]; so it is if it takes long,
+    /// and is executed on another thread.
     fn enter(&mut self, transaction: &Transaction<'_>) -> Entered;
 
     /// The transaction has ended.
@@ -293,6 +297,31 @@ pub trait Aside {
 
     /// The script ends with the error of one of them, which whoever has asked for the script counts as well.
     fn relays(&mut self, reply: &[u8]);
+
+    /// A transaction of this client begins that is executed on this thread.
+    fn transaction_begins(&mut self, context: &Context);
+
+    /// A request of it is about to be executed.
+    fn step_begins(&mut self, request: &Request<'_>, context: &Context);
+
+    /// Executes one of the route `Gateway` among them. `None` if it is about the client alone: the gateway executes it when
+    /// it has the replies to the others.
+    fn execute_step(
+        &mut self,
+        request: &Request<'_>,
+        context: &Context,
+        reply: &mut Reply<'_>,
+    ) -> Option<Outcome>;
+
+    /// One has been executed since then, with this reply; or will be by the gateway, if there is no outcome.
+    fn step_ends(
+        &mut self,
+        request: &Request<'_>,
+        context: &Context,
+        outcome: Option<Outcome>,
+        began: Instant,
+        reply: &[u8],
+    );
 
     /// Keys have changed, and somebody wants to be told.
     fn tell(&mut self, events: &[KeyEvent]);

@@ -7,6 +7,7 @@ use crate::link::{self, Ask, Decoded, Outline};
 use crate::memcached::Item;
 use crate::reply::Dialect;
 use crate::request::{Args, Request, Span};
+use crate::stale::Tracker;
 
 /// Keys a client watches, each with the version it had; only the store knows what versions mean.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,11 +66,13 @@ impl Watches {
 /// Requests to be executed as one.
 #[derive(Clone, Copy, Debug)]
 pub struct Transaction<'a> {
-    /// The requests in order, as frames of [`crate::link::encode`] one after the other.
+    /// The requests in order, as frames of [`crate::link::encode`] one after the other. If they run scripts, each says how it
+    /// is to be executed, as those before it will have left things.
     pub requests: &'a [u8],
     /// What must not have changed.
     pub watches: &'a Watches,
-    /// Whose it is.
+    /// Whose it is. If a gateway speaks for the client, that is of this number, and its requests are the gateway's, but
+    /// those whose frames say otherwise: [`Transaction::context_of`].
     pub context: Context,
     /// The language of the client when it begins.
     pub dialect: Dialect,
@@ -79,6 +82,33 @@ impl<'a> Transaction<'a> {
     /// The requests from the first to the last.
     pub fn requests(&self) -> Requests<'a> {
         Requests::new(self.requests)
+    }
+
+    /// How many requests it has.
+    pub fn count(&self) -> usize {
+        let (mut requests, mut count) = (self.requests(), 0);
+        while requests.next_request().is_some() {
+            count += 1;
+        }
+        count
+    }
+
+    /// For whom, and how, a request is executed whose frame says this besides.
+    pub fn context_of(&self, ask: &Ask) -> Context {
+        let Ask { database, no_touch, in_cluster, client, tracker, .. } = *ask;
+        let Context { gateway, client_id, tracker: of_all, .. } = self.context;
+        let (gateway, client_id) = if client == 0 { (0, client_id) } else { (gateway, client) };
+        let tracker = if tracker == 0 { of_all } else { Tracker { link: 0, client: tracker } };
+        Context {
+            gateway,
+            client_id,
+            tracker,
+            database,
+            no_touch,
+            in_cluster,
+            may_wait: false,
+            ..self.context
+        }
     }
 }
 
@@ -144,9 +174,9 @@ pub enum Entered {
     Stale,
     /// Another worker holds what it needs. Ask again after letting other tasks run.
     Busy,
-    /// It has been sent to where it belongs, with all its requests that are answered there. The answer comes with this
-    /// ticket: their replies as one array, or the null of [`Entered::Stale`]. What the gateway answers itself it adds
-    /// then.
+    /// It has been sent to where it belongs, with all its requests that are answered there, or is executed on another
+    /// thread. The answer comes with this ticket: their replies as one array, or the null of [`Entered::Stale`]. What the
+    /// gateway answers itself it adds then.
     Later(Ticket),
     /// See [`crate::data::Outcome::Full`].
     Full(Ticket),

@@ -1,7 +1,7 @@
 //! Requests that may take long, executed apart.
 //!
-//! A script of which it is not known that it is short, and what goes through more keys than a worker should
-//! ([`crate::walk`]), are not executed on the thread of the worker that is asked, where nobody else of that worker would be
+//! A script of which it is not known that it is short, a transaction with one, and what goes through more keys than a worker
+//! should ([`crate::walk`]), are not executed on the thread of the worker that is asked, where nobody else of that worker would be
 //! served meanwhile. They are executed on one of a few threads of their own, each with a worker of the store that nobody
 //! else asks. These are started when there is something to do, and end when there has been nothing for a while.
 //!
@@ -10,6 +10,8 @@
 //!
 //! The worker that was asked says [`Outcome::Later`], and is handed the answer as if a waiting request had been answered
 //! by somebody else ([`crate::waiting`]).
+
+mod transactions;
 
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicUsize;
@@ -22,8 +24,9 @@ use parking_lot::{Condvar, Mutex};
 use tidegate_protocols::data::{Asides, Context, Outcome, Ticket, Worker as _};
 use tidegate_protocols::limits::{APART_JOBS_MAX, SCRIPT_THREADS};
 use tidegate_protocols::link;
-use tidegate_protocols::memcached::Item;
-use tidegate_protocols::{Dialect, Reply, Request, Row, Words};
+use tidegate_protocols::table::Route;
+use tidegate_protocols::transaction::{Requests, Transaction, Watches};
+use tidegate_protocols::{Dialect, Reply, Request};
 
 use crate::store::Shared;
 use crate::waiting::{Delivery, End, Parked};
@@ -38,20 +41,33 @@ const PERSISTENCE: Duration = Duration::from_millis(1);
 /// How long what is put off rests, if it is little: one of many does so for longer.
 const PUT_OFF: Duration = Duration::from_millis(5);
 
+/// How many threads at most go through all keys: others are there for scripts.
+const WALKS_MAX: usize = SCRIPT_THREADS / 2;
+
 /// How long what is about to take long leaves to those who have waited for something like it to end.
 const COURTESY: Duration = Duration::from_millis(1);
 
-/// A request that is executed apart.
+/// Something that is executed apart.
 struct Job {
     /// The worker that was asked, and how it knows the request.
     worker: usize,
     ticket: Ticket,
-    row: &'static Row,
-    dialect: Dialect,
-    words: Words,
-    item: Item,
     context: Context,
+    work: Work,
     is_put_off: bool,
+}
+
+enum Work {
+    /// A request, as a frame, and whether it goes through all keys.
+    Request(Vec<u8>, bool),
+    /// The requests of a transaction, what must not have changed, and the language of its client.
+    Transaction(Vec<u8>, Watches, Dialect),
+}
+
+impl Job {
+    fn is_walk(&self) -> bool {
+        matches!(self.work, Work::Request(_, true))
+    }
 }
 
 /// What there is to execute, and who does.
@@ -66,7 +82,12 @@ pub(crate) struct Apart {
 
 #[derive(Default)]
 struct State {
+    /// Scripts, and transactions with scripts.
     jobs: VecDeque<Job>,
+    /// What goes through all keys.
+    walks: VecDeque<Job>,
+    /// How many of these are executed now.
+    walking: usize,
     /// What needed something that another held, and when it is tried again.
     put_off: VecDeque<(Instant, Job)>,
     /// The last that was taken had been put off.
@@ -79,11 +100,28 @@ struct State {
 impl State {
     /// How many wait for a thread.
     fn waiting(&self) -> usize {
-        self.jobs.len() + self.put_off.len()
+        self.jobs.len() + self.walks.len() + self.put_off.len()
     }
 
-    /// The next job. What is new and what has been put off take turns, so neither keeps the other waiting.
+    /// How many of those that are new could be executed at once, if there were threads.
+    fn ready(&self) -> usize {
+        self.jobs.len() + self.walks.len().min(WALKS_MAX.saturating_sub(self.walking))
+    }
+
+    /// The next job.
     fn take(&mut self, now: Instant) -> Option<Job> {
+        let job = self.take_walk().or_else(|| self.take_other(now))?;
+        self.walking += usize::from(job.is_walk());
+        Some(job)
+    }
+
+    /// Who goes through all keys waits for whoever holds some: so not all threads do that.
+    fn take_walk(&mut self) -> Option<Job> {
+        if self.walking < WALKS_MAX { self.walks.pop_front() } else { None }
+    }
+
+    /// What is new and what has been put off take turns, so neither keeps the other waiting.
+    fn take_other(&mut self, now: Instant) -> Option<Job> {
         let is_due = self.put_off.front().is_some_and(|(due, _)| *due <= now);
         self.took_put_off = is_due && (self.jobs.is_empty() || !self.took_put_off);
         if self.took_put_off {
@@ -107,8 +145,9 @@ impl Apart {
     /// Has a request executed. Its answer goes to the worker that was asked.
     fn run(&self, job: Job, shared: &Arc<Shared>, asides: &Asides) {
         let mut state = self.state.lock();
-        state.jobs.push_back(job);
-        if state.idle >= state.jobs.len() {
+        let queue = if job.is_walk() { &mut state.walks } else { &mut state.jobs };
+        queue.push_back(job);
+        if state.idle >= state.ready() {
             self.news.notify_one();
             return;
         }
@@ -139,6 +178,13 @@ impl Apart {
             state.idle += 1;
             self.news.wait_until(&mut state, due.unwrap_or(until));
             state.idle -= 1;
+        }
+    }
+
+    /// A job has been executed, or has to be tried again.
+    fn has_tried(&self, job: &Job) {
+        if job.is_walk() {
+            self.state.lock().walking -= 1;
         }
     }
 
@@ -176,24 +222,32 @@ impl StoreWorker {
         if !context.may_wait || self.held.is_entered() {
             return None;
         }
+        let mut frame = Vec::new();
+        link::encode(&mut frame, request, &link::Ask::default()).ok()?;
+        let is_walk = request.row.route == Route::Every;
+        self.hand_over(|| Work::Request(frame, is_walk), context).map(|handed| match handed {
+            Ok(ticket) => Outcome::Later(ticket),
+            Err(ticket) => Outcome::Full(ticket),
+        })
+    }
+
+    /// Has something executed on another thread. `None` if nothing can be; the ticket is an error if it has to wait to be
+    /// handed over.
+    fn hand_over(
+        &mut self,
+        work: impl FnOnce() -> Work,
+        context: &Context,
+    ) -> Option<Result<Ticket, Ticket>> {
         let asides = Arc::clone(self.scripts.asides()?);
         let shared = Arc::clone(&self.local.shared);
         if !shared.apart.has_room() {
-            return Some(Outcome::Full(self.park(Parked::Crowded)));
+            return Some(Err(self.park(Parked::Crowded)));
         }
         let ticket = self.waiting.ticket_of_other();
-        let job = Job {
-            worker: self.local.index,
-            ticket,
-            row: request.row,
-            dialect: request.dialect,
-            words: Words::copied(request.args.iter()),
-            item: *request.item,
-            context: *context,
-            is_put_off: false,
-        };
+        let (worker, context, work) = (self.local.index, *context, work());
+        let job = Job { worker, ticket, context, work, is_put_off: false };
         shared.apart.run(job, &shared, &asides);
-        Some(Outcome::Later(ticket))
+        Some(Ok(ticket))
     }
 }
 
@@ -207,44 +261,69 @@ fn serve(number: usize, workers: usize, shared: &Weak<Shared>, asides: Asides) {
         while shared.waiting.has_parked() && came.elapsed() < COURTESY {
             thread::sleep(REST);
         }
-        let delivery = execute(&mut worker, &job);
+        let done = execute(&mut worker, &job);
         worker.finish();
         worker.tell_aside();
-        match delivery {
-            Some(delivery) => shared.waiting.inbox(job.worker).put(delivery),
+        shared.apart.has_tried(&job);
+        match done {
+            Some(done) => shared.waiting.inbox(job.worker).put(job.delivery(done)),
             None => shared.apart.put_off(job),
         }
     }
 }
 
+/// What has come of a job: the reply, how it ends, and for how many ns it was executed.
+type Done = (Vec<u8>, End, u64);
+
 /// Executes a job. `None` if another holds what it needs, for longer than one should wait for it.
-fn execute(worker: &mut StoreWorker, job: &Job) -> Option<Delivery> {
-    let Job { ticket, row, dialect, .. } = *job;
-    let request = Request { row, dialect, args: job.words.args(), item: &job.item };
+fn execute(worker: &mut StoreWorker, job: &Job) -> Option<Done> {
     let (mut bytes, began) = (Vec::new(), Instant::now());
-    let end = loop {
+    loop {
         // Nobody tells this worker which slots the shard has by now.
         worker.local.own = worker.local.shared.own.slots();
         worker.begin(now_ms());
-        let prepared = <_>::default();
+        if let Some(end) = worker.attempt(job, &mut bytes) {
+            return Some((bytes, end, began.elapsed().as_nanos() as u64));
+        }
+        worker.finish();
+        if job.is_put_off || began.elapsed() >= PERSISTENCE {
+            return None;
+        }
+        thread::sleep(REST);
+    }
+}
+
+impl Job {
+    /// Its answer, with what it was for people to look at. Of a transaction each request is told where it is executed.
+    fn delivery(self, (bytes, end, nanos): Done) -> Delivery {
+        let frame = match self.work {
+            Work::Request(frame, _) => frame,
+            Work::Transaction(..) => Vec::new(),
+        };
+        Delivery { took: Some(Box::new((nanos, frame))), ..Delivery::new(self.ticket, bytes, end) }
+    }
+}
+
+impl StoreWorker {
+    /// Executes a job, if nobody else holds what it needs.
+    fn attempt(&mut self, job: &Job, bytes: &mut Vec<u8>) -> Option<End> {
         let context = Context { may_wait: false, ..job.context };
-        match worker.execute(&request, prepared, &context, &mut Reply::new(&mut bytes, dialect)) {
-            Outcome::Done => break End::Answered,
-            Outcome::Failed => break End::Failed,
-            Outcome::Busy | Outcome::Later(_) | Outcome::Full(_) => {
-                worker.finish();
-                if job.is_put_off || began.elapsed() >= PERSISTENCE {
-                    return None;
+        match &job.work {
+            Work::Request(frame, _) => {
+                let mut requests = Requests::new(frame);
+                let request = requests.next_request().expect("a job that is no transaction is a request");
+                let mut reply = Reply::new(bytes, request.dialect);
+                match self.execute(&request, <_>::default(), &context, &mut reply) {
+                    Outcome::Done => Some(End::Answered),
+                    Outcome::Failed => Some(End::Failed),
+                    Outcome::Busy | Outcome::Later(_) | Outcome::Full(_) => None,
                 }
-                thread::sleep(REST);
+            }
+            Work::Transaction(requests, watches, dialect) => {
+                self.transact(&Transaction { requests, watches, context, dialect: *dialect }, bytes)
             }
         }
-    };
-    worker.finish();
-    let (nanos, mut frame) = (began.elapsed().as_nanos() as u64, Vec::new());
-    // It is only for people to look at, so one that fits in no frame may be missing.
-    let _ = link::encode(&mut frame, &request, &link::Ask::default());
-    Some(Delivery { took: Some(Box::new((nanos, frame))), ..Delivery::new(ticket, bytes, end) })
+    }
 }
 
 fn now_ms() -> u64 {

@@ -359,7 +359,7 @@ impl StoreWorker {
             if !self.waiting.is_awaited(ticket) {
                 continue;
             }
-            if !frame.is_empty() {
+            if delivery.took.is_some() {
                 answers(&Answered { ticket, piece, frame, nanos });
             }
             if delivery.bytes.len() > PART_BYTES {
@@ -458,7 +458,7 @@ fn keys_changed_by(transaction: &Transaction<'_>) -> Vec<Box<[u8]>> {
     let mut keys = Vec::new();
     let mut requests = transaction.requests();
     while let Some(Request { row, args, .. }) = requests.next_request() {
-        if row.flags.has(Flags::WRITE) {
+        if row.flags.has(Flags::WRITE) || row.runs_scripts() {
             keys.extend(row.keys_of(&args).map(|key| Box::from(args.at(key.index))));
         }
     }

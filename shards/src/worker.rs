@@ -1,6 +1,7 @@
 //! One worker's way to the store: finds, fetches, locks, executes.
 
 mod locks;
+mod transactions;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use tidegate_protocols::table::{Flags, Route};
 use tidegate_protocols::transaction::{Entered, Transaction, WatchedKey, Watches};
 use tidegate_protocols::{Args, Error, Reply, Request, Row, Slots, Verb};
 
+use self::transactions::Within;
 use crate::allocator::ThreadCounter;
 use crate::counts::Counts;
 use crate::db::{Db, FirstKey};
@@ -25,7 +27,6 @@ use crate::execute::{execute, refuse};
 use crate::held::Held;
 use crate::memcached;
 use crate::partition::{Keyspace, Spot};
-use crate::partition_set::PartitionSet;
 use crate::scripting::OwnScripts;
 use crate::store::Shared;
 use crate::sweep::Sweep;
@@ -84,6 +85,7 @@ pub struct StoreWorker {
     /// What is to be told to clients that keep what they have read.
     pub(crate) stale: Vec<Stale>,
     pub(crate) scripts: OwnScripts,
+    pub(crate) within: Within,
     /// Keys that clients watch no more, and that could not be forgotten yet.
     unwatched: Vec<WatchedKey>,
     wakes: Option<Wakes>,
@@ -103,6 +105,7 @@ impl StoreWorker {
             events: Vec::new(),
             stale: Vec::new(),
             scripts: OwnScripts::default(),
+            within: Within::default(),
             unwatched: Vec::new(),
             wakes: None,
             sweep: Sweep::new(index, count, shared.keyspace.partitions()),
@@ -367,46 +370,14 @@ impl Worker for StoreWorker {
     }
 
     fn enter(&mut self, transaction: &Transaction<'_>) -> Entered {
-        let set = self.needs(transaction);
-        let all = PartitionSet::first(self.held.keyspace().partitions());
-        if !self.held.set().covers(&set)
-            && transaction.context.may_wait
-            && transaction.watches.is_empty()
-            && let Some(error) = self.overdue_error(self.local.own.as_ref().map(|_| &set))
-        {
-            let (mut refusal, dialect) = (Vec::new(), transaction.dialect);
-            Reply::new(&mut refusal, dialect).refuse(&Error::Discarded(error.to_string().into()));
-            return Entered::Refused(refusal);
-        }
-        if set == all
-            && !self.held.has_all()
-            && let Outcome::Full(ticket) = self.held_up(Some(&set), &transaction.context)
-        {
-            return Entered::Full(ticket);
-        }
-        if self.enter_with_waiters(set, transaction).is_err() {
-            return match self.held_up(Some(&set), &transaction.context) {
-                Outcome::Full(ticket) => Entered::Full(ticket),
-                _ => Entered::Busy,
-            };
-        }
-        let mut unchanged = true;
-        for (watched, version) in transaction.watches.iter() {
-            let (database, all) = self.look_at_watched(watched);
-            unchanged &= all.remove(database, &watched.key) == Some(version);
-        }
-        if unchanged {
-            return Entered::Yes;
-        }
-        self.held.leave();
-        Entered::Stale
+        self.begin_transaction(transaction)
     }
 
     fn leave(&mut self) {
         if self.held.keyspace().has_waiters() {
             self.serve();
         }
-        self.held.leave();
+        self.end_transaction();
     }
 
     fn finish(&mut self) {

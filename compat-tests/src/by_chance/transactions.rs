@@ -47,7 +47,7 @@ fn is_about_all_keys(request: &str) -> bool {
 fn request(dice: &mut fastrand::Rng) -> String {
     let [key, other] = [(); 2].map(|()| one(dice, &["a", "b", "{a}c", "d"]));
     let number = dice.i32(-3..300);
-    match dice.u8(..44) {
+    match dice.u8(..48) {
         0..=4 => "MULTI".into(),
         5..=9 => "EXEC".into(),
         10 => "DISCARD".into(),
@@ -83,6 +83,12 @@ fn request(dice: &mut fastrand::Rng) -> String {
         37 => format!("MSETNX {key} {number} {other} {number}"),
         38 => format!("INCRBY {key} {number}"),
         39 => format!("{} {key}", one(dice, &["GETDEL", "PERSIST", "EXISTS", "TYPE", "STRLEN", "INCR"])),
+        40 => format!("EVAL \"return redis.call('get', KEYS[1])\" 1 {key}"),
+        41 => format!(
+            "EVAL \"redis.call('set', KEYS[1], ARGV[1]) return redis.call('get', KEYS[2])\" 2 {key} {other} {number}"
+        ),
+        42 => format!("EVAL \"return redis.call('append', '{key}', '{number}')\" 0"),
+        43 => format!("EVAL \"redis.call('select', 1) return redis.pcall('incr', KEYS[1])\" 1 {key}"),
         _ => format!("GET {key}"),
     }
 }

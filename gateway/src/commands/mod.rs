@@ -24,6 +24,8 @@ use std::time::Duration;
 
 use tidegate_protocols::data::Outcome;
 use tidegate_protocols::memcached::Answer;
+use tidegate_protocols::table::server::Server;
+use tidegate_protocols::table::users::Users;
 use tidegate_protocols::{Dialect, Reply, Request, Verb};
 
 pub(crate) use self::client::{describe_client, on_or_off, whom_to_unblock};
@@ -66,6 +68,17 @@ impl Scope<'_> {
     /// Holds back this reply and whatever the client has sent after this request; others go on.
     pub(crate) fn hold(&self, time: Duration) {
         self.session.hold_until(self.now_ms.saturating_add(time.as_millis() as u64));
+    }
+}
+
+/// Whether a command of the route `Gateway` concerns the client that asks, and so can be executed by its worker alone.
+pub(crate) fn is_about_client(verb: Verb) -> bool {
+    match verb {
+        Verb::Connection(_) | Verb::Transactions(_) | Verb::Cluster(_) => true,
+        Verb::Pubsub(verb) => verb.changes_subscriptions(),
+        Verb::Server(verb) => matches!(verb, Server::Monitor | Server::DebugSleep),
+        Verb::Users(verb) => verb == Users::Whoami,
+        _ => false,
     }
 }
 

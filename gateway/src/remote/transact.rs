@@ -7,22 +7,20 @@
 use std::sync::Arc;
 
 use tidegate_protocols::data::{Context, Outcome};
-use tidegate_protocols::link::{self as frames, Ask};
+use tidegate_protocols::link::Ask;
 use tidegate_protocols::memcached::Item;
 use tidegate_protocols::number::integer;
 use tidegate_protocols::route::{Plan, Shard};
 use tidegate_protocols::slot::{SLOTS, slot_of};
 use tidegate_protocols::table::Route;
-use tidegate_protocols::table::connection::Connection;
 use tidegate_protocols::table::link::Link as Verbs;
 use tidegate_protocols::transaction::{Entered, Requests, Transaction, WatchedKey, Watches};
-use tidegate_protocols::{Dialect, Error, Reply, Request, Verb, Words, limits};
+use tidegate_protocols::{Dialect, Error, Reply, Request, Verb, Words};
 
 use super::lost;
 use super::sending::refused;
 use super::worker::RemoteWorker;
-use crate::acl::Acl;
-use crate::commands::{dialect_after_hello, on_or_off};
+use crate::foresight::Foresight;
 
 /// The keys of a request that only gateways make.
 fn keys_of(request: &Request<'_>) -> Vec<Vec<u8>> {
@@ -139,8 +137,8 @@ impl RemoteWorker {
         let watched = watches.iter().map(|(WatchedKey { key, .. }, _)| &**key);
         let mut home = self.home_of(Home::Anywhere, watched);
         let mut is_elsewhere = false;
-        let (mut inner, mut foresight) =
-            (Vec::new(), Foresight { users: self.common.seat.users.get(), context, dialect });
+        let users = self.common.seat.users.get().map(Arc::as_ref);
+        let (mut inner, mut foresight) = (Vec::new(), Foresight { users, context, dialect });
         let mut requests = transaction.requests();
         while let Some(request) = requests.next_request() {
             match request.row.route {
@@ -160,7 +158,10 @@ impl RemoteWorker {
                     is_elsewhere = true;
                 }
             }
-            if request.row.route != Route::Gateway && !foresight.add(&request, &mut inner) {
+            let is_acted_for = context.is_restricted && request.row.runs_scripts();
+            let client = if is_acted_for { context.client_id } else { 0 };
+            let ask = Ask { client, ..foresight.ask() };
+            if request.row.route != Route::Gateway && !foresight.add(&request, &ask, &mut inner) {
                 home = Home::Apart;
             }
         }
@@ -191,46 +192,5 @@ impl RemoteWorker {
             Outcome::Full(ticket) => Entered::Full(ticket),
             Outcome::Done | Outcome::Failed | Outcome::Busy => Entered::Refused(refusal),
         }
-    }
-}
-
-/// What the gateway's own requests in a transaction change for those after them. They are executed only when it has
-/// taken place.
-struct Foresight<'a> {
-    users: Option<&'a Arc<Acl>>,
-    context: Context,
-    dialect: Dialect,
-}
-
-impl Foresight<'_> {
-    fn follow(&mut self, request: &Request<'_>) {
-        let word = request.args.get(1).unwrap_or_default();
-        match request.row.verb {
-            Verb::Connection(Connection::Select) => {
-                let databases = if self.context.in_cluster { 1 } else { limits::DATABASES as i64 };
-                let index = integer(word).filter(|index| (0..databases).contains(index));
-                self.context.database = index.map_or(self.context.database, |index| index as u8);
-            }
-            Verb::Connection(Connection::Hello) => {
-                self.dialect = self
-                    .users
-                    .and_then(|users| dialect_after_hello(&request.args, users))
-                    .unwrap_or(self.dialect);
-            }
-            Verb::Connection(Connection::ClientNoTouch) => {
-                let word = request.args.get(2).unwrap_or_default();
-                self.context.no_touch = on_or_off(word).unwrap_or(self.context.no_touch);
-            }
-            _ => {}
-        }
-    }
-
-    /// Adds a request as it will be executed. `false` if it fits in no frame.
-    fn add(&self, request: &Request<'_>, inner: &mut Vec<u8>) -> bool {
-        let Context { database, no_touch, in_cluster, client_id, is_restricted, .. } = self.context;
-        let client = if is_restricted && request.row.runs_scripts() { client_id } else { 0 };
-        let request = Request { dialect: self.dialect, ..*request };
-        frames::encode(inner, &request, &Ask { database, no_touch, in_cluster, client, ..Ask::default() })
-            .is_ok()
     }
 }

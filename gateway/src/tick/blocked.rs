@@ -14,6 +14,7 @@ use tokio::task::spawn_local;
 use tokio::time::timeout;
 
 use super::Tick;
+use super::later::Special;
 use crate::acl::refuse_waiting;
 use crate::beside_scripts::asides;
 use crate::commands::{self, Scope};
@@ -114,8 +115,8 @@ impl<W: Worker> Tick<W> {
 
     /// The request that is executed now takes long, and is executed apart.
     #[cold]
-    pub(super) fn await_apart(&mut self, ticket: Ticket, row: &'static Row) {
-        self.await_answer(ticket, row, None);
+    pub(super) fn await_apart(&mut self, ticket: Ticket, row: &'static Row, special: Option<Special>) {
+        self.await_answer(ticket, row, special);
         let connection = self.connection();
         connection.block(Some(ticket));
         if connection.has_hung_up.get() {

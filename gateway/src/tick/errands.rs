@@ -238,10 +238,12 @@ impl<W: Worker> Executor<'_, W> {
             reply.null_array();
             return Ok(Tail::Done);
         }
-        let (context, dialect) = (context(client, ask, self.scope.session), reply.dialect());
-        // As a whole it may have to; none of its requests may.
-        let waiting = Context { may_wait: true, ..context };
-        let transaction = Transaction { requests: frames, watches: &watches, context: waiting, dialect };
+        let dialect = reply.dialect();
+        // As a whole it may have to wait; none of its requests may.
+        let own = self.scope.session.client.id;
+        let context =
+            Context { gateway: self.process(), may_wait: true, ..context(own, ask, self.scope.session) };
+        let transaction = Transaction { requests: frames, watches: &watches, context, dialect };
         let entered = self.data.enter(&transaction);
         match entered {
             Entered::Busy | Entered::Full(_) => {
@@ -257,39 +259,34 @@ impl<W: Worker> Executor<'_, W> {
                 Ok(Tail::Done)
             }
             Entered::Yes => {
-                let tail = self.execute_frames(frames, count, &context, reply);
+                let tail = self.execute_frames(&transaction, count, reply);
                 self.data.leave();
-                Ok(tail)
+                tail.ok_or(Outcome::Busy)
             }
-            Entered::Later(_) | Entered::Apart | Entered::Unserved => {
+            Entered::Later(ticket) => Err(Outcome::Later(ticket)),
+            Entered::Apart | Entered::Unserved => {
                 unreachable!("a shard has its data itself")
             }
         }
     }
 
-    /// Executes all requests of a transaction, each in its own language, whatever becomes of their replies.
+    /// Executes all requests of a transaction, each in its own language, whatever becomes of their replies. `None` if it is to
+    /// begin again, on another thread.
     fn execute_frames(
         &mut self,
-        frames: &[u8],
+        transaction: &Transaction<'_>,
         count: usize,
-        context: &Context,
         reply: &mut Reply<'_>,
-    ) -> Tail {
+    ) -> Option<Tail> {
         let (begin, mut tail, mut is_long) = (reply.mark(), Tail::Done, false);
         self.watch.start(&self.scope.shared.settings, count);
         reply.array(count);
-        let mut requests = Requests::new(frames);
-        let process = self.process();
-        while let Some((request, Ask { database, no_touch, in_cluster, client, .. })) =
-            requests.next_with_ask()
-        {
-            let context = Context { database, no_touch, in_cluster, ..*context };
-            let context = match client {
-                0 => Context { client_id: self.scope.session.client.id, ..context },
-                _ => Context { gateway: process, ..context },
-            };
-            if self.step(&request, &context, reply.out()) == Outcome::Failed {
-                tail = Tail::Failed;
+        let mut requests = transaction.requests();
+        while let Some((request, ask)) = requests.next_with_ask() {
+            match self.step(&request, &transaction.context_of(&ask), reply.out()) {
+                Outcome::Busy => return None,
+                Outcome::Failed => tail = Tail::Failed,
+                Outcome::Done | Outcome::Later(_) | Outcome::Full(_) => {}
             }
             is_long |= reply.mark() - begin > REPLY_BYTES_MAX;
             if is_long {
@@ -297,9 +294,9 @@ impl<W: Worker> Executor<'_, W> {
             }
         }
         if is_long {
-            return self.refuse(Link::Transact, &Error::ReplyTooLong, reply);
+            tail = self.refuse(Link::Transact, &Error::ReplyTooLong, reply);
         }
-        tail
+        Some(tail)
     }
 }
 

@@ -88,18 +88,22 @@ impl<W: Worker> Tick<W> {
                 return outcome;
             }
             Outcome::Later(ticket) => {
+                let mut runs_scripts = row.runs_scripts();
                 if row.flags.has(Flags::BLOCKING) {
                     session.client.waiting.begin(row, &request.args);
                     let aside = self.watch.set_aside(began, &request);
                     self.await_keys(ticket, row, aside);
-                } else if !W::ANSWERS_LATER {
-                    self.await_apart(ticket, row);
                 } else {
+                    runs_scripts |= sent.as_ref().is_some_and(|queue| queue.script.is_some());
                     let special =
                         sent.take().map(|queue| Special::transaction(queue, session, request.args.at(0)));
-                    self.await_answer(ticket, row, special);
+                    if W::ANSWERS_LATER {
+                        self.await_answer(ticket, row, special);
+                    } else {
+                        self.await_apart(ticket, row, special);
+                    }
                 }
-                if row.runs_scripts() {
+                if runs_scripts {
                     // What it publishes comes behind its reply, even to the client itself.
                     self.connection().pipeline.borrow_mut().bar();
                 }

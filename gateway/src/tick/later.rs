@@ -12,7 +12,7 @@ use std::rc::Rc;
 use tidegate_protocols::Row;
 use tidegate_protocols::data::{Ticket, Worker};
 
-use super::{Position, Tick, chores};
+use super::{Position, Tick};
 use crate::connection::Connection;
 use crate::overdue::OwnLongScripts;
 use crate::queue::Queue;
@@ -80,6 +80,20 @@ impl Special {
     }
 }
 
+/// A transaction that was executed elsewhere, or apart, and has been answered.
+pub(super) struct Ended {
+    pub(super) connection: Rc<Connection>,
+    /// Its place in the pipeline.
+    pub(super) number: u32,
+    /// Whether nobody was to read the answer when it was sent.
+    pub(super) is_silent: bool,
+    pub(super) is_skipped: bool,
+    pub(super) queue: Box<Queue>,
+    pub(super) answer: Vec<u8>,
+    pub(super) word: Box<[u8]>,
+    pub(super) nanos: u64,
+}
+
 /// A ticket has been given out twice. Whose answer cannot be told from another's any more is closed.
 #[cold]
 fn displaced(ticket: u32, before: &Pending) {
@@ -101,8 +115,8 @@ pub(super) struct Later {
     has_flushed: bool,
     /// Requests of gateways that need not wait aside any more, and those that have been answered after a while.
     ended_aside: (Vec<u32>, Vec<u32>),
-    /// Transactions that have taken place and had requests of the gateway's own.
-    with_own: Vec<Queue>,
+    /// Transactions that have been answered, and whose replies are to be completed.
+    ended: Vec<Ended>,
     long_scripts: OwnLongScripts,
     touched: Vec<Rc<Connection>>,
     /// Buffers for what is sent.
@@ -236,12 +250,11 @@ impl<W: Worker> Tick<W> {
     pub(super) fn collect(&mut self) {
         let Self { data, later, intake, watch, now_ms, .. } = self;
         data.collect(&mut |answered| later.take(intake, watch, *now_ms, answered));
-        for queue in later.with_own.drain(..) {
-            chores::pass_on_all(data, &queue.frames);
-            let _ = chores::follow(data, intake);
+        for ended in std::mem::take(&mut self.later.ended) {
+            self.complete(ended);
         }
-        if std::mem::take(&mut later.has_flushed) && W::ANSWERS_LATER {
-            intake.tell_of_flush();
+        if std::mem::take(&mut self.later.has_flushed) && W::ANSWERS_LATER {
+            self.intake.tell_of_flush();
         }
     }
 
@@ -294,6 +307,12 @@ impl<W: Worker> Tick<W> {
         };
         self.later.insert_special(ticket, pending, Special::Way);
         self.park_rest();
+    }
+
+    /// The whole reply to a request has come.
+    pub(super) fn deliver_later(&mut self, connection: &Rc<Connection>, number: u32, reply: Vec<u8>) {
+        self.later.touch(connection);
+        connection.pipeline.borrow_mut().done_with(number, reply);
     }
 
     /// Puts what has been said since the last part into the pipeline, if replies before it are still to come.

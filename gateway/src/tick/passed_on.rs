@@ -85,30 +85,27 @@ impl<W: Worker> Tick<W> {
         }
         let mark = self.output.len();
         link::begin(&mut self.output);
-        let tail = match row.verb {
-            _ if self.is_behind(connection, row, &ask) => Tail::Behind,
-            Verb::Link(verb) => match self.run_errand(verb, decoded, &ask) {
-                Ok(tail) => tail,
-                Err(outcome) => {
-                    return self.hold_up(outcome, connection, row, (decoded, &ask), mark);
-                }
-            },
-            _ if !self.has_keys_of(row, decoded, prepared, &ask) => Tail::Moved,
+        let answered = match row.verb {
+            _ if self.is_behind(connection, row, &ask) => Ok(Tail::Behind),
+            Verb::Link(verb) => self.run_errand(verb, decoded, &ask),
+            _ if !self.has_keys_of(row, decoded, prepared, &ask) => Ok(Tail::Moved),
             _ => match self.execute_here(connection, row, decoded, prepared, &ask) {
-                Outcome::Done => Tail::Done,
-                Outcome::Failed => Tail::Failed,
-                Outcome::Later(ticket) => {
-                    self.await_keys_for(connection, ask.id, ticket, row);
-                    if self.goes_before(connection, row, (decoded, &ask), ticket) {
-                        self.output.truncate(mark);
-                        return Outcome::Done;
-                    }
-                    Tail::Waits
-                }
-                outcome @ (Outcome::Busy | Outcome::Full(_)) => {
-                    return self.hold_up(outcome, connection, row, (decoded, &ask), mark);
-                }
+                Outcome::Done => Ok(Tail::Done),
+                Outcome::Failed => Ok(Tail::Failed),
+                outcome => Err(outcome),
             },
+        };
+        let tail = match answered {
+            Ok(tail) => tail,
+            Err(Outcome::Later(ticket)) => {
+                self.await_keys_for(connection, ask.id, ticket, row);
+                if self.goes_before(connection, row, (decoded, &ask), ticket) {
+                    self.output.truncate(mark);
+                    return Outcome::Done;
+                }
+                Tail::Waits
+            }
+            Err(outcome) => return self.hold_up(outcome, connection, row, (decoded, &ask), mark),
         };
         let mut open = Open { mark, id: ask.id, is_rest: false };
         if matches!(tail, Tail::Moved | Tail::Behind) {

@@ -8,9 +8,11 @@ use std::time::Instant;
 
 use tidegate_protocols::data::{Context, Outcome, Worker};
 use tidegate_protocols::limits::REPLY_BYTES_MAX;
+use tidegate_protocols::link::Ask;
 use tidegate_protocols::memcached::Item;
 use tidegate_protocols::resp::answer::{self, Head};
 use tidegate_protocols::settings::Key;
+use tidegate_protocols::stale::Tracker;
 use tidegate_protocols::table::connection::Connection as Connections;
 use tidegate_protocols::table::server::Server;
 use tidegate_protocols::table::transactions::Transactions;
@@ -19,12 +21,14 @@ use tidegate_protocols::transaction::{Entered, Requests, Transaction, WatchedKey
 use tidegate_protocols::{Error, Reply, Request, Row, Verb, Words};
 
 use super::attend::Verdict;
+use super::later::Ended;
 use super::{EXEC, Tick, blocked, chores};
 use crate::acl;
 use crate::batch::Decoded;
 use crate::commands::{self, Scope};
 use crate::connection::Connection;
 use crate::counters::WorkerCounters;
+use crate::foresight::Foresight;
 use crate::pubsub::publish_events;
 use crate::queue::Queue;
 use crate::session::{Attention, Session};
@@ -205,7 +209,12 @@ impl<W: Worker> Executor<'_, W> {
         }
         let watches = session.watches.take();
         let (context, dialect) = (session.context(), session.dialect());
-        let transaction = Transaction { requests: &queue.frames, watches: &watches, context, dialect };
+        let foreseen = if W::ANSWERS_LATER { None } else { self.foresee(&queue) };
+        // Then each says by itself what is remembered of what it reads.
+        let tracker = if foreseen.is_some() { Tracker::default() } else { context.tracker };
+        let context = Context { tracker, ..context };
+        let requests = foreseen.as_ref().unwrap_or(&queue.frames);
+        let transaction = Transaction { requests, watches: &watches, context, dialect };
         match self.data.enter(&transaction) {
             Entered::Busy => {
                 session.set_queue(Some(queue));
@@ -229,8 +238,12 @@ impl<W: Worker> Executor<'_, W> {
             Entered::Stale if is_silent(session) => {}
             Entered::Stale => reply.null_array(),
             Entered::Yes => {
-                self.execute_all(&queue, transaction, reply);
+                let outcome = self.execute_all(&queue, transaction, reply);
                 self.data.leave();
+                if outcome == Outcome::Busy {
+                    session.set_queue(Some(queue));
+                    return outcome;
+                }
                 if W::ANSWERS_LATER {
                     chores::pass_on_all(self.data, &queue.frames);
                     let _ = chores::follow(self.data, self.scope.intake);
@@ -250,8 +263,28 @@ impl<W: Worker> Executor<'_, W> {
         Outcome::Failed
     }
 
-    /// Executes all requests of a transaction, whatever becomes of their replies.
-    fn execute_all(&mut self, queue: &Queue, transaction: Transaction<'_>, reply: &mut Reply<'_>) {
+    /// The requests of a transaction as they are to be executed, if it runs scripts, and so may be on another thread.
+    fn foresee(&self, queue: &Queue) -> Option<Vec<u8>> {
+        queue.script?;
+        let (session, mut frames) = (self.scope.session, Vec::with_capacity(queue.frames.len()));
+        let (users, context) = (Some(&*self.scope.shared.acl), session.context());
+        let mut foresight = Foresight { users, context, dialect: session.dialect() };
+        let mut requests = Requests::new(&queue.frames);
+        let mut fits = true;
+        while let Some(request) = requests.next_request() {
+            foresight.follow(&request);
+            if !queue.has_own {
+                session.look_at_tracking(request.row);
+            }
+            let ask = Ask { tracker: session.context().tracker.client, ..foresight.ask() };
+            fits &= foresight.add(&request, &ask, &mut frames);
+        }
+        fits.then_some(frames)
+    }
+
+    /// Executes all requests of a transaction, whatever becomes of their replies. If it is to begin again, on another thread,
+    /// this is [`Outcome::Busy`], and nothing is written.
+    fn execute_all(&mut self, queue: &Queue, transaction: Transaction<'_>, reply: &mut Reply<'_>) -> Outcome {
         let (session, begin) = (self.scope.session, reply.mark());
         self.watch.start(&self.scope.shared.settings, queue.count);
         reply.array(queue.count);
@@ -263,7 +296,10 @@ impl<W: Worker> Executor<'_, W> {
             let (was_closing, mark) = (session.has(Attention::Closing), reply.mark());
             let request = Request { dialect: session.dialect(), ..request };
             session.look_at_tracking(request.row);
-            let _ = self.step(&request, &session.context(), reply.out());
+            if self.step(&request, &session.context(), reply.out()) == Outcome::Busy {
+                reply.rewind(begin);
+                return Outcome::Busy;
+            }
             if was_closing || is_silent(session) {
                 reply.rewind(mark);
             }
@@ -273,9 +309,10 @@ impl<W: Worker> Executor<'_, W> {
                 self.scope.close();
             }
         }
+        Outcome::Done
     }
 
-    /// Executes one request of a transaction.
+    /// Executes one request of a transaction. If this is [`Outcome::Busy`], all of it is to begin again, on another thread.
     pub(super) fn step(&mut self, request: &Request<'_>, context: &Context, output: &mut Vec<u8>) -> Outcome {
         let (row, mark) = (request.row, output.len());
         if row.runs_scripts() && self.scope.shared.pubsub.has_monitors() {
@@ -315,9 +352,8 @@ impl<W: Worker> Executor<'_, W> {
             Outcome::Failed => {
                 self.counters.failed(self.counters.command(row.verb), &output[mark..]);
             }
-            Outcome::Busy | Outcome::Full(_) | Outcome::Later(_) => {
-                unreachable!("a transaction has all it needs")
-            }
+            Outcome::Busy => return outcome,
+            Outcome::Full(_) | Outcome::Later(_) => unreachable!("a transaction has all it needs"),
         }
         if self.scope.shared.pubsub.has_monitors() {
             commands::tell_monitors(request, self.scope);
@@ -327,79 +363,132 @@ impl<W: Worker> Executor<'_, W> {
     }
 }
 
-/// The replies to a transaction of which `answer` is what the shard says: those of the gateway's own commands are
-/// added, which are executed now that it is known to have taken place. `nanos` is how long it took.
-pub(super) fn complete(
-    queue: &Queue,
-    answer: Vec<u8>,
-    scope: &Scope<'_>,
-    counters: &WorkerCounters,
-    nanos: u64,
-) -> Vec<u8> {
-    let was_silent = is_silent(scope.session);
-    let Some((Head::Array(_), mut rest)) = answer::head(&answer) else {
-        // It has not taken place.
-        return if was_silent { Vec::new() } else { answer };
-    };
-    let mut output = Vec::with_capacity(answer.len());
-    Reply::new(&mut output, scope.session.dialect()).array(queue.count);
-    if was_silent {
-        output.clear();
-    }
-    let mut requests = Requests::new(&queue.frames);
-    while let Some(request) = requests.next_request() {
-        let (was_closing, mark) = (scope.session.has(Attention::Closing), output.len());
-        let request = Request { dialect: scope.session.dialect(), ..request };
-        if request.row.route == Route::Gateway {
-            own_step(&request, scope, &mut output);
-        } else {
-            let bytes = answer::whole(rest).unwrap_or(rest.len());
-            output.extend_from_slice(&rest[..bytes]);
-            rest = &rest[bytes..];
+impl<W: Worker> Tick<W> {
+    /// Completes the replies to a transaction that was executed elsewhere, or apart, and has been answered.
+    #[cold]
+    pub(super) fn complete(&mut self, ended: Ended) {
+        let Ended { connection, number, is_silent, is_skipped, queue, answer, word, nanos } = ended;
+        let Self { intake, data, now_ms, .. } = self;
+        let session = &connection.session;
+        let scope = Scope { session, shared: &intake.shared, intake, now_ms: *now_ms };
+        // As things stood when it was sent. What follows a transaction that may change them waits for it.
+        let was_silent = session.has(Attention::Silent);
+        if !queue.has_own {
+            session.put(Attention::Silent, is_silent);
         }
+        session.put(Attention::Skip, is_skipped);
+        let has_taken_place = matches!(answer::head(&answer), Some((Head::Array(_), _)));
+        let reply = if has_taken_place {
+            Completion { scope: &scope, data, nanos }.complete(&queue, &answer)
+        } else if self::is_silent(session) {
+            Vec::new()
+        } else {
+            answer
+        };
         if scope.shared.pubsub.has_monitors() {
-            commands::tell_monitors(&request, scope);
+            tell_monitors_of_exec(&word, &scope);
+        }
+        session.put(Attention::Skip, false);
+        if queue.has_own {
+            if has_taken_place && W::ANSWERS_LATER {
+                chores::pass_on_all(data, &queue.frames);
+                let _ = chores::follow(data, intake);
+            }
+            // Only of such a one: of another, what waits may wait for something else.
+            connection.clear();
+        } else {
+            session.put(Attention::Silent, was_silent);
+        }
+        intake.counters().command(EXEC).called(nanos);
+        self.deliver_later(&connection, number, reply);
+    }
+}
+
+/// What is added to the replies to a transaction.
+struct Completion<'a, W> {
+    scope: &'a Scope<'a>,
+    data: &'a mut W,
+    /// How long it took.
+    nanos: u64,
+}
+
+impl<W: Worker> Completion<'_, W> {
+    /// The replies to a transaction of which `answer` is what has been said by whoever has executed it: those of the gateway's
+    /// own commands are added, which are executed now that it is known to have taken place.
+    fn complete(&mut self, queue: &Queue, answer: &[u8]) -> Vec<u8> {
+        let session = self.scope.session;
+        let mut rest = answer::head(answer).map_or(&b""[..], |(_, rest)| rest);
+        let mut output = Vec::with_capacity(answer.len());
+        Reply::new(&mut output, session.dialect()).array(queue.count);
+        if is_silent(session) {
+            output.clear();
+        }
+        let mut requests = Requests::new(&queue.frames);
+        while let Some(request) = requests.next_request() {
+            let (was_closing, mark) = (session.has(Attention::Closing), output.len());
+            let request = Request { dialect: session.dialect(), ..request };
+            let is_own = request.row.route == Route::Gateway
+                && (W::ANSWERS_LATER || commands::is_about_client(request.row.verb));
+            if is_own {
+                self.own_step(&request, &mut output);
+            } else {
+                let bytes = answer::whole(rest).unwrap_or(rest.len());
+                output.extend_from_slice(&rest[..bytes]);
+                rest = &rest[bytes..];
+            }
+            if W::ANSWERS_LATER || is_own {
+                self.count(&request, &output[mark..], queue);
+            }
+            if was_closing || is_silent(session) {
+                output.truncate(mark);
+            }
+        }
+        output
+    }
+
+    /// One of the gateway's own commands within a transaction.
+    fn own_step(&mut self, request: &Request<'_>, output: &mut Vec<u8>) {
+        let mut reply = Reply::new(output, request.dialect);
+        match request.row.verb {
+            // What is watched ended with the beginning of the transaction.
+            Verb::Transactions(_) => reply.ok(),
+            Verb::Server(Server::Monitor) => reply.refuse(&commands::NO_MONITOR),
+            Verb::Connection(Connections::ClientUnblock) if !W::ANSWERS_LATER => {
+                // An error is written, too.
+                let _ = blocked::unblock(request, self.scope, self.data, &mut reply);
+            }
+            verb => {
+                let _ = commands::execute(request, self.scope, &mut reply);
+                if is_tracking(verb) {
+                    follow_here(self.data, self.scope.intake);
+                }
+            }
+        }
+    }
+
+    /// Counts a request, and tells those who watch all commands. What was executed apart has been counted and told there.
+    fn count(&self, request: &Request<'_>, reply: &[u8], queue: &Queue) {
+        let counters = self.scope.intake.counters();
+        if W::ANSWERS_LATER && self.scope.shared.pubsub.has_monitors() {
+            commands::tell_monitors(request, self.scope);
         }
         let command = counters.command(request.row.verb);
-        command.called(nanos / queue.count.max(1) as u64);
-        if output.get(mark) == Some(&b'-') {
+        command.called(self.nanos / queue.count.max(1) as u64);
+        if reply.first() == Some(&b'-') {
             command.failed.add(1);
-            counters.error(&output[mark..]);
-        }
-        if was_closing || is_silent(scope.session) {
-            output.truncate(mark);
+            counters.error(reply);
         }
     }
-    output
 }
 
 /// Tells those who watch all commands that a transaction which was sent elsewhere is over.
 #[cold]
-pub(super) fn tell_monitors_of_exec(word: &[u8], scope: &Scope<'_>) {
+fn tell_monitors_of_exec(word: &[u8], scope: &Scope<'_>) {
     let words = [word];
     let words = Words::new(&words);
     let Some(row) = lookup(b"exec") else { return };
     let (dialect, item) = (scope.session.dialect(), &Item::NONE);
     commands::tell_monitors(&Request { row, dialect, args: words.args(), item }, scope);
-}
-
-/// Whether a shard that says this has executed the transaction.
-pub(super) fn has_taken_place(answer: &[u8]) -> bool {
-    matches!(answer::head(answer), Some((Head::Array(_), _)))
-}
-
-/// One of the gateway's own commands within a transaction.
-fn own_step(request: &Request<'_>, scope: &Scope<'_>, output: &mut Vec<u8>) {
-    let mut reply = Reply::new(output, request.dialect);
-    match request.row.verb {
-        // What is watched ended with the beginning of the transaction.
-        Verb::Transactions(_) => reply.ok(),
-        Verb::Server(Server::Monitor) => reply.refuse(&commands::NO_MONITOR),
-        _ => {
-            // An error is written, too.
-            let _ = commands::execute(request, scope, &mut reply);
-        }
-    }
 }
 
 fn is_silent(session: &Session) -> bool {

@@ -11,7 +11,7 @@ use tidegate_protocols::table;
 use tidegate_protocols::table::scripting::Scripting;
 use tidegate_protocols::{Error, Reply, Request, Sha, Verb, number};
 
-use super::known::Habit;
+use super::known::{Habit, Habits};
 use super::own::{Program, State};
 use super::run::{May, Run};
 use crate::execute::refuse;
@@ -41,7 +41,7 @@ struct Call<'a> {
     may: May,
     /// Memory is full.
     is_full: bool,
-    /// It is within a transaction, which has locked everything.
+    /// It is within a transaction, which has locked its keys.
     is_within: bool,
 }
 
@@ -105,6 +105,27 @@ impl StoreWorker {
         Some(!flags.has(Flags::NO_WRITES))
     }
 
+    /// Whether the program that a request runs is known to be short, and which keys it uses; `None` if there is no such
+    /// program.
+    pub(crate) fn habits_of(&self, request: &Request<'_>) -> Option<(bool, Habit)> {
+        let (name, scripts) = (request.args.get(1)?, &self.local.shared.scripting);
+        let tell = |habits: &Habits| (habits.is_short(), habits.habit());
+        match request.row.verb {
+            Verb::Scripting(Scripting::Eval | Scripting::EvalRo) => {
+                let script = scripts.known.get(&Sha::of(name));
+                Some(script.map_or((false, Habit::Unknown), |script| tell(&script.habits)))
+            }
+            Verb::Scripting(Scripting::Evalsha | Scripting::EvalshaRo) => {
+                scripts.known.get(&Sha::parse(name)?).map(|script| tell(&script.habits))
+            }
+            _ => {
+                let libraries = scripts.functions.now();
+                let (library, at) = libraries.function(name)?;
+                Some(tell(&library.functions[at].habits))
+            }
+        }
+    }
+
     /// Runs a program for a request with so many keys.
     fn run(
         &mut self,
@@ -142,7 +163,7 @@ impl StoreWorker {
     fn run_loaded(&mut self, state: &mut State, call: &Call<'_>, reply: &mut Reply<'_>) -> Outcome {
         let mark = reply.mark();
         let mut habit = if call.may.write { call.program.habits().habit() } else { Habit::Stays };
-        let mut may_move = call.context.may_wait && !call.is_within;
+        let mut may_move = if call.is_within { self.within.may_begin_again } else { call.context.may_wait };
         loop {
             let tried = match self.enter_for_script(call.keys, habit, call.is_within) {
                 None => return self.script_held_up(call, habit, reply),
@@ -153,6 +174,11 @@ impl StoreWorker {
                 Tried::BeginsAgain => {
                     reply.rewind(mark);
                     habit = Habit::Wanders;
+                }
+                // It is the whole transaction that begins again.
+                Tried::Moves if call.is_within => {
+                    reply.rewind(mark);
+                    return Outcome::Busy;
                 }
                 Tried::Moves => {
                     reply.rewind(mark);
@@ -205,9 +231,11 @@ impl StoreWorker {
         // What has been ended since ends all the same.
         let moves = run.moves && !running.is_killed(index);
         running.end(index, state.engine.bytes() as u64);
-        self.leave_script(call.is_within, is_wanderer);
-        shared.waiting.wake_parked();
-        shared.apart.wake_put_off();
+        if call.is_within {
+            self.within.is_wanderer = is_wanderer;
+        } else {
+            self.leave_script(is_wanderer);
+        }
         if begins_again && !moves {
             return Tried::BeginsAgain;
         }
@@ -268,7 +296,7 @@ impl StoreWorker {
     /// Locks the keys a script is given. Returns whether it is the wanderer; `None` if somebody else has what it needs.
     fn enter_for_script(&mut self, keys: &[&[u8]], habit: Habit, is_within: bool) -> Option<bool> {
         if is_within {
-            return Some(false);
+            return Some(self.within.is_wanderer);
         }
         let keyspace = Arc::clone(self.held.keyspace());
         let set = keyspace.partitions_of(keys.iter().copied());
@@ -282,16 +310,16 @@ impl StoreWorker {
     }
 
     /// Gives back what was locked for a script, those served who have waited for what it has changed.
-    fn leave_script(&mut self, is_within: bool, is_wanderer: bool) {
-        if !is_within {
-            if self.held.keyspace().has_waiters() {
-                self.serve();
-            }
-            self.held.leave();
+    fn leave_script(&mut self, is_wanderer: bool) {
+        if self.held.keyspace().has_waiters() {
+            self.serve();
         }
+        self.held.leave();
         if is_wanderer {
             self.held.keyspace().wanderer.give_back();
         }
+        self.local.shared.waiting.wake_parked();
+        self.local.shared.apart.wake_put_off();
     }
 }
 

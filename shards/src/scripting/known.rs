@@ -96,7 +96,7 @@ impl Habits {
 
 /// Which keys a script uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Habit {
+pub(crate) enum Habit {
     /// It has not run often enough to say.
     Unknown,
     /// Those that it is given.

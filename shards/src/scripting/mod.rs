@@ -15,12 +15,13 @@ mod running;
 #[cfg(test)]
 mod tests;
 
-use tidegate_protocols::data::{Context, Outcome, ScriptFigures};
+use tidegate_protocols::data::{Aside, Context, Outcome, ScriptFigures};
 use tidegate_protocols::limits::SCRIPT_THREADS;
 use tidegate_protocols::table::scripting::Scripting;
 use tidegate_protocols::{Reply, Request};
 
 use self::functions::Functions;
+pub(crate) use self::known::Habit;
 use self::known::Known;
 pub(crate) use self::own::OwnScripts;
 use self::running::Running;
@@ -81,11 +82,20 @@ impl StoreWorker {
         if self.events.is_empty() && self.stale.is_empty() {
             return;
         }
+        let (events, stale) = (std::mem::take(&mut self.events), std::mem::take(&mut self.stale));
+        self.beside(|aside| {
+            aside.tell(&events);
+            if !stale.is_empty() {
+                aside.tell_stale(stale);
+            }
+        });
+    }
+
+    /// Has something done by who answers beside scripts.
+    pub(crate) fn beside<T>(&mut self, work: impl FnOnce(&mut dyn Aside) -> T) -> T {
         let mut state = self.scripts.take(&self.local.shared.scripting.known, self.local.index);
-        state.aside.tell(&std::mem::take(&mut self.events));
-        if !self.stale.is_empty() {
-            state.aside.tell_stale(std::mem::take(&mut self.stale));
-        }
+        let done = work(&mut *state.aside);
         self.scripts.state = Some(state);
+        done
     }
 }

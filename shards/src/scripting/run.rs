@@ -8,7 +8,8 @@
 //! * a script of which little is known becomes the wanderer before it changes anything, or begins again until it can;
 //! * one that is known to wander begins as the wanderer;
 //! * one that was trusted, and after a change asks for another key, waits a while for the wanderer to end. If that takes too
-//!   long, most likely because the wanderer waits for what this one holds, its command fails with an error.
+//!   long, most likely because the wanderer waits for what this one holds, its command fails with an error. So it is with
+//!   one in a transaction, which is the wanderer from its beginning unless all its scripts are trusted.
 //!
 //! Who has everything locked has nothing of this to do: the only worker of a store, unless something is executed apart.
 
@@ -90,7 +91,7 @@ pub(super) struct Run<'a> {
     pub(super) habit: Habit,
     /// Memory was full when it began.
     pub(super) is_full: bool,
-    /// It began within a transaction, which has locked everything.
+    /// It began within a transaction, which has locked its keys, and cannot begin again alone.
     pub(super) is_within: bool,
     pub(super) is_wanderer: bool,
     pub(super) has_written: bool,
@@ -190,9 +191,6 @@ impl Run<'_> {
 
     /// Locks what a request needs that is not locked.
     fn lock(&mut self, row: &Row, args: &Args<'_>) -> Result<(), Hindrance> {
-        if self.is_within {
-            return Ok(());
-        }
         let changes = row.flags.0 & (Flags::WRITE.and(Flags::MAY_REPLICATE)).0 != 0;
         while let Some(set) = self.lacks(row, args) {
             self.wandered = true;
@@ -226,7 +224,7 @@ impl Run<'_> {
             self.is_wanderer = true;
             return Ok(());
         }
-        if !self.has_written {
+        if !self.has_written && !self.is_within {
             self.begins_again = true;
             return Err(Hindrance::BeginsAgain);
         }

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Instant;
 
 use tidegate_protocols::data::{Aside, Context, Data as _, Outcome, Worker as _};
 use tidegate_protocols::messages::KeyEvent;
@@ -25,6 +26,12 @@ impl Aside for Nothing {
     fn ends(&mut self, _: &Row, _: Outcome, _: u64, _: &[u8]) {}
     fn relays(&mut self, _: &[u8]) {}
     fn refused(&mut self, _: Option<&Row>, _: &[u8]) {}
+    fn transaction_begins(&mut self, _: &Context) {}
+    fn step_begins(&mut self, _: &Request<'_>, _: &Context) {}
+    fn execute_step(&mut self, _: &Request<'_>, _: &Context, _: &mut Reply<'_>) -> Option<Outcome> {
+        unreachable!("no transaction here asks for it")
+    }
+    fn step_ends(&mut self, _: &Request<'_>, _: &Context, _: Option<Outcome>, _: Instant, _: &[u8]) {}
     fn tell(&mut self, _: &[KeyEvent]) {}
     fn tell_stale(&mut self, _: Vec<Stale>) {}
     fn log(&mut self, _: u8, _: &[u8]) {}

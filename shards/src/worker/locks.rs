@@ -1,9 +1,8 @@
 //! Which partitions a request needs, and what becomes of one that cannot have them.
 
 use tidegate_protocols::data::{Context, Outcome, Prepared};
-use tidegate_protocols::table::{Flags, Route};
-use tidegate_protocols::transaction::{Transaction, WatchedKey, Watches};
-use tidegate_protocols::{Reply, Request, Verb};
+use tidegate_protocols::transaction::{WatchedKey, Watches};
+use tidegate_protocols::{Reply, Request};
 
 use super::StoreWorker;
 use crate::execute::refuse;
@@ -102,24 +101,6 @@ impl StoreWorker {
             }
             Walk::Some | Walk::ToTheEnd => None,
         }
-    }
-
-    /// The partitions a transaction needs. What goes through the whole keyspace needs them all, and so do the
-    /// gateway's own commands that may ask for the store's figures.
-    pub(super) fn needs(&self, transaction: &Transaction<'_>) -> PartitionSet {
-        let keyspace = self.held.keyspace();
-        let mut set = self.partitions_of(transaction.watches);
-        let mut requests = transaction.requests();
-        while let Some(Request { row, args, .. }) = requests.next_request() {
-            let is_about_all = row.route == Route::Every
-                || row.needs_all_keys(&args)
-                || matches!(row.verb, Verb::Scripting(_));
-            if is_about_all || row.route == Route::Gateway && !row.flags.has(Flags::FAST) {
-                return PartitionSet::first(keyspace.partitions());
-            }
-            set.add(&keyspace.partitions_of_request(row, &args));
-        }
-        set
     }
 
     pub(super) fn partitions_of(&self, watches: &Watches) -> PartitionSet {

@@ -8,14 +8,13 @@ use tidegate_protocols::table::keyspace::Keyspace;
 use tidegate_protocols::table::memcached::Memcached;
 use tidegate_protocols::table::row_at;
 use tidegate_protocols::transaction::Requests;
-use tidegate_protocols::{Error, Reply, Verb};
+use tidegate_protocols::{Error, Reply, Row, Verb};
 
-use super::super::{refuse, transactions};
-use super::{Later, Pending, Special};
+use super::super::refuse;
+use super::{Ended, Later, Pending, Special};
 use crate::commands::{self, Scope};
 use crate::counters::WorkerCounters;
 use crate::intake::Intake;
-use crate::session::Attention;
 use crate::timing::Stopwatch;
 
 /// An answer that has come to its end.
@@ -23,7 +22,6 @@ use crate::timing::Stopwatch;
 struct Came<'a> {
     bytes: &'a [u8],
     has_failed: bool,
-    nanos: u64,
 }
 
 impl Later {
@@ -61,7 +59,7 @@ impl Later {
                     if pending.blocks {
                         pending.connection.count_as_blocked();
                     }
-                    if let Some(row) = row_at(pending.command.into()).filter(|row| row.runs_scripts()) {
+                    if let Some(row) = self.script_of(ticket, pending.command) {
                         let all = (&intake.shared.long_scripts, intake.index);
                         self.long_scripts.begin(ticket.0, row, now_ms, all);
                     }
@@ -91,9 +89,16 @@ impl Later {
         if pending.is_special
             && let Some(special) = self.special.remove(&ticket.0)
         {
-            let came = Came { bytes, has_failed, nanos };
+            if let Special::Transaction { queue, kept, is_skipped, word } = special {
+                let Pending { connection, number, is_silent, .. } = pending;
+                let mut answer = kept;
+                answer.extend_from_slice(bytes);
+                let ended = Ended { connection, number, is_silent, is_skipped, queue, answer, word, nanos };
+                return self.ended.push(ended);
+            }
+            let came = Came { bytes, has_failed };
             is_counted = matches!(special, Special::After(_) | Special::AfterAll(_));
-            let reply = self.special_reply(special, &pending, came, &scope, counters);
+            let reply = reply_to(special, &pending, came, &scope, counters);
             self.touch(&pending.connection);
             pending.connection.pipeline.borrow_mut().done_with(pending.number, reply);
         } else {
@@ -111,6 +116,14 @@ impl Later {
         }
         if is_flush(pending.command) {
             self.has_flushed = true;
+        }
+    }
+
+    /// The command of a request that runs a script: its own, or that of the first of a transaction.
+    fn script_of(&self, Ticket(number): Ticket, command: u16) -> Option<&'static Row> {
+        match self.special.get(&number) {
+            Some(Special::Transaction { queue, .. }) => queue.script,
+            _ => row_at(command.into()).filter(|row| row.runs_scripts()),
         }
     }
 
@@ -249,59 +262,35 @@ impl Later {
             None => connection.pipeline.borrow_mut().say(&frame),
         }
     }
+}
 
-    /// The reply, now that the answer has come.
-    #[cold]
-    fn special_reply(
-        &mut self,
-        special: Special,
-        pending: &Pending,
-        came: Came<'_>,
-        scope: &Scope<'_>,
-        counters: &WorkerCounters,
-    ) -> Vec<u8> {
-        match special {
-            Special::Way | Special::PassedOn | Special::HeldBack => Vec::new(),
-            Special::After(_) if pending.is_silent => Vec::new(),
-            Special::After(_) if came.has_failed => came.bytes.to_vec(),
-            Special::After(reply) | Special::AfterAll(reply) => reply,
-            Special::Before(frame) => {
-                let mut reply = Vec::new();
-                if let Some(request) = Requests::new(&frame).next_request() {
-                    let outcome =
-                        commands::execute(&request, scope, &mut Reply::new(&mut reply, request.dialect));
-                    if outcome == Outcome::Failed {
-                        counters.failed(counters.command_at(pending.command), &reply);
-                    }
+/// The reply, now that the answer has come.
+#[cold]
+fn reply_to(
+    special: Special,
+    pending: &Pending,
+    came: Came<'_>,
+    scope: &Scope<'_>,
+    counters: &WorkerCounters,
+) -> Vec<u8> {
+    match special {
+        Special::Way | Special::PassedOn | Special::HeldBack => Vec::new(),
+        Special::After(_) if pending.is_silent => Vec::new(),
+        Special::After(_) if came.has_failed => came.bytes.to_vec(),
+        Special::After(reply) | Special::AfterAll(reply) => reply,
+        Special::Before(frame) => {
+            let mut reply = Vec::new();
+            if let Some(request) = Requests::new(&frame).next_request() {
+                let outcome =
+                    commands::execute(&request, scope, &mut Reply::new(&mut reply, request.dialect));
+                if outcome == Outcome::Failed {
+                    counters.failed(counters.command_at(pending.command), &reply);
                 }
-                if pending.is_silent { Vec::new() } else { reply }
             }
-            Special::Transaction { queue, mut kept, is_skipped, word } => {
-                kept.extend_from_slice(came.bytes);
-                let session = scope.session;
-                // As things stood when it was sent. What follows a transaction that may change them waits for it.
-                let was_silent = session.has(Attention::Silent);
-                if !queue.has_own {
-                    session.put(Attention::Silent, pending.is_silent);
-                }
-                session.put(Attention::Skip, is_skipped);
-                let has_taken_place = transactions::has_taken_place(&kept);
-                let reply = transactions::complete(&queue, kept, scope, counters, came.nanos);
-                if scope.shared.pubsub.has_monitors() {
-                    transactions::tell_monitors_of_exec(&word, scope);
-                }
-                session.put(Attention::Skip, false);
-                if queue.has_own {
-                    if has_taken_place {
-                        self.with_own.push(*queue);
-                    }
-                    // Only of such a one: of another, what waits may wait for something else.
-                    pending.connection.clear();
-                } else {
-                    session.put(Attention::Silent, was_silent);
-                }
-                reply
-            }
+            if pending.is_silent { Vec::new() } else { reply }
+        }
+        Special::Transaction { .. } => {
+            unreachable!("its reply is completed when all answers have been taken")
         }
     }
 }

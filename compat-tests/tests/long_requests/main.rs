@@ -77,6 +77,8 @@ tests!(
     => [what_waits_for_a_script_may_take_longer_than_an_answer]
 );
 
+mod transactions;
+
 fn connect(server: &Server) -> Wire {
     let mut wire = Wire::connect(server.redis()).unwrap();
     wire.wait_at_most(PATIENCE);
