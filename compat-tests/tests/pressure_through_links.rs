@@ -2,6 +2,7 @@
 //! other clients hardly notice.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -29,7 +30,8 @@ const LONG_REPLIES: Range<u8> = b'a'..b'i';
 const ROUNDS_AS_LARGE: usize = 500;
 /// How many of them may be on their way to a client of which nothing is known.
 const LONG_AT_ONCE: u64 = 2;
-/// What the slowest request of another client may take while those come.
+/// Processor time that the gateway may spend while the slowest request of another client waits, as those come. Time of the
+/// clock would be the machine's as well.
 const SLOWEST_MAX: Duration = Duration::from_millis(250);
 /// Bytes of the gateway that a connection may cost that has asked a shard for something.
 const CONNECTION_BYTES_MAX: u64 = 3 * KIBIBYTE;
@@ -38,12 +40,12 @@ const CONNECTIONS: usize = 10_000;
 const SLOWER_MAX: f64 = 2.0;
 /// What does not count as slower: less than a time slice of a machine that is shared.
 const NOISE_US: f64 = 2000.0;
-/// Measurements of which the median counts.
+/// Measurements of which the median counts, in turns of those that are compared.
 const SAMPLES: usize = 5;
-/// Comparisons of which one has to be good: neighbours may have been at work during another.
-const ATTEMPTS: usize = 3;
+/// Comparisons of which one has to be good: neighbours may have been at work during others.
+const ATTEMPTS: usize = 10;
 const SAMPLE: Duration = Duration::from_millis(400);
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Keys of the clients that only want to be served.
 const KEYS: u64 = 10_000;
 
@@ -80,19 +82,34 @@ fn load(server: &Server) -> Load {
     }
 }
 
-/// The 99th percentile of their waits, in µs: the median of several measurements.
+/// The 99th percentile of their waits, in µs.
 fn p99(server: &Server) -> f64 {
-    let mut samples: Vec<_> = (0..SAMPLES)
-        .map(|_| load::run(&load(server), &[server.process()]).unwrap().latency.quantile_us(0.99))
-        .collect();
-    samples.sort_by(f64::total_cmp);
-    samples[SAMPLES / 2]
+    p99_of(&load(server), server)
 }
 
-/// Whether others are as well served `with` as `without`.
-fn is_hardly_noticed(without: f64, with: f64) -> bool {
-    println!("p99 of others: {without:.0} µs without, {with:.0} µs with");
-    with <= (without * SLOWER_MAX).max(without + NOISE_US)
+fn p99_of(load: &Load, server: &Server) -> f64 {
+    match load::run(load, &[server.process()]) {
+        Ok(figures) => figures.latency.quantile_us(0.99),
+        // All that time.
+        Err(error) if error.kind() == ErrorKind::TimedOut => SAMPLE.as_secs_f64() * 1e6,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Whether others are as well served `with` as `without`: both are measured in turns, so that whatever else the machine has to do
+/// slows both.
+fn is_hardly_noticed(without: impl Fn() -> f64, with: impl Fn() -> f64) -> bool {
+    let median = |mut samples: Vec<f64>| {
+        samples.sort_by(f64::total_cmp);
+        samples[SAMPLES / 2]
+    };
+    (0..ATTEMPTS).any(|_| {
+        let samples = (0..SAMPLES).map(|_| (without(), with()));
+        let (without, with): (Vec<_>, Vec<_>) = samples.unzip();
+        let [without, with] = [without, with].map(median);
+        println!("p99 of others: {without:.0} µs without, {with:.0} µs with");
+        with <= (without * SLOWER_MAX).max(without + NOISE_US)
+    })
 }
 
 fn gateway_bytes(server: &Server) -> u64 {
@@ -118,7 +135,7 @@ fn a_slow_reader_of_the_longest_value_costs_that_value_and_nobody_else_anything(
     writer.wait_at_most(PATIENCE);
     assert_eq!(writer.line().unwrap(), format!(":{LONGEST}").into_bytes());
     let before = (gateway_bytes(&server), server.resident_bytes());
-    let without = p99(&server);
+    let calm = start(&[]);
     let mut slow = Wire::connect(server.redis()).unwrap();
     slow.send(b"GET long\r\n");
     slow.wait_at_most(PATIENCE);
@@ -127,20 +144,17 @@ fn a_slow_reader_of_the_longest_value_costs_that_value_and_nobody_else_anything(
     writer.send(b"STRLEN long\r\n");
     writer.wait_at_most(PATIENCE);
     assert_eq!(writer.line().unwrap(), format!(":{LONGEST}").into_bytes());
-    let mut good = false;
-    for _ in 0..ATTEMPTS {
-        // It is slow, not dead.
-        slow.wait_at_most(PATIENCE);
-        slow.bytes(KIBIBYTE as usize).unwrap();
-        good = good || is_hardly_noticed(without, p99(&server));
-    }
+    // It is slow, not dead.
+    slow.wait_at_most(PATIENCE);
+    slow.bytes(KIBIBYTE as usize).unwrap();
+    let good = is_hardly_noticed(|| p99(&calm), || p99(&server));
     assert!(good, "others are served more slowly while a long answer is pending");
     let grown = (gateway_bytes(&server) - before.0, server.resident_bytes() - before.1);
     println!("grown: the gateway by {} MiB, all by {} MiB", grown.0 / MEBIBYTE, grown.1 / MEBIBYTE);
     assert!(grown.0 <= LONGEST + GROWTH_MAX, "the gateway holds {} bytes more", grown.0);
     assert!(grown.1 <= 2 * LONGEST + GROWTH_MAX, "all processes hold {} bytes more", grown.1);
     // The rest comes, and then nobody holds anything of it.
-    let mut left = LONGEST - ATTEMPTS as u64 * KIBIBYTE;
+    let mut left = LONGEST - KIBIBYTE;
     while left > 0 {
         slow.wait_at_most(PATIENCE);
         let bytes = slow.bytes(left.min(MEBIBYTE) as usize).unwrap();
@@ -155,15 +169,15 @@ fn a_slow_reader_of_the_longest_value_costs_that_value_and_nobody_else_anything(
     });
 }
 
-/// The slowest of another client's requests to both shards until the gateway has not grown for many of them, and
-/// how large it has become.
+/// How much the gateway has worked during the slowest of another client's requests to both shards until it has not grown
+/// for many of them, and how large it has become.
 fn until_it_stays(server: &Server) -> (Duration, u64) {
     let mut other = Wire::connect(server.redis()).unwrap();
     let (mut slowest, mut bytes, mut as_large) = (Duration::ZERO, gateway_bytes(server), 0);
     while as_large < ROUNDS_AS_LARGE {
-        let began = Instant::now();
+        let before = server.process().cpu().unwrap();
         other.ask(b"SET {1}other x\r\nSET {3}other x\r\n", b"+OK\r\n+OK\r\n");
-        slowest = slowest.max(began.elapsed());
+        slowest = slowest.max(server.process().cpu().unwrap().saturating_sub(before));
         as_large += 1;
         let now = gateway_bytes(server);
         if now > bytes {
@@ -206,7 +220,10 @@ fn many_long_replies_that_nobody_reads_are_fetched_by_and_by() {
         slow.send(asks.as_bytes());
         let (slowest, bytes) = until_it_stays(&server);
         let grown = bytes.saturating_sub(before);
-        println!("the gateway has grown by {} MiB, others waited {slowest:?}", grown / MEBIBYTE);
+        println!(
+            "the gateway has grown by {} MiB, others waited for {slowest:?} of its work",
+            grown / MEBIBYTE
+        );
         assert!(grown <= LONG_AT_ONCE * LONG + GROWTH_MAX, "the gateway holds {grown} bytes more");
         good = good || slowest <= SLOWEST_MAX;
         if good || attempt == ATTEMPTS {
@@ -229,7 +246,7 @@ fn a_hot_key_slows_nobody_down_who_asks_for_others() {
         thread::scope(|scope| {
             scope.spawn(|| {
                 while !is_over.load(SeqCst) {
-                    load::run(&crowd, &[server.process()]).unwrap();
+                    p99_of(&crowd, &server);
                 }
             });
             let measured = p99(&server);
@@ -238,7 +255,7 @@ fn a_hot_key_slows_nobody_down_who_asks_for_others() {
         })
     };
     let before = gateway_bytes(&server);
-    let good = (0..ATTEMPTS).any(|_| is_hardly_noticed(among(KEYS), among(1)));
+    let good = is_hardly_noticed(|| among(KEYS), || among(1));
     assert!(good, "others are served more slowly while many ask for one key");
     let grown = gateway_bytes(&server).saturating_sub(before);
     assert!(grown <= GROWTH_MAX, "the gateway has grown by {grown} bytes");
@@ -258,8 +275,9 @@ fn ten_thousand_clients_over_two_workers_cost_little_and_leave_room_for_others()
     };
     let Some(()) = needed("ten thousand clients", enough) else { return };
 
-    let server = start(&["--maxclients", "11000"]);
-    let without = p99(&server);
+    let [server, calm] = [(); 2].map(|()| start(&["--maxclients", "11000"]));
+    // What it needs for any client it has by now.
+    p99(&server);
     let before = gateway_bytes(&server);
     let mut clients: Vec<Wire> = (0..CONNECTIONS).map(|_| Wire::connect(server.redis()).unwrap()).collect();
     // All ask at the same time, for keys of both shards, and then again.
@@ -274,6 +292,6 @@ fn ten_thousand_clients_over_two_workers_cost_little_and_leave_room_for_others()
     let each = gateway_bytes(&server).saturating_sub(before) / CONNECTIONS as u64;
     println!("a connection costs {each} bytes of the gateway");
     assert!(each <= CONNECTION_BYTES_MAX, "a connection costs {each} bytes of the gateway");
-    let good = (0..ATTEMPTS).any(|_| is_hardly_noticed(without, p99(&server)));
+    let good = is_hardly_noticed(|| p99(&calm), || p99(&server));
     assert!(good, "others are served more slowly while there are ten thousand clients");
 }

@@ -368,10 +368,9 @@ fn every_client_s_requests_are_executed_in_its_order_whoever_hears_of_it_first()
         let deadline = Instant::now() + PATIENCE;
         // More of them where clients get on slowly: as few would meet none of it.
         for epoch in 2.. {
-            if epoch >= 120 && trio.refused() > 100 {
+            if epoch >= 120 && (trio.refused() > 100 || Instant::now() > deadline) {
                 break;
             }
-            assert!(Instant::now() < deadline, "{} were refused", trio.refused());
             let mut order = [0, 1, 2];
             random.shuffle(&mut order);
             for who in order {
@@ -385,6 +384,7 @@ fn every_client_s_requests_are_executed_in_its_order_whoever_hears_of_it_first()
         }
         is_over.store(true, SeqCst);
     });
+    assert!(trio.refused() > 100, "{}", trio.refused());
 }
 
 #[test]

@@ -1,6 +1,11 @@
 //! The binary as whoever starts it sees it: what it prints, where it listens, how it ends.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
+/// Ports as all tests of programs take them: two that start at the same time never get the same.
+#[path = "../../compat-tests/src/port.rs"]
+#[expect(unreachable_pub, reason = "the tests from outside share it")]
+mod port;
+
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -10,12 +15,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
 
+use port::free_port;
 use rustix::process::{Pid, Signal, kill_process};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tidegate");
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A server that has said that it listens; dropped, it is killed.
 struct Server {
@@ -64,10 +70,6 @@ impl Drop for Server {
     }
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
-}
-
 /// Sends `request` and reads until the answer ends with `end`.
 fn ask(host: &str, port: u16, request: &str, end: &str) -> String {
     let mut stream = TcpStream::connect((host, port)).unwrap();
@@ -76,8 +78,8 @@ fn ask(host: &str, port: u16, request: &str, end: &str) -> String {
     let mut answer = Vec::new();
     while !answer.ends_with(end.as_bytes()) {
         let mut byte = [0];
-        let read = stream.read(&mut byte).unwrap();
-        assert_eq!(read, 1, "closed after {}", String::from_utf8_lossy(&answer));
+        let read = stream.read_exact(&mut byte);
+        read.unwrap_or_else(|error| panic!("{error} after {}", String::from_utf8_lossy(&answer)));
         answer.push(byte[0]);
     }
     String::from_utf8(answer).unwrap()
@@ -300,7 +302,8 @@ fn users_of_a_file_are_who_clients_have_to_be() {
 /// The user ids of every thread of a process.
 fn users_of(process: u32) -> BTreeSet<String> {
     let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
-    let status = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("status")).unwrap());
+    // One that ends meanwhile has no user.
+    let status = tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("status")).ok());
     let line = |status: String| status.lines().find(|line| line.starts_with("Uid:")).unwrap().to_owned();
     status.map(line).collect()
 }

@@ -14,7 +14,7 @@ use super::{Family, Subject, binary, memcached, resp};
 use crate::wire::{REPLY_WAIT, Silence, Wire};
 
 /// How long `until>` repeats its request.
-const UNTIL_WAIT: Duration = Duration::from_secs(10);
+const UNTIL_WAIT: Duration = Duration::from_mins(1);
 /// The pause between two attempts of `until>`.
 const UNTIL_PAUSE: Duration = Duration::from_millis(2);
 /// How long the recorder listens for more than was asked for.

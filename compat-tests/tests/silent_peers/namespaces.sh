@@ -51,10 +51,10 @@ listed() {
 }
 # tell NAME PORT: what became of the client there; the deadline is far above the four seconds it may take.
 tell() {
-    while listed "$2" && ((SECONDS < 30)); do sleep 0.1; done
+    while listed "$2" && ((SECONDS < 120)); do sleep 0.1; done
     if listed "$2"; then echo "$1: there"; else echo "$1: gone"; fi
 }
 tell keepalive 1001
 tell timeout 1002
-SECONDS=30
+SECONDS=120
 tell neither 1003
