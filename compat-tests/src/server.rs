@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use crate::answer::{Answer, request};
 use crate::form::Form;
 use crate::install::is_root;
@@ -179,6 +181,36 @@ impl Server {
     /// The same, of this program, which takes memcached's flags.
     pub fn memcached_at(program: &str, flags: &[String]) -> Result<Self, String> {
         Self::start(|| memcached_plan(vec![program.to_owned()], flags))
+    }
+
+    /// The server a script asks for, with further settings, of which the last that names one counts.
+    pub fn for_script_with(script: &Script, subject: Subject, further: &[&str]) -> Result<Self, String> {
+        let own = script.server.as_deref().unwrap_or_default().iter().cloned();
+        let all: Vec<_> = own.chain(further.iter().map(|&word| word.to_owned())).collect();
+        match subject {
+            Subject::Real => {
+                let flags = settings(&all, |name, value| vec![format!("--{name}"), value.to_owned()])?;
+                let program = env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".into());
+                if flags.iter().any(|flag| flag == "--cluster-enabled") {
+                    return Self::real_cluster(&flags);
+                }
+                Self::redis_at(&program, &flags)
+            }
+            Subject::Tidegate(form) => {
+                let set = |name: &str, value: &str| vec!["--set".to_owned(), format!("{name}={value}")];
+                Self::tidegate_for(script, form, &settings(&all, set)?)
+            }
+        }
+    }
+
+    /// Ends it without a warning.
+    pub fn kill(&self) {
+        self.program.signal(Signal::KILL);
+    }
+
+    /// Where it runs, and what it keeps on disk.
+    pub fn directory(&self) -> &Path {
+        &self.directory.0
     }
 
     /// The server a script asks for.

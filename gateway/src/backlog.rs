@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout};
 use crate::batch::Batch;
 use crate::connection::Connection;
 use crate::decoder::Family;
+use crate::gate::Output;
 use crate::limits::{HANG_UP_LOOK, LONG_ANSWERS_MAX, OUTPUT_BYTES_MAX, OUTPUT_BYTES_SOFT, OUTPUT_STALL};
 use crate::outbox::Outbox;
 use crate::pieces::Pieces;
@@ -38,6 +39,9 @@ impl Connection {
     pub(crate) fn send(self: &Rc<Self>, output: &[u8]) {
         if output.is_empty() {
             return;
+        }
+        if self.intake.gate.is_closed() {
+            return self.intake.gate.hold(self, Output::Bytes(output.to_vec()));
         }
         let written = if self.has_to_wait() { Some(0) } else { self.write(output) };
         match written {
@@ -63,7 +67,10 @@ impl Connection {
 
     /// The same of output that may be much: little is written now, lest others wait for it, and nothing is copied.
     #[cold]
-    pub(crate) fn send_pieces(&self, mut output: Pieces) {
+    pub(crate) fn send_pieces(self: &Rc<Self>, mut output: Pieces) {
+        if self.intake.gate.is_closed() {
+            return self.intake.gate.hold(self, Output::Pieces(output));
+        }
         let mut written = 0;
         if !self.has_to_wait()
             && let Some(piece) = output.pop()
@@ -90,7 +97,10 @@ impl Connection {
 
     /// Writes a long answer, on a link, in turn with others. If there is too much of them the requests that follow
     /// wait.
-    pub(crate) fn send_long(&self, answer: LongAnswer) {
+    pub(crate) fn send_long(self: &Rc<Self>, answer: LongAnswer) {
+        if self.intake.gate.is_closed() {
+            return self.intake.gate.hold(self, Output::Long(answer));
+        }
         self.backlog.borrow_mut().get_or_insert_default().outbox.add_long(answer);
         if self.is_slow() {
             self.session.put(Attention::Parked, true);
@@ -104,7 +114,8 @@ impl Connection {
 
     /// Whether so much output waits that nothing more should be executed for this client.
     pub(crate) fn is_slow(&self) -> bool {
-        self.backlog.borrow().as_ref().is_some_and(|backlog| self.is_too_much(&backlog.outbox))
+        self.gated_bytes.get() > OUTPUT_BYTES_SOFT
+            || self.backlog.borrow().as_ref().is_some_and(|backlog| self.is_too_much(&backlog.outbox))
     }
 
     fn is_too_much(&self, outbox: &Outbox) -> bool {
@@ -116,6 +127,7 @@ impl Connection {
     /// Whether nothing more should be read.
     pub(crate) fn is_held_up(&self) -> bool {
         match (&*self.backlog.borrow(), self.family) {
+            _ if self.gated_bytes.get() > OUTPUT_BYTES_SOFT => true,
             (None, _) => false,
             (Some(backlog), Family::Link) => {
                 self.session.has(Attention::Parked) || self.is_too_much(&backlog.outbox)
@@ -186,6 +198,7 @@ impl Connection {
             tokio::task::spawn_local(relieve(Rc::clone(self)));
         } else if self.session.has(Attention::Closing)
             && self.backlog.borrow().is_none()
+            && self.gated_bytes.get() == 0
             && !self.has_replies_before()
         {
             self.end();

@@ -45,6 +45,8 @@ pub(crate) struct Connection {
     pub(crate) waits_for_room: Cell<bool>,
     /// What its last request is given, if that waits for keys.
     pub(crate) blocked: Cell<Option<Ticket>>,
+    /// Bytes that may not be sent yet, as they tell of what the log has to keep first.
+    pub(crate) gated_bytes: Cell<usize>,
     /// Nothing more will be read from it.
     pub(crate) has_hung_up: Cell<bool>,
     /// Tells the task that works the backlog off that requests need not wait for answers any more.
@@ -69,6 +71,7 @@ impl Connection {
             messages: Cell::default(),
             waits_for_room: Cell::new(false),
             blocked: Cell::new(None),
+            gated_bytes: Cell::new(0),
             has_hung_up: Cell::new(false),
             cleared: Wake::default(),
             waiting: Cell::new(None),

@@ -18,6 +18,7 @@ use crate::connection::Connection;
 use crate::counters::WorkerCounters;
 use crate::decoder::Family;
 use crate::directions::{Astray, Directions};
+use crate::gate::Gate;
 use crate::pubsub::{Audience, Kind};
 use crate::session::{Attention, Session};
 use crate::shared::Shared;
@@ -55,6 +56,8 @@ pub(crate) struct Intake {
     pub(crate) unfollowed: RefCell<Vec<Rc<[u8]>>>,
     /// Keys that have changed in this tick, and who was last to change each.
     pub(crate) changed: RefCell<BTreeMap<Box<[u8]>, Tracker>>,
+    /// What may not be sent yet.
+    pub(crate) gate: Gate,
     connections: RefCell<HashMap<u64, Weak<Connection>>>,
 }
 
@@ -77,6 +80,7 @@ impl Intake {
             followed: RefCell::default(),
             unfollowed: RefCell::default(),
             changed: RefCell::default(),
+            gate: Gate::default(),
             connections: RefCell::default(),
         }
     }

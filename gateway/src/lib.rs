@@ -15,6 +15,7 @@ mod decoder;
 mod directions;
 mod followed;
 mod foresight;
+mod gate;
 mod gateway;
 mod generations;
 mod greeting;

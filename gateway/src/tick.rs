@@ -71,6 +71,8 @@ pub(crate) struct Tick<W> {
     /// What Redis clients are told while a script has run for too long.
     overdue: Option<Error>,
     pause: Option<PauseKind>,
+    /// Why writes are refused, if the disk does not take them.
+    disk_error: Option<Error>,
     /// Writes are refused, for want of replicas.
     lacks_replicas: bool,
     /// The change of users that has been looked at.
@@ -127,6 +129,7 @@ impl<W: Worker> Tick<W> {
             now_ms: 0,
             overdue: None,
             pause: None,
+            disk_error: None,
             lacks_replicas: false,
             users_seen: 0,
             is_monitored: false,
@@ -158,6 +161,7 @@ impl<W: Worker> Tick<W> {
             }
             std::mem::swap(&mut self.batch, &mut self.intake.filling.borrow_mut());
             self.intake.room.wake();
+            self.intake.gate.has_reached(|| self.data.reached());
             self.call_off_abandoned();
             let collects = W::ANSWERS_LATER || self.is_due() || !self.later.is_idle();
             if collects {
@@ -178,6 +182,7 @@ impl<W: Worker> Tick<W> {
                 if collects {
                     self.is_corked = false;
                     self.data.finish();
+                    self.intake.gate.wait_for(self.data.gate());
                     self.later.flush();
                 }
             } else {
@@ -255,6 +260,7 @@ impl<W: Worker> Tick<W> {
         self.is_monitored = self.intake.shared.pubsub.has_monitors();
         self.pause = self.intake.shared.pause.now(self.now_ms).map(|(kind, _)| kind);
         self.lacks_replicas = self.intake.shared.settings.wants_replicas();
+        self.disk_error = self.data.disk_error();
     }
 
     /// Takes note of what clients may do by now.
@@ -280,7 +286,10 @@ impl<W: Worker> Tick<W> {
                 self.end_part();
                 self.at.source += 1;
             }
-            let is_open = self.pause.is_none() && !self.lacks_replicas && self.overdue.is_none();
+            let is_open = self.pause.is_none()
+                && !self.lacks_replicas
+                && self.disk_error.is_none()
+                && self.overdue.is_none();
             let plain = self.connection().session.is_plain() && is_open;
             let decoded = *self.batch.decoded(self.at.request);
             let prepared =
@@ -349,8 +358,9 @@ impl<W: Worker> Tick<W> {
         self.parts.push(Part { source: self.at.source, end: self.output.len() });
     }
 
-    /// Writes all output there is.
+    /// Writes all output there is; what may not be sent yet waits.
     fn flush(&mut self) {
+        self.intake.gate.wait_for(self.data.gate());
         if !self.batch.is_empty() {
             self.end_part();
         }

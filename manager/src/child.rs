@@ -139,10 +139,14 @@ fn program() -> io::Result<PathBuf> {
 fn arguments(plan: &Plan, settings: &Settings) -> Vec<String> {
     let Plan { name, slots, socket, epoch, of } = plan;
     let mut arguments: Vec<String> = ["shard", "--supervised", "--id", name].map(str::to_owned).into();
+    let has_log = settings.is_on(Key::AppendOnly);
     let mut give = |flag: &str, value: String| arguments.extend([format!("--{flag}"), value]);
     give("slots", slots.to_string());
     give("epoch", epoch.to_string());
     give("listen", format!("unix:{}", socket.display()));
+    if has_log {
+        give("data-dir", settings.show(Key::Dir));
+    }
     let threads = (settings.number(Key::Threads) / *of as i64).max(1);
     give(Key::Threads.row().name, threads.to_string());
     // A link for each of our workers, twice while one is made anew.
@@ -150,6 +154,10 @@ fn arguments(plan: &Plan, settings: &Settings) -> Vec<String> {
     for key in Key::all().filter(|&key| is_handed_on(key)) {
         let value = match key {
             Key::MaxMemory => share(settings.number(key), *of).to_string(),
+            // Each has a log of its own.
+            Key::AppendDirName if settings.is_on(Key::AppendOnly) => {
+                format!("{}/{name}", settings.show(key))
+            }
             // What is shown may leave out a letter.
             Key::NotifyKeyspaceEvents => settings.classes(key).letters(),
             _ => settings.show(key),

@@ -129,6 +129,9 @@ fn start_gateway(
         running.map(|running| (running, Some(front.shards(remote))))
     } else {
         let store = Arc::new(Store::new(Arc::clone(settings), config.workers));
+        if settings.is_on(Key::AppendOnly) {
+            store.open_append_only()?;
+        }
         Gateway::start(config, store, Arc::clone(settings)).map(|running| (running, None))
     };
     started.map_err(|error| refusal(start, error))

@@ -267,6 +267,25 @@ pub trait Worker: 'static {
         let _ = prefix;
     }
 
+    /// The position of the log that has to be reached ([`Worker::reached`]) before replies to what has been executed may be
+    /// sent; `None` if they may at once.
+    #[inline]
+    fn gate(&self) -> Option<u64> {
+        None
+    }
+
+    /// The position up to which replies may be sent. A tick is asked for whenever it has grown.
+    #[inline]
+    fn reached(&self) -> u64 {
+        u64::MAX
+    }
+
+    /// Why nothing may be changed, if so: it could not be written to disk.
+    #[inline]
+    fn disk_error(&self) -> Option<Error> {
+        None
+    }
+
     /// Background work of this worker's share of the data (expiry, eviction), for about `budget`.
     fn maintain(&mut self, now_ms: u64, budget: Duration);
 }
@@ -517,6 +536,23 @@ pub struct Figures {
     pub memcached: MemcachedFigures,
     /// What is known of scripts and functions.
     pub scripts: ScriptFigures,
+    /// What is known of the append-only file.
+    pub aof: AofFigures,
+}
+
+/// See [`Figures::aof`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AofFigures {
+    /// How many stores have one: 1 or 0 of one alone.
+    pub open: u64,
+    /// How many of them cannot be written to.
+    pub failing: u64,
+    /// Bytes of all its files.
+    pub bytes: u64,
+    /// Bytes of its base.
+    pub base_bytes: u64,
+    /// Bytes that wait to be written.
+    pub waiting_bytes: u64,
 }
 
 /// See [`Figures::scripts`].

@@ -137,6 +137,11 @@ impl Apart {
         Self { state, news, put_off, workers: workers.max(1) }
     }
 
+    /// The number of the first worker that is a thread of these.
+    pub(crate) fn first_index(&self) -> usize {
+        self.workers
+    }
+
     /// Whether more may wait to be executed.
     pub(crate) fn has_room(&self) -> bool {
         self.state.lock().waiting() < APART_JOBS_MAX

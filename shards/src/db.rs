@@ -12,6 +12,7 @@ pub use crate::entry::{Encoding, Kind, Metadata};
 use crate::entry_mut::EntryMut;
 use crate::held::Held;
 use crate::large::Built;
+use crate::log::effects::Effects;
 use crate::partition::{DatabaseId, Spot};
 pub use crate::view::{EntryRef, Text};
 use crate::waiting::Wait;
@@ -100,6 +101,16 @@ impl<'a> Db<'a> {
         self.local.now_ms
     }
 
+    /// The same, but for what a log says was done at a time of its own.
+    pub(crate) fn wall_ms(&self) -> u64 {
+        if self.local.obeys { crate::worker::now_ms() } else { self.local.now_ms }
+    }
+
+    /// Whether this is what a log says, not what a client asks for.
+    pub(crate) fn obeys(&self) -> bool {
+        self.local.obeys
+    }
+
     /// The settings.
     #[inline]
     pub fn settings(&self) -> &Settings {
@@ -129,10 +140,18 @@ impl<'a> Db<'a> {
         &mut self.local.counts.memcached
     }
 
-    /// Counts the command that has been executed if it has changed something.
+    /// Counts the command that has been executed if it has changed something. Returns whether it has.
     #[inline]
-    pub(crate) fn count_change(&mut self) {
-        self.local.counts.changes += u64::from(diary::take_changed());
+    pub(crate) fn count_change(&mut self) -> bool {
+        let has_changed = diary::take_changed();
+        self.local.counts.changes += u64::from(has_changed);
+        has_changed
+    }
+
+    /// What the command says of what it does, if that is not what was asked for.
+    #[inline]
+    pub(crate) fn effects(&self) -> Effects {
+        Effects::of(self.context.database)
     }
 
     /// Finds a key for a command that returns its value: counts a hit or a miss and an access.

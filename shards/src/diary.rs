@@ -10,6 +10,7 @@ use std::cell::{Cell, RefCell};
 
 use tidegate_protocols::stale::Tracker;
 
+use crate::log::effects::{self, Unit};
 use crate::partition::DatabaseId;
 
 /// What has happened to a key.
@@ -54,6 +55,10 @@ const KEPT: u8 = 1;
 const STALE: u8 = 2;
 /// Something has changed since it was last asked.
 const CHANGED: u8 = 4;
+/// What commands do is logged.
+const LOGGED: u8 = 8;
+/// Something of that is not in the log yet.
+const EFFECTS: u8 = 16;
 
 thread_local! {
     static STATE: Cell<u8> = const { Cell::new(0) };
@@ -64,8 +69,7 @@ thread_local! {
 /// Says whether this thread notes events from now on.
 #[inline]
 pub(crate) fn keep(is_kept: bool) {
-    let others = STATE.get() & !KEPT;
-    STATE.set(if is_kept { others | KEPT } else { others });
+    set(KEPT, is_kept);
 }
 
 /// Whether this thread notes events.
@@ -77,7 +81,36 @@ pub(crate) fn is_kept() -> bool {
 /// Whether there may be something to take.
 #[inline]
 pub(crate) fn is_open() -> bool {
-    STATE.get() & (KEPT | STALE) != 0
+    STATE.get() & (KEPT | STALE | EFFECTS) != 0
+}
+
+/// Says whether this thread notes what commands do for the log ([`crate::log::effects`]).
+#[inline]
+pub(crate) fn keep_log(is_kept: bool) {
+    set(LOGGED, is_kept);
+}
+
+/// Whether it does.
+#[inline]
+pub(crate) fn is_logged() -> bool {
+    STATE.get() & LOGGED != 0
+}
+
+/// Says whether something is noted for the log.
+pub(crate) fn has_effects_now(has: bool) {
+    set(EFFECTS, has);
+}
+
+/// Whether something is noted for the log.
+#[inline]
+pub(crate) fn has_effects() -> bool {
+    STATE.get() & EFFECTS != 0
+}
+
+#[inline]
+fn set(bit: u8, is_set: bool) {
+    let others = STATE.get() & !bit;
+    STATE.set(if is_set { others | bit } else { others });
 }
 
 /// Whether something has changed since the last call.
@@ -86,6 +119,11 @@ pub(crate) fn take_changed() -> bool {
     let state = STATE.get();
     STATE.set(state & !CHANGED);
     state & CHANGED != 0
+}
+
+/// Whether something has changed since [`take_changed`].
+pub(crate) fn has_changed() -> bool {
+    STATE.get() & CHANGED != 0
 }
 
 /// Whether something stale is noted.
@@ -97,17 +135,26 @@ pub(crate) fn has_stale() -> bool {
 #[inline]
 pub(crate) fn note(database: DatabaseId, key: &[u8], what: What) {
     let state = STATE.get();
-    if !matches!(what, What::Missed | What::Expired | What::Evicted) {
+    if !matches!(what, What::Missed | What::Expired | What::FieldsExpired | What::Emptied | What::Evicted) {
         STATE.set(state | CHANGED);
     }
-    if state & KEPT != 0 {
-        write(database, key, what);
+    if state & (KEPT | LOGGED) != 0 {
+        write(database, key, what, state);
     }
 }
 
 #[cold]
-fn write(database: DatabaseId, key: &[u8], what: What) {
-    NOTES.with_borrow_mut(|notes| notes.push(Note { database, key: key.into(), what }));
+fn write(database: DatabaseId, key: &[u8], what: What, state: u8) {
+    if state & LOGGED != 0 {
+        match what {
+            What::Expired => effects::deleted(database, key, Unit::Whole),
+            What::Evicted => effects::deleted(database, key, Unit::Loose),
+            _ => {}
+        }
+    }
+    if state & KEPT != 0 {
+        NOTES.with_borrow_mut(|notes| notes.push(Note { database, key: key.into(), what }));
+    }
 }
 
 /// Takes what was noted of events.

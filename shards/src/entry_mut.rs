@@ -10,6 +10,7 @@ use crate::diary::{self, What};
 use crate::entry::{Encoding, Entry, EntryPtr, Kind, Metadata, VALUE_BYTES_MAX};
 use crate::hashes::due;
 use crate::large::{Built, Large};
+use crate::log::effects;
 use crate::partition::{DatabaseId, Partition, Place};
 use crate::structures::buffer::Buffer;
 use crate::table::Seat;
@@ -292,6 +293,13 @@ impl<'a> EntryMut<'a> {
         self.set_metadata(|metadata| (metadata.stale, metadata.won) = (stale, won));
     }
 
+    /// Gives an item that is there what Memcached clients know of it; the next CAS value will be a higher one.
+    pub(crate) fn set_item(&mut self, item: &Metadata) {
+        self.partition.has_seen_cas(item.cas);
+        let Metadata { flags, cas, stale, won, .. } = *item;
+        self.set_metadata(|metadata| *metadata = Metadata { flags, cas, stale, won, ..*metadata });
+    }
+
     /// Marks an item that is there as stale for Memcached clients, with the next CAS value and this expiry.
     pub fn invalidate(&mut self, expire_at: Option<u64>) {
         self.has_changed();
@@ -352,8 +360,11 @@ impl<'a> EntryMut<'a> {
         was_there
     }
 
-    /// Fields of it expired, all of them maybe: then it goes as well.
-    pub(crate) fn lose_fields(&mut self, all: bool) {
+    /// Fields of it expired, all of them maybe: then it goes as well. Where there is a log, these are they.
+    pub(crate) fn lose_fields(&mut self, all: bool, fields: &[Vec<u8>]) {
+        if !fields.is_empty() {
+            effects::fields_deleted(self.database, self.key, fields);
+        }
         self.partition.touch(self.database, self.key);
         diary::note(self.database, self.key, What::FieldsExpired);
         if let Some(entry) = all.then(|| self.take_noting(What::Emptied)).flatten() {

@@ -2,10 +2,11 @@
 
 use tidegate_protocols::data::Outcome;
 use tidegate_protocols::memcached::Answer;
-use tidegate_protocols::table::Flags;
 use tidegate_protocols::{Dialect, Error, Reply, Request, Verb};
 
 use crate::db::Db;
+use crate::diary;
+use crate::log::effects;
 use crate::{
     bitmaps, geo, hashes, hyperloglog, keyspace, lists, memcached, sets, sorted_sets, streams, strings,
 };
@@ -15,8 +16,11 @@ use crate::{
 pub(crate) fn execute(request: &Request<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> Outcome {
     let mark = reply.mark();
     let answered = answer(request, db, reply);
-    if request.row.flags.has(Flags::WRITE) {
-        db.count_change();
+    if request.row.may_write() {
+        let has_changed = db.count_change();
+        if diary::is_logged() {
+            end_command(request, has_changed, db);
+        }
     }
     match answered {
         Ok(()) => Outcome::Done,
@@ -25,6 +29,15 @@ pub(crate) fn execute(request: &Request<'_>, db: &mut Db<'_>, reply: &mut Reply<
             refuse(request, &error, reply)
         }
     }
+}
+
+/// Has the log know of a command that is through.
+#[cold]
+fn end_command(request: &Request<'_>, has_changed: bool, db: &mut Db<'_>) {
+    if has_changed && matches!(request.row.verb, Verb::Memcached(_)) {
+        memcached::log(request, db);
+    }
+    effects::end_command(db.database(), &request.args, has_changed);
 }
 
 /// Answers a request with an error, in the client's language.

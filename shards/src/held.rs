@@ -17,6 +17,7 @@ use parking_lot::MutexGuard;
 
 use crate::entry::EntryPtr;
 use crate::locked::Locked;
+use crate::log::effects;
 use crate::partition::{DatabaseId, Keyspace, Partition, Spot};
 use crate::partition_set::PartitionSet;
 use crate::table::Table;
@@ -285,7 +286,11 @@ impl Held {
     /// Gives back every lock.
     #[inline]
     pub(crate) fn release(&mut self) {
-        if self.entered || self.set.is_empty() {
+        if self.entered {
+            return;
+        }
+        effects::publish();
+        if self.set.is_empty() {
             return;
         }
         if self.keyspace.has_waiters() {

@@ -174,6 +174,7 @@ fn pfdebug(db: &mut Db<'_>, [what, key]: [&[u8]; 2], reply: &mut Reply<'_>) -> R
     }
     let mut packed = entry.packed_mut();
     let mut counted = HyperLogLogMut::new(&mut packed, 0);
+    let was_sparse = counted.view().is_sparse();
     match what.to_ascii_lowercase().as_slice() {
         b"getreg" => {
             counted.make_dense()?;
@@ -192,6 +193,9 @@ fn pfdebug(db: &mut Db<'_>, [what, key]: [&[u8]; 2], reply: &mut Reply<'_>) -> R
         b"encoding" => reply.simple(if counted.view().is_sparse() { "sparse" } else { "dense" }),
         b"todense" => reply.integer(counted.make_dense()?.into()),
         _ => return Err(Error::quoting("ERR Unknown PFDEBUG subcommand '", what, "'")),
+    }
+    if was_sparse && !counted.view().is_sparse() {
+        entry.has_changed();
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 
 pub mod allocator;
+mod aof;
 mod apart;
 mod bitmaps;
 mod by_chance;
@@ -28,6 +29,7 @@ mod large;
 mod lazyfree;
 mod lists;
 mod locked;
+mod log;
 mod lua;
 mod memcached;
 mod memory;

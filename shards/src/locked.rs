@@ -135,7 +135,7 @@ impl<'a> Locked<'a> {
         now_ms: u64,
     ) -> u64 {
         let Partition { watched, tracked, .. } = &*self.partition;
-        let is_watched = !watched.is_empty() || tracked.is_used() || diary::is_kept();
+        let is_watched = !watched.is_empty() || tracked.is_used() || diary::is_kept() || diary::is_logged();
         let lazyfree = Arc::clone(&self.partition.lazyfree);
         let mut keys: Vec<Box<[u8]>> = Vec::new();
         let removed = self.table(database, place).expire_segment(prefix, now_ms, |entry| {

@@ -10,6 +10,7 @@
 
 mod counters;
 mod dump;
+mod log;
 mod reads;
 mod removals;
 mod stores;
@@ -21,6 +22,7 @@ use tidegate_protocols::table::memcached::Memcached;
 use tidegate_protocols::{Dialect, Error, Reply, Request};
 
 use crate::db::{Db, EntryRef, Metadata};
+pub(crate) use log::{log, read_marks};
 pub(crate) use stores::no_memory;
 
 /// Answers a command of this family.

@@ -101,6 +101,11 @@ impl Partition {
         self.cas_last * self.partitions as u64 + self.index as u64
     }
 
+    /// This CAS value was given before: all others will be higher.
+    pub(crate) fn has_seen_cas(&mut self, cas: u64) {
+        self.cas_last = self.cas_last.max(cas / self.partitions as u64);
+    }
+
     /// What is counted of a database.
     pub(crate) fn tally(&self, database: DatabaseId) -> &Tally {
         &self.databases[usize::from(database.0)]

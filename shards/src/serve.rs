@@ -23,6 +23,7 @@ use crate::diary;
 use crate::entry::Kind;
 use crate::execute::execute;
 use crate::held::Busy;
+use crate::log::effects::{self, Unit};
 use crate::partition::DatabaseId;
 use crate::partition_set::PartitionSet;
 use crate::waiting::{Delivery, End, KEPT, PART_BYTES, Wait, Waiter};
@@ -186,6 +187,7 @@ impl StoreWorker {
 
     /// Answers those who have waited for what has changed in the locked partitions.
     pub(crate) fn serve(&mut self) {
+        effects::end_unit(Unit::Whole);
         loop {
             let all = self.held.take_ready();
             if all.is_empty() {
@@ -245,6 +247,7 @@ impl StoreWorker {
             self.remember(&request, &waiter.context);
         }
         if diary::is_open() {
+            effects::end_unit(Unit::Whole);
             self.read_diary(Some(&request), waiter.context.tracker);
         }
         if self.local.wait.take().is_some() {

@@ -6,15 +6,17 @@ use std::sync::atomic::{AtomicU8, AtomicU64};
 
 use parking_lot::Mutex;
 use tidegate_protocols::Slots;
-use tidegate_protocols::data::{Data, DatabaseFigures, Figures};
+use tidegate_protocols::data::{Data, DatabaseFigures, Figures, Worker as _};
 use tidegate_protocols::limits::{DATABASES, SCRIPT_THREADS};
 use tidegate_protocols::settings::Settings;
 
 use crate::allocator;
+use crate::aof::{self, Aof};
 use crate::apart::Apart;
 use crate::counts::Ledger;
 use crate::held;
 use crate::lazyfree::LazyFree;
+use crate::log::Log;
 use crate::memory::Memory;
 use crate::partition::Keyspace;
 use crate::scripting::Scripts;
@@ -35,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) waiting: Waiting,
     pub(crate) scripting: Scripts,
     pub(crate) apart: Apart,
+    pub(crate) log: Arc<Log>,
+    pub(crate) aof: Arc<Aof>,
     /// What was counted of the databases when all partitions were looked at last.
     databases: Mutex<[DatabaseFigures; DATABASES]>,
 }
@@ -59,6 +63,7 @@ impl Own {
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        self.aof.end(&self.log);
         let epoch = self.keyspace.collector().register().pin();
         while self.lazyfree.free_some(&epoch) {}
     }
@@ -115,9 +120,30 @@ impl Store {
             waiting: Waiting::new(workers),
             scripting: Scripts::new(workers),
             apart: Apart::new(workers),
+            log: Arc::default(),
+            aof: Arc::default(),
             databases: Mutex::default(),
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// Reads the append-only file, and has everything that changes be written to it from now on. Called before anybody uses
+    /// the store; what takes its time is told in the log.
+    ///
+    /// # Errors
+    /// What cannot be read or written, and why.
+    pub fn open_append_only(&self) -> Result<(), String> {
+        let shared = &self.shared;
+        let place = aof::Place::of(&shared.settings);
+        let mut worker = StoreWorker::loading(Arc::clone(shared));
+        let loaded = aof::load::load(&place, &shared.settings, &mut worker);
+        worker.finish();
+        drop(worker);
+        if let Some(commands) = loaded? {
+            let keys: u64 = self.databases().iter().map(|database| database.keys).sum();
+            tracing::info!("the append-only file is loaded: {commands} commands, {keys} keys");
+        }
+        shared.aof.begin(&place, &shared.log, &shared.settings)
     }
 
     /// Adds up what the partitions count, each locked for a moment.
@@ -196,6 +222,7 @@ impl Data for Store {
             tracked_items: self.shared.keyspace.tracked().readers(),
             memcached: counts.memcached,
             scripts: self.shared.scripting.figures(),
+            aof: self.shared.aof.figures(&self.shared.log),
         }
     }
 

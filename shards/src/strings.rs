@@ -13,6 +13,7 @@ use tidegate_protocols::{Args, Error, Reply, Request};
 
 use crate::db::{Db, Expiry, Look};
 use crate::entry_mut::EntryMut;
+use crate::log::effects::Effects;
 use crate::unit::Unit;
 pub(crate) use range::indexes;
 
@@ -69,16 +70,17 @@ fn set(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Err
         reply.ok();
         return Ok(());
     }
-    set_with(db, [key, value], &SetOptions::parse(args.from(3))?, reply)
+    set_with(db, args, &SetOptions::parse(args.from(3))?, reply)
 }
 
 fn set_with(
     db: &mut Db<'_>,
-    [key, value]: [&[u8]; 2],
+    args: Args<'_>,
     options: &SetOptions<'_>,
     reply: &mut Reply<'_>,
 ) -> Result<(), Error> {
-    let expiry = options.expiry(db.now_ms())?;
+    let [key, value] = args.fixed();
+    let (expiry, effects) = (options.expiry(db.now_ms())?, db.effects());
     let mut entry = db.open(key, if options.get { Look::Read } else { Look::Change });
     if options.get {
         tell(&entry, reply)?;
@@ -90,6 +92,9 @@ fn set_with(
     };
     if wanted {
         entry.set_string(value, expiry);
+        if effects.is_on() {
+            log_set(effects, &args, options, expiry);
+        }
     }
     match (options.get, wanted) {
         (true, _) => {}
@@ -97,6 +102,28 @@ fn set_with(
         (false, false) => reply.null(),
     }
     Ok(())
+}
+
+/// What `SET` with options does. Source: Redis `t_string.c`, `setGenericCommand`.
+#[cold]
+fn log_set(effects: Effects, args: &Args<'_>, options: &SetOptions<'_>, expiry: Expiry) {
+    let [key, value] = args.fixed();
+    match expiry {
+        Expiry::At(_) if options.says_when() => {}
+        Expiry::At(at) => log_set_until(effects, [key, value], at),
+        _ if options.get => {
+            let is_get = |word: &[u8]| word.eq_ignore_ascii_case(b"get");
+            let rest = args.from(3);
+            let rest = rest.iter().filter(|word| !is_get(word));
+            let words: Vec<_> = [args.at(0), key, value].into_iter().chain(rest).collect();
+            effects.says_all(words.into_iter());
+        }
+        _ => {}
+    }
+}
+
+fn log_set_until(effects: Effects, [key, value]: [&[u8]; 2], at: u64) {
+    effects.says(&[b"SET", key, value, b"PXAT", itoa::Buffer::new().format(at).as_bytes()]);
 }
 
 fn setnx(db: &mut Db<'_>, [key, value]: [&[u8]; 2], reply: &mut Reply<'_>) -> Result<(), Error> {
@@ -118,21 +145,27 @@ fn setex(
 ) -> Result<(), Error> {
     let at_ms = Deadline::After(unit, time).at_ms(db.now_ms(), command)?;
     db.set_string(key, value, Expiry::At(at_ms));
+    log_set_until(db.effects(), [key, value], at_ms);
     reply.ok();
     Ok(())
 }
 
 fn getset(db: &mut Db<'_>, [key, value]: [&[u8]; 2], reply: &mut Reply<'_>) -> Result<(), Error> {
+    let effects = db.effects();
     let mut entry = db.open(key, Look::Read);
     tell(&entry, reply)?;
     entry.set_string(value, Expiry::Clear);
+    effects.says(&[b"SET", key, value]);
     Ok(())
 }
 
 fn getdel(db: &mut Db<'_>, [key]: [&[u8]; 1], reply: &mut Reply<'_>) -> Result<(), Error> {
+    let effects = db.effects();
     let mut entry = db.open(key, Look::Read);
     tell(&entry, reply)?;
-    entry.remove();
+    if entry.remove() {
+        effects.says(&[b"DEL", key]);
+    }
     Ok(())
 }
 
@@ -149,19 +182,27 @@ fn tell(entry: &EntryMut<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
 fn getex(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let [key] = args.fixed();
     let options = GetOptions::parse(args.from(2))?;
-    let now_ms = db.now_ms();
+    let (now_ms, effects) = (db.now_ms(), db.effects());
     let mut entry = db.open(key, Look::Read);
     tell(&entry, reply)?;
     match options {
         _ if !entry.is_there() => {}
         GetOptions::Keep => {}
-        GetOptions::Persist => entry.set_expire_at(None),
+        GetOptions::Persist => {
+            let expires = entry.expire_at().is_some();
+            entry.set_expire_at(None);
+            if expires {
+                effects.says(&[b"PERSIST", key]);
+            }
+        }
         GetOptions::Expire(deadline) => {
             let at_ms = deadline.at_ms(now_ms, "getex")?;
             if at_ms > now_ms {
                 entry.set_expire_at(Some(at_ms));
+                effects.says(&[b"PEXPIREAT", key, itoa::Buffer::new().format(at_ms).as_bytes()]);
             } else {
                 entry.remove();
+                effects.says(&[b"UNLINK", key]);
             }
         }
     }

@@ -175,6 +175,8 @@ pub(crate) enum Parked {
     Behind(Option<PartitionSet>),
     /// That fewer requests wait to be executed apart.
     Crowded,
+    /// That what reads the log has caught up.
+    LogFull,
 }
 
 /// How waiting ends.

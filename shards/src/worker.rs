@@ -4,7 +4,7 @@ mod locks;
 mod transactions;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 use tidegate_protocols::data::{Answers, Asides, Context, Outcome, Prepared, Ticket, Unblock, Wakes, Worker};
@@ -25,13 +25,14 @@ use crate::diary;
 use crate::evict::{self, Room};
 use crate::execute::{execute, refuse};
 use crate::held::Held;
+use crate::log::effects::{self, Effects, Unit};
 use crate::memcached;
 use crate::partition::{Keyspace, Spot};
-use crate::scripting::OwnScripts;
+use crate::scripting::{OwnScripts, Silent};
 use crate::store::Shared;
 use crate::sweep::Sweep;
 use crate::table::{Root, prefetch_bucket, prefetch_entry};
-use crate::waiting::{Delivery, End, OwnWaiting, Wait};
+use crate::waiting::{Delivery, End, OwnWaiting, Parked, Wait};
 use crate::walk::{self, Free, Walk};
 use crate::word::AccessClock;
 
@@ -56,6 +57,8 @@ pub(crate) struct Local {
     pub(crate) wait: Option<Box<Wait>>,
     /// What it may do of what goes through many keys.
     pub(crate) walk: Walk,
+    /// It executes what a log says: what others once did, whatever the time is now, and what would be refused otherwise.
+    pub(crate) obeys: bool,
     /// Events of keys that somebody wants to be told.
     pub(crate) events_wanted: Classes,
     thread: ThreadCounter,
@@ -121,11 +124,23 @@ impl StoreWorker {
                 own: None,
                 wait: None,
                 walk: Walk::ToTheEnd,
+                obeys: false,
                 events_wanted: Classes::default(),
                 thread,
                 shared,
             },
         }
+    }
+
+    /// A worker that reads logs, before others use the store. To it no time is past: what has expired is deleted by the log.
+    pub(crate) fn loading(shared: Arc<Shared>) -> Self {
+        let index = shared.apart.first_index();
+        let mut worker = Self::new(shared, index, 1);
+        worker.scripts.run_beside(Arc::new(|_| Box::new(Silent)));
+        worker.local.obeys = true;
+        diary::keep_log(false);
+        worker.local.clock = AccessClock::new(now_ms(), &worker.local.shared.settings);
+        worker
     }
 
     /// Asks for a tick.
@@ -186,11 +201,21 @@ impl StoreWorker {
     }
 }
 
+/// The time, in Unix milliseconds.
+pub(crate) fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis() as u64)
+}
+
 /// Whether nothing comes of it if the slot of the request's key is said wrong: what only reads finds no key in a
 /// slot that is not the key's own, as writing has put none there.
 #[inline]
 fn may_be_told(row: &Row) -> bool {
     row.flags.has(Flags::READONLY) && row.only_key().is_some() && row.is_redis()
+}
+
+/// What a request finds expired of keys that it does not name is no part of what it does.
+fn unit_of(row: &Row) -> Unit {
+    if row.route == Route::Every && row.flags.has(Flags::READONLY) { Unit::Loose } else { Unit::Whole }
 }
 
 /// What may be removed to make room: nothing, where Memcached clients are to get an error instead.
@@ -224,10 +249,13 @@ impl Worker for StoreWorker {
         let wanted = local.shared.settings.classes(Key::NotifyKeyspaceEvents);
         local.events_wanted = wanted;
         diary::keep(wanted.tell());
+        effects::begin(&local.shared);
         if !self.held.is_entered()
             && let Some(database) = local.shared.flush.take(now_ms)
         {
+            Effects::of(database).says(&[b"FLUSHDB"]);
             walk::flush(&mut self.held, local, Some(database), Free::Later);
+            effects::forget_command();
         }
     }
 
@@ -272,6 +300,9 @@ impl Worker for StoreWorker {
         if full && !of_memcached {
             return refuse(request, &Error::OutOfMemory, reply);
         }
+        if self.local.shared.log.is_full() && request.row.may_write() && self.may_park(context) {
+            return Outcome::Full(self.park(Parked::LogFull));
+        }
         let walks = request.row.route == Route::Every;
         if walks && let Some(outcome) = self.look_before_walking(request, context, reply) {
             return outcome;
@@ -302,6 +333,9 @@ impl Worker for StoreWorker {
             self.remember(request, context);
         }
         if diary::is_open() {
+            if !self.held.is_entered() {
+                effects::end_unit(unit_of(request.row));
+            }
             self.read_diary(Some(request), context.tracker);
         }
         if has_waiters || self.local.wait.is_some() {
@@ -374,6 +408,7 @@ impl Worker for StoreWorker {
     }
 
     fn leave(&mut self) {
+        effects::end_unit(Unit::Whole);
         if self.held.keyspace().has_waiters() {
             self.serve();
         }
@@ -417,6 +452,7 @@ impl Worker for StoreWorker {
 
     fn attach(&mut self, wakes: Wakes) {
         self.local.shared.waiting.inbox(self.local.index).attach(Arc::clone(&wakes.anywhere));
+        self.local.shared.aof.attach(Arc::clone(&wakes.anywhere));
         self.wakes = Some(wakes);
     }
 
@@ -438,6 +474,21 @@ impl Worker for StoreWorker {
         } else {
             self.waiting.due_ms()
         }
+    }
+
+    #[inline]
+    fn gate(&self) -> Option<u64> {
+        let shared = &self.local.shared;
+        if shared.aof.is_on() { shared.aof.holds(shared.log.end(), &shared.settings) } else { None }
+    }
+
+    fn reached(&self) -> u64 {
+        self.local.shared.aof.reached()
+    }
+
+    fn disk_error(&self) -> Option<Error> {
+        let reason = self.local.shared.aof.failure()?;
+        Some(Error::Composed(format!("MISCONF Errors writing to the AOF file: {reason}").into_bytes().into()))
     }
 
     fn call_off(&mut self, ticket: Ticket) {

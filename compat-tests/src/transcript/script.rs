@@ -147,6 +147,11 @@ impl Script {
         Ok(script)
     }
 
+    /// Leaves out what is not for everybody.
+    pub fn keep_what_all_are_asked(&mut self) {
+        self.steps.retain(|step| step.only.is_none());
+    }
+
     /// `file:line` for messages.
     pub(crate) fn place(&self, line: usize) -> String {
         format!("{}:{}", self.path.display(), line + 1)

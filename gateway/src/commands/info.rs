@@ -210,7 +210,7 @@ fn memory(figures: &mut Figures<'_>) {
     figures.line("mem_clients_slaves", 0);
     figures.line("mem_clients_normal", memory.clients);
     figures.line("mem_cluster_links", 0);
-    figures.line("mem_aof_buffer", 0);
+    figures.line("mem_aof_buffer", store.aof.waiting_bytes);
     figures.line("mem_allocator", "jemalloc");
     figures.line("active_defrag_running", 0);
     figures.line("lazyfree_pending_objects", store.lazyfree_pending);
@@ -219,7 +219,8 @@ fn memory(figures: &mut Figures<'_>) {
 
 fn persistence(figures: &mut Figures<'_>) {
     let last_save_s = super::server::last_save_s(figures.scope).to_string();
-    let changes = figures.scope.shared.figures().changes.to_string();
+    let store = figures.scope.shared.figures();
+    let (aof, changes) = (store.aof, store.changes.to_string());
     for (name, value) in [
         ("loading", "0"),
         ("async_loading", "0"),
@@ -239,7 +240,7 @@ fn persistence(figures: &mut Figures<'_>) {
         ("rdb_last_cow_size", "0"),
         ("rdb_last_load_keys_expired", "0"),
         ("rdb_last_load_keys_loaded", "0"),
-        ("aof_enabled", "0"),
+        ("aof_enabled", if aof.open > 0 { "1" } else { "0" }),
         ("aof_rewrite_in_progress", "0"),
         ("aof_rewrite_scheduled", "0"),
         ("aof_last_rewrite_time_sec", "-1"),
@@ -247,12 +248,24 @@ fn persistence(figures: &mut Figures<'_>) {
         ("aof_last_bgrewrite_status", "ok"),
         ("aof_rewrites", "0"),
         ("aof_rewrites_consecutive_failures", "0"),
-        ("aof_last_write_status", "ok"),
+        ("aof_last_write_status", if aof.failing > 0 { "err" } else { "ok" }),
         ("aof_last_cow_size", "0"),
         ("module_fork_in_progress", "0"),
         ("module_fork_last_cow_size", "0"),
     ] {
         figures.line(name, value);
+    }
+    if aof.open > 0 {
+        for (name, value) in [
+            ("aof_current_size", aof.bytes),
+            ("aof_base_size", aof.base_bytes),
+            ("aof_pending_rewrite", 0),
+            ("aof_buffer_length", aof.waiting_bytes),
+            ("aof_pending_bio_fsync", 0),
+            ("aof_delayed_fsync", 0),
+        ] {
+            figures.line(name, value);
+        }
     }
 }
 

@@ -186,6 +186,11 @@ impl<W: Worker> Tick<W> {
         if commands::is_listening_only(session) && !commands::is_allowed_while_listening(row) {
             return Some(commands::listening(row));
         }
+        if let Some(error) = &self.disk_error
+            && (is_write(session, row) || row.name == "PING")
+        {
+            return Some(error.clone());
+        }
         if self.lacks_replicas && is_write(session, row) {
             return Some(Error::NoReplicas);
         }

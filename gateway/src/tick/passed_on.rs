@@ -208,7 +208,7 @@ impl<W: Worker> Tick<W> {
 
     /// Ends the frame of an answer.
     #[inline]
-    fn seal(&mut self, connection: &Connection, open: Open, tail: Tail) {
+    fn seal(&mut self, connection: &Rc<Connection>, open: Open, tail: Tail) {
         let Open { mark, id, is_rest } = open;
         let long = if is_rest && connection.has_long(id) {
             Some(link::seal_apart(&mut self.output, mark, id, tail))

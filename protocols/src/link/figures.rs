@@ -1,7 +1,7 @@
 //! The figures of a store, as a shard tells them: each number (u64) in the order of its type, without names.
 
 use super::Malformed;
-use crate::data::{DatabaseFigures, Figures, MemcachedFigures, ScriptFigures};
+use crate::data::{AofFigures, DatabaseFigures, Figures, MemcachedFigures, ScriptFigures};
 
 /// The fields of a type that are numbers, in this order, and the others. One that is not named does not compile.
 macro_rules! numbers {
@@ -63,16 +63,17 @@ impl Figures {
 
     /// All there are.
     fn numbers(&mut self) -> Vec<&mut u64> {
-        let (own, (databases, memcached, scripts)) = numbers!(self:
+        let (own, (databases, memcached, scripts, aof)) = numbers!(self:
             allocated_bytes, active_bytes, resident_bytes, allocated_bytes_peak, table_bytes, hits, misses,
             expired, evicted, changes, lazyfree_pending, lazyfreed, waited_for, waited_for_removal,
             tracked_keys, tracked_items
-            ; databases, memcached, scripts
+            ; databases, memcached, scripts, aof
         );
         let mut numbers: Vec<_> = databases.iter_mut().flat_map(DatabaseFigures::numbers).collect();
         numbers.extend(own);
         numbers.extend(memcached.numbers());
         numbers.extend(scripts.numbers());
+        numbers.extend(aof.numbers());
         numbers
     }
 }
@@ -86,6 +87,12 @@ impl DatabaseFigures {
 impl ScriptFigures {
     fn numbers(&mut self) -> [&mut u64; 7] {
         numbers!(self: scripts, script_bytes, evicted, functions, libraries, function_bytes, engine_bytes).0
+    }
+}
+
+impl AofFigures {
+    fn numbers(&mut self) -> [&mut u64; 5] {
+        numbers!(self: open, failing, bytes, base_bytes, waiting_bytes).0
     }
 }
 

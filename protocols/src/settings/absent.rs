@@ -3,12 +3,6 @@
 /// Names, separated by blanks, and the reason that they have in common.
 pub(crate) const ABSENT: &[(&str, &str)] = &[
     (
-        "aof-load-truncated aof-rewrite-incremental-fsync aof-timestamp-enabled \
-         aof-use-rdb-preamble appenddirname appendfilename appendfsync auto-aof-rewrite-min-size \
-         auto-aof-rewrite-percentage no-appendfsync-on-rewrite",
-        "There is no append-only file yet.",
-    ),
-    (
         "dbfilename rdb-del-sync-files rdb-save-incremental-fsync rdbchecksum \
          stop-writes-on-bgsave-error",
         "No snapshots are written yet.",

@@ -274,8 +274,28 @@ settings! {
     LazyfreeLazyUserDel = "lazyfree-lazy-user-del", Kind::Choice(&["yes"]), Fixed, "yes";
     /// When snapshots are written: never.
     Save = "save", Kind::Choice(&[""]), Fixed, "";
-    /// Whether writes are logged to disk: not yet.
-    AppendOnly = "appendonly", Kind::Choice(&["no"]), Fixed, "no";
+    /// Whether what changes the data is logged to disk, and read from there at start.
+    AppendOnly = "appendonly", Kind::YesNo, Start, "no";
+    /// What the names of the files of that log begin with.
+    AppendFilename = "appendfilename", Kind::Text, Start, "appendonly.aof";
+    /// Directory of these files, in `dir`.
+    AppendDirName = "appenddirname", Kind::Text, Start, "appendonlydir";
+    /// When the disk is to have kept what is logged: before it is answered, within a second, or when the system likes.
+    AppendFsync = "appendfsync", Kind::Choice(&["everysec", "always", "no"]), Live, "everysec";
+    /// Whether the disk is left alone while the log is rewritten; it is asked all the same, as nothing is rewritten yet.
+    NoAppendFsyncOnRewrite = "no-appendfsync-on-rewrite", Kind::YesNo, Live, "no";
+    /// Percent by which the log has to grow before it is rewritten; not yet.
+    AutoAofRewritePercentage = "auto-aof-rewrite-percentage", NATURAL, Live, "100";
+    /// Bytes below which the log is not rewritten; not yet.
+    AutoAofRewriteMinSize = "auto-aof-rewrite-min-size", Kind::Bytes(0, i64::MAX), Live, "67108864";
+    /// Whether a log that ends in the middle of a command is read up to there.
+    AofLoadTruncated = "aof-load-truncated", Kind::YesNo, Live, "yes";
+    /// Whether the base of the log is an RDB file.
+    AofUseRdbPreamble = "aof-use-rdb-preamble", Kind::YesNo, Live, "yes";
+    /// Whether the log notes the time.
+    AofTimestampEnabled = "aof-timestamp-enabled", Kind::YesNo, Live, "no";
+    /// Whether the disk is asked to keep a base piece by piece.
+    AofRewriteIncrementalFsync = "aof-rewrite-incremental-fsync", Kind::YesNo, Live, "yes";
     /// Whether clients see a cluster: slots, one database, no command on keys of several slots.
     ClusterEnabled = "cluster-enabled", Kind::YesNo, Start, "no";
     /// Address that clients of the cluster are told; empty is the one they have reached.
@@ -346,6 +366,17 @@ impl Key {
     pub fn concerns_store(self) -> bool {
         match self {
             Self::MaxMemory
+            | Self::AppendOnly
+            | Self::AppendFilename
+            | Self::AppendDirName
+            | Self::AppendFsync
+            | Self::NoAppendFsyncOnRewrite
+            | Self::AutoAofRewritePercentage
+            | Self::AutoAofRewriteMinSize
+            | Self::AofLoadTruncated
+            | Self::AofUseRdbPreamble
+            | Self::AofTimestampEnabled
+            | Self::AofRewriteIncrementalFsync
             | Self::MaxMemoryPolicy
             | Self::MaxMemorySamples
             | Self::LazyfreeLazyUserFlush
@@ -427,7 +458,6 @@ impl Key {
             | Self::LazyfreeLazyServerDel
             | Self::LazyfreeLazyUserDel
             | Self::Save
-            | Self::AppendOnly
             | Self::ClusterAnnounceIp
             | Self::ClusterAnnouncePort
             | Self::ClusterAnnounceHostname

@@ -224,7 +224,7 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         command: "CONFIG GET, CONFIG SET",
         difference: "Only settings that mean something here are shown; those that are not are listed below. Those that say what is \
-            never done here, or always (`save`, `appendonly`, `replicaof`, `lazyfree-lazy-expire` …), have one value, which may \
+            never done here, or always (`save`, `replicaof`, `lazyfree-lazy-expire` …), have one value, which may \
             be set again; others are refused as immutable. What is chosen at start (`port`, `bind`, `loglevel` …) is not \
             changed later.",
         reason: "An answer is true, and scripts that switch persistence off go on working.",

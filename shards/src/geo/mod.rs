@@ -12,6 +12,7 @@ use tidegate_protocols::table::geo::Geo;
 use tidegate_protocols::{Args, Dialect, Error, Reply, Request};
 
 use crate::db::Db;
+use crate::diary;
 use crate::sorted_sets::add::{Options, add};
 use crate::sorted_sets::read;
 use cell::Place;
@@ -99,7 +100,20 @@ fn geoadd(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), 
     let at =
         |at: usize| Ok((place([members.at(at), members.at(at + 1)])?.score() as f64, members.at(at + 2)));
     let pairs = (0..members.len()).step_by(3).map(at);
-    add(db, args.at(1), options, pairs, reply)
+    add(db, args.at(1), options, pairs, reply)?;
+    if db.effects().is_on() && diary::has_changed() {
+        let scores: Vec<_> = (0..members.len())
+            .step_by(3)
+            .filter_map(|at| place([members.at(at), members.at(at + 1)]).ok())
+            .map(|place| place.score().to_string())
+            .collect();
+        let pairs = scores.iter().zip((2..members.len()).step_by(3));
+        let options = args.range(1..=1 + count);
+        let mut words: Vec<&[u8]> = [&b"zadd"[..]].into_iter().chain(options.iter()).collect();
+        words.extend(pairs.flat_map(|(score, at)| [score.as_bytes(), members.at(at)]));
+        db.effects().says(&words);
+    }
+    Ok(())
 }
 
 /// `GEODIST key member1 member2 [M | KM | FT | MI]`

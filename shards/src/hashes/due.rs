@@ -1,6 +1,7 @@
 //! Fields that expire, as the store sees them: it takes out those whose time is past when it comes across their hash,
 //! before any command does.
 
+use crate::diary;
 use crate::entry::{Encoding, EntryPtr};
 use crate::entry_mut::EntryMut;
 use crate::large::Large;
@@ -43,17 +44,27 @@ pub(super) fn overdue(pack: Listpack<'_>, now_ms: u64) -> usize {
 /// Takes out fields of a hash that expired before `now_ms`, and the key with the last one. Returns how many.
 #[cold]
 pub(crate) fn expire(entry: &mut EntryMut<'_>, now_ms: u64) -> u64 {
+    let (is_logged, mut fields) = (diary::is_logged(), Vec::new());
     let (expired, is_empty) = if let Some(Large::Hash(members)) = entry.large_mut() {
-        (members.expire(now_ms, FIELDS), members.len() == 0)
+        let expired = members.expire(now_ms, FIELDS, |field| {
+            if is_logged {
+                fields.push(field.to_vec());
+            }
+        });
+        (expired, members.len() == 0)
     } else {
         let mut packed = entry.packed_mut();
         let mut pack = ListpackMut::new(&mut packed);
         let expired = overdue(pack.view(), now_ms);
+        if is_logged {
+            let overdue = pack.view().iter().step_by(ELEMENTS).take(expired);
+            fields.extend(overdue.map(|field| field.text(&mut itoa::Buffer::new()).to_vec()));
+        }
         pack.remove(Position::START, ELEMENTS * expired);
         (expired, pack.view().is_empty())
     };
     if expired > 0 {
-        entry.lose_fields(is_empty);
+        entry.lose_fields(is_empty, &fields);
     }
     entry.sweep_fields();
     expired as u64

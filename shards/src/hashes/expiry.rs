@@ -7,6 +7,7 @@ use super::hash::{HashMut, Limits, NoField, Until};
 use super::{read, tell};
 use crate::db::{Db, Look};
 use crate::keyspace::expire::Condition;
+use crate::log::effects::Effects;
 use crate::unit::Unit;
 
 /// The latest time at which a field expires, in Unix milliseconds. Source: Redis 7.4 `t_hash.c`, `HFE_MAX_ABS_TIME_MSEC`.
@@ -106,6 +107,7 @@ pub(super) fn hexpire(
     reply: &mut Reply<'_>,
 ) -> Result<(), Error> {
     let (limits, now_ms) = (Limits::of(db.settings()), db.now_ms());
+    let mut logged = Logged::new(db.effects());
     let mut entry = db.change(args.at(1));
     let mut hash = HashMut::new(&mut entry, limits, now_ms)?;
     let at = written.time(args.at(2), now_ms)?;
@@ -123,6 +125,7 @@ pub(super) fn hexpire(
             Ok(before) if !condition.allows(before, at as i64) => CONDITION_NOT_MET,
             Ok(_) => {
                 changed = true;
+                logged.add(field);
                 expire(&mut hash, field, at, now_ms)
             }
         };
@@ -130,8 +133,52 @@ pub(super) fn hexpire(
     }
     if changed {
         hash.has_changed_times();
+        logged.expire(args.at(1), at, now_ms);
     }
     Ok(())
+}
+
+/// Fields that a command has changed, if somebody wants to know.
+struct Logged<'a> {
+    effects: Effects,
+    fields: Vec<&'a [u8]>,
+}
+
+impl<'a> Logged<'a> {
+    fn new(effects: Effects) -> Self {
+        Self { effects, fields: Vec::new() }
+    }
+
+    fn add(&mut self, field: &'a [u8]) {
+        if self.effects.is_on() {
+            self.fields.push(field);
+        }
+    }
+
+    /// They expire at this time, or have been deleted if it is not to come.
+    fn expire(&self, key: &[u8], at: u64, now_ms: u64) {
+        if at > now_ms {
+            self.say(&[b"HPEXPIREAT", key, itoa::Buffer::new().format(at).as_bytes()], true);
+        } else {
+            self.delete(key);
+        }
+    }
+
+    fn delete(&self, key: &[u8]) {
+        self.say(&[b"HDEL", key], false);
+    }
+
+    fn say(&self, words: &[&[u8]], is_counted: bool) {
+        if !self.effects.is_on() {
+            return;
+        }
+        let (mut words, mut digits) = (words.to_vec(), itoa::Buffer::new());
+        if is_counted {
+            words.extend([b"FIELDS", digits.format(self.fields.len()).as_bytes()]);
+        }
+        words.extend(&self.fields);
+        self.effects.says(&words);
+    }
 }
 
 /// Has a field that is there expire, at once if the time is not to come.
@@ -206,6 +253,7 @@ pub(super) fn hpersist(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -
 /// `HGETDEL key FIELDS numfields field …`
 pub(super) fn hgetdel(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let (limits, now_ms) = (Limits::of(db.settings()), db.now_ms());
+    let mut logged = Logged::new(db.effects());
     let mut entry = db.open(args.at(1), Look::Change);
     let mut hash = HashMut::new(&mut entry, limits, now_ms)?;
     let (fields, mut changed) = (fields(&args.from(2), FIELDS_COUNT)?, false);
@@ -215,10 +263,14 @@ pub(super) fn hgetdel(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
             Some(value) => tell(value, reply),
             None => reply.null(),
         }
-        changed |= hash.remove(field);
+        if hash.remove(field) {
+            changed = true;
+            logged.add(field);
+        }
     }
     if changed {
         hash.has_shrunk();
+        logged.delete(args.at(1));
     }
     Ok(())
 }
@@ -227,6 +279,7 @@ pub(super) fn hgetdel(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
 pub(super) fn hgetex(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let (limits, now_ms) = (Limits::of(db.settings()), db.now_ms());
     let (reply_bytes_max, begin) = (db.local.reply_bytes_max, reply.mark());
+    let mut logged = Logged::new(db.effects());
     let mut entry = db.open(args.at(1), Look::Change);
     let mut hash = HashMut::new(&mut entry, limits, now_ms)?;
     let (until, words) = match Written::option(args.at(2), "hgetex") {
@@ -254,15 +307,21 @@ pub(super) fn hgetex(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
             Until::Ever => {
                 hash.set_expiry(field, None);
                 changed = true;
+                logged.add(field);
             }
             Until::Time(at) => {
                 expire(&mut hash, field, at, now_ms);
                 changed = true;
+                logged.add(field);
             }
         }
     }
     if changed {
         hash.has_changed_times();
+        match until {
+            Until::Time(at) => logged.expire(args.at(1), at, now_ms),
+            _ => logged.say(&[b"HPERSIST", args.at(1)], true),
+        }
     }
     Ok(())
 }
@@ -332,6 +391,7 @@ impl<'a> Setting<'a> {
 pub(super) fn hsetex(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let (limits, now_ms) = (Limits::of(db.settings()), db.now_ms());
     let Setting { exist, until, words } = Setting::parse(args, now_ms)?;
+    let mut logged = Logged::new(db.effects());
     let mut entry = db.change(args.at(1));
     let mut hash = HashMut::new(&mut entry, limits, now_ms)?;
     let is_as_wanted = |field| exist.is_none_or(|exist| hash.get(field).is_some() == exist);
@@ -349,12 +409,21 @@ pub(super) fn hsetex(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
         let removed = words.iter().step_by(2).filter(|field| hash.remove(field)).count();
         if removed > 0 {
             hash.has_shrunk();
+            words.iter().step_by(2).for_each(|field| logged.add(field));
+            logged.delete(args.at(1));
         }
     } else {
         for at in (0..words.len()).step_by(2) {
             hash.set(words.at(at), words.at(at + 1), until);
         }
         hash.has_changed_times();
+        if let Until::Time(at) = until {
+            let (at, count) = (at.to_string(), (words.len() / 2).to_string());
+            let mut said =
+                vec![&b"HSETEX"[..], args.at(1), b"PXAT", at.as_bytes(), b"FIELDS", count.as_bytes()];
+            said.extend(words.iter());
+            logged.effects.says(&said);
+        }
     }
     reply.integer(1);
     Ok(())

@@ -56,6 +56,7 @@ pub(super) fn hincrbyfloat(
     sum.write(&mut text);
     hash.set(field, &text, Until::AsBefore);
     hash.has_changed();
+    db.effects().says(&[b"HSET", key, field, &text]);
     reply.bulk(&text);
     Ok(())
 }

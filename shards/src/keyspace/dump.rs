@@ -85,11 +85,20 @@ pub(super) fn restore(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -
     };
     reply.ok();
     if expire_at.is_some_and(|at| at <= now_ms) {
-        db.remove(key);
+        if db.remove(key) {
+            db.effects().says(&[b"UNLINK", key]);
+        }
         if let Restored::Collection(built) = value {
             db.discard(built);
         }
         return Ok(());
+    }
+    let effects = db.effects();
+    if let Some(at) = expire_at.filter(|_| effects.is_on() && !options.is_absolute) {
+        let at = itoa::Buffer::new().format(at).to_owned();
+        let words =
+            [args.at(0), key, at.as_bytes()].into_iter().chain(args.from(3).iter()).chain([&b"ABSTTL"[..]]);
+        effects.says_all(words.collect::<Vec<_>>().into_iter());
     }
     let mut entry = db.open(key, Look::Peek);
     match value {

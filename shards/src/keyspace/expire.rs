@@ -60,13 +60,24 @@ impl Setter {
         let now_ms = db.now_ms();
         let base_ms = if self.from_now { now_ms } else { 0 };
         let at = self.unit.unix_ms(args.at(2), base_ms, self.name)?;
-        let mut entry = db.change(args.at(1));
+        let (key, effects) = (args.at(1), db.effects());
+        let mut entry = db.change(key);
         let allowed = entry.is_there() && condition.allows(entry.expire_at(), at);
         if allowed {
             match u64::try_from(at) {
-                Ok(at) if at > now_ms => entry.set_expire_at(Some(at)),
+                Ok(at) if at > now_ms => {
+                    entry.set_expire_at(Some(at));
+                    if effects.is_on() && self.name != PEXPIREAT.name {
+                        let at = itoa::Buffer::new().format(at).to_owned();
+                        let words = [&b"PEXPIREAT"[..], key, at.as_bytes()];
+                        effects.says_all(
+                            words.into_iter().chain(args.from(3).iter()).collect::<Vec<_>>().into_iter(),
+                        );
+                    }
+                }
                 _ => {
                     entry.remove();
+                    effects.says(&[b"UNLINK", key]);
                 }
             }
         }

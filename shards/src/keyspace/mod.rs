@@ -178,6 +178,8 @@ fn flush(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>, database: Opti
         None if db.settings().is_on(Key::LazyfreeLazyUserFlush) => Free::Later,
         None => Free::Now,
     };
+    // Before the locks are given back; even where there is nothing, as by Redis.
+    db.effects().says_as_asked(args);
     db.flush(database, free);
     reply.ok();
     Ok(())
@@ -191,6 +193,7 @@ fn swap(args: &Args<'_>, db: &mut Db<'_>, reply: &mut Reply<'_>) -> Result<(), E
     let one = int(one).map_err(|_| Error::Text("ERR invalid first DB index"))?;
     let other = int(other).map_err(|_| Error::Text("ERR invalid second DB index"))?;
     let (one, other) = (existing_database(one)?, existing_database(other)?);
+    db.effects().says_as_asked(args);
     db.swap(one, other);
     reply.ok();
     Ok(())

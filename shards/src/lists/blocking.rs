@@ -20,7 +20,7 @@ fn wait(db: &mut Db<'_>, keys: Range<usize>, until_ms: Option<u64>) {
 pub(super) fn pop(db: &mut Db<'_>, args: Args<'_>, end: End, reply: &mut Reply<'_>) -> Result<(), Error> {
     let timeout = args.len() - 1;
     let until_ms = until_ms(args.at(timeout), db.now_ms())?;
-    let limit = limit_of(db.settings());
+    let (limit, effects) = (limit_of(db.settings()), db.effects());
     for index in 1..timeout {
         let key = args.at(index);
         let mut entry = db.change(key);
@@ -32,6 +32,7 @@ pub(super) fn pop(db: &mut Db<'_>, args: Args<'_>, end: End, reply: &mut Reply<'
         reply.bulk(key);
         list.pop_for_good(end, |element| tell(element, reply));
         list.has_changed();
+        effects.says(&[if end == End::Head { b"LPOP" } else { b"RPOP" }, key]);
         return Ok(());
     }
     reply.null_array();
@@ -46,25 +47,33 @@ pub(super) fn blmove(
     reply: &mut Reply<'_>,
 ) -> Result<(), Error> {
     let ends = (end_named(from_end)?, end_named(to_end)?);
-    move_or_wait(db, [from, to, timeout], ends, reply)
+    if move_or_wait(db, [from, to, timeout], ends, reply)? {
+        db.effects().says(&[b"LMOVE", from, to, from_end, to_end]);
+    }
+    Ok(())
 }
 
 /// `BRPOPLPUSH source destination timeout`
 pub(super) fn brpoplpush(db: &mut Db<'_>, words: [&[u8]; 3], reply: &mut Reply<'_>) -> Result<(), Error> {
-    move_or_wait(db, words, (End::Tail, End::Head), reply)
+    if move_or_wait(db, words, (End::Tail, End::Head), reply)? {
+        db.effects().says(&[b"RPOPLPUSH", words[0], words[1]]);
+    }
+    Ok(())
 }
 
+/// Says whether there was something to move.
 fn move_or_wait(
     db: &mut Db<'_>,
     [from, to, timeout]: [&[u8]; 3],
     ends: (End, End),
     reply: &mut Reply<'_>,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let until_ms = until_ms(timeout, db.now_ms())?;
-    if !move_one(db, [from, to], ends, reply)? {
+    let has_moved = move_one(db, [from, to], ends, reply)?;
+    if !has_moved {
         wait(db, 1..2, until_ms);
     }
-    Ok(())
+    Ok(has_moved)
 }
 
 /// `BLMPOP timeout numkeys key … LEFT | RIGHT [COUNT count]`

@@ -215,10 +215,16 @@ fn lrange(db: &mut Db<'_>, [key, start, stop]: [&[u8]; 3], reply: &mut Reply<'_>
 
 fn ltrim(db: &mut Db<'_>, [key, start, stop]: [&[u8]; 3], reply: &mut Reply<'_>) -> Result<(), Error> {
     let (start, stop, limit) = (integer_argument(start)?, integer_argument(stop)?, limit_of(db.settings()));
+    let effects = db.effects();
     let mut entry = db.change(key);
     let mut list = ListMut::new(&mut entry, limit)?;
     if list.is_there() {
-        list.keep(range_of(start, stop, list.len()));
+        let range = range_of(start, stop, list.len());
+        if range.len() == list.len() {
+            // Whoever watches it is told all the same.
+            effects.says_nothing();
+        }
+        list.keep(range);
         list.has_changed();
     }
     reply.ok();

@@ -126,14 +126,17 @@ impl<'a> Mpop<'a> {
 
     /// Takes elements out of the first list that is there, and tells them. Says whether one was.
     pub(super) fn pop(&self, db: &mut Db<'_>, reply: &mut Reply<'_>) -> Result<bool, Error> {
-        let limit = limit_of(db.settings());
+        let (limit, effects) = (limit_of(db.settings()), db.effects());
         for key in self.keys.iter() {
             let mut entry = db.change(key);
             let mut list = ListMut::new(&mut entry, limit)?;
             if list.is_there() {
                 reply.array(2);
                 reply.bulk(key);
+                let count = self.count.min(list.len());
                 pop_many(&mut list, self.end, self.count, reply);
+                let name: &[u8] = if self.end == End::Head { b"LPOP" } else { b"RPOP" };
+                effects.says(&[name, key, itoa::Buffer::new().format(count).as_bytes()]);
                 return Ok(true);
             }
         }

@@ -71,6 +71,7 @@ pub(super) fn flush_all(
     } else {
         db.flush_at(None);
         let database = db.database();
+        db.effects().says(&[b"FLUSHDB"]);
         db.flush(Some(database), Free::Later);
     }
     answer.status(Status::Ok, 0);

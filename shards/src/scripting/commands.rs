@@ -6,10 +6,12 @@ use tidegate_protocols::data::Context;
 use tidegate_protocols::settings::Key;
 use tidegate_protocols::table::help;
 use tidegate_protocols::table::scripting::Scripting;
-use tidegate_protocols::{Error, Reply, Request, Sha};
+use tidegate_protocols::{Args, Error, Reply, Request, Sha};
 
 use super::known::Script;
+use crate::diary;
 use crate::evict::Room;
+use crate::log::effects::{self, Effects};
 use crate::lua::first_line;
 use crate::worker::StoreWorker;
 const FLUSH_OPTION: Error = Error::Text("ERR SCRIPT FLUSH only support SYNC|ASYNC option");
@@ -61,15 +63,27 @@ impl StoreWorker {
                 _ => return Err(DEBUG_OPTION),
             },
             Scripting::ScriptHelp | Scripting::FunctionHelp => help(request.row, reply),
-            Scripting::FunctionLoad => self.load_library(args, reply)?,
-            Scripting::FunctionDelete => scripts.delete_library(args.at(2), reply)?,
-            Scripting::FunctionFlush => scripts.flush_libraries(args, reply)?,
+            Scripting::FunctionLoad => {
+                self.load_library(args, reply)?;
+                log(context, args);
+            }
+            Scripting::FunctionDelete => {
+                scripts.delete_library(args.at(2), reply)?;
+                log(context, args);
+            }
+            Scripting::FunctionFlush => {
+                scripts.flush_libraries(args, reply)?;
+                log(context, args);
+            }
             Scripting::FunctionList => scripts.list_libraries(args, reply)?,
             Scripting::FunctionDump => {
                 let compresses = self.local.shared.settings.is_on(Key::RdbCompression);
                 scripts.dump_libraries(compresses, reply);
             }
-            Scripting::FunctionRestore => self.restore_libraries(args, reply)?,
+            Scripting::FunctionRestore => {
+                self.restore_libraries(args, reply)?;
+                log(context, args);
+            }
             Scripting::FunctionStats => {
                 scripts.tell_statistics(self.local.now_ms, self.overdue_after_ms(), reply)?;
             }
@@ -100,6 +114,14 @@ impl StoreWorker {
         state.compiled += 1;
         self.scripts.state = Some(state);
         loaded.map(|()| known.add(sha, body, flags, is_loaded))
+    }
+}
+
+/// Libraries have changed. No key has, so nobody has to be kept away until it is in the log.
+fn log(context: &Context, args: &Args<'_>) {
+    if diary::is_logged() {
+        Effects::of(context.database).says_as_asked(args);
+        effects::forget_command();
     }
 }
 

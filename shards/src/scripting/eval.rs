@@ -15,6 +15,7 @@ use super::known::{Habit, Habits};
 use super::own::{Program, State};
 use super::run::{May, Run};
 use crate::execute::refuse;
+use crate::log::effects::{self, Unit};
 use crate::lua::{Engine, Flags, Outcome as Ended, first_line};
 use crate::worker::StoreWorker;
 const NO_SCRIPT: Error = Error::Text("NOSCRIPT No matching script. Please use EVAL.");
@@ -311,6 +312,7 @@ impl StoreWorker {
 
     /// Gives back what was locked for a script, those served who have waited for what it has changed.
     fn leave_script(&mut self, is_wanderer: bool) {
+        effects::end_unit(Unit::Whole);
         if self.held.keyspace().has_waiters() {
             self.serve();
         }

@@ -30,6 +30,11 @@ impl StoreWorker {
         running.is_held_apart(set) || running.in_the_way(set, self.local.now_ms, PARKED_AFTER_MS).is_some()
     }
 
+    /// Whether a request may be told to wait until it can be executed.
+    pub(crate) fn may_park(&self, context: &Context) -> bool {
+        context.may_wait && !self.held.is_entered()
+    }
+
     /// Has a request tried again later.
     pub(crate) fn park(&mut self, parked: Parked) -> Ticket {
         self.local.shared.waiting.count_parked(true);
@@ -60,6 +65,7 @@ impl StoreWorker {
                 Parked::Behind(set) => {
                     self.is_held_for_long(set.as_ref()) && self.overdue_error(set.as_ref()).is_none()
                 }
+                Parked::LogFull => self.local.shared.log.is_full(),
                 Parked::Crowded => !self.local.shared.apart.has_room(),
             };
             if goes_on_waiting {

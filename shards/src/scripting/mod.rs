@@ -12,6 +12,7 @@ mod library;
 mod own;
 mod run;
 mod running;
+mod silent;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ pub(crate) use self::known::Habit;
 use self::known::Known;
 pub(crate) use self::own::OwnScripts;
 use self::running::Running;
+pub(crate) use self::silent::Silent;
 use crate::execute::refuse;
 use crate::worker::StoreWorker;
 

@@ -7,11 +7,15 @@ use super::set::{Home, Limits, Set, SetMut, no_integers, no_members};
 use super::{read, tell};
 use crate::by_chance::{Wanted, tell_any};
 use crate::db::{Db, Look};
+use crate::log::effects::Effects;
 use crate::structures::listpack::Element;
 
 /// If fewer than one in so many members stay, they are what is looked for. Source: Redis `t_set.c`,
 /// `SPOP_MOVE_STRATEGY_MUL`.
 const FEW_STAY: usize = 5;
+
+/// Members that the log takes out in one command. Source: Redis `t_set.c`, `spopWithCountCommand`.
+const LOGGED_TOGETHER: usize = 1024;
 
 pub(super) fn spop(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let count = match args.len() {
@@ -20,16 +24,18 @@ pub(super) fn spop(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Re
         _ => return Err(Error::Syntax),
     };
     let mut random = fastrand::Rng::with_seed(db.local.random.u64(..));
-    let limits = Limits::of(db.settings());
-    let mut entry = db.open(args.at(1), Look::Change);
+    let (key, limits) = (args.at(1), Limits::of(db.settings()));
+    let mut taken = Taken { effects: db.effects(), members: Vec::new() };
+    let mut entry = db.open(key, Look::Change);
     let mut set = SetMut::new(&mut entry, limits)?;
     let members = set.len();
     let Some(count) = count else {
         if members == 0 {
             reply.null();
         } else {
-            take_one(&mut set, &mut random, reply);
+            take_one(&mut set, &mut random, |member| taken.tell(member, reply));
             set.has_shrunk();
+            taken.log(key);
         }
         return Ok(());
     };
@@ -40,15 +46,41 @@ pub(super) fn spop(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Re
     if count >= members {
         set.view().expect("it has members").for_each(|member| tell(member, reply));
         entry.remove();
+        taken.effects.says(&[b"UNLINK", key]);
     } else {
-        take(&mut set, members, count, &mut random, reply);
+        take(&mut set, members, count, &mut random, |member| taken.tell(member, reply));
         set.has_changed();
+        taken.log(key);
     }
     Ok(())
 }
 
-/// Takes out one member and tells it.
-fn take_one<H: Home>(set: &mut SetMut<'_, H>, random: &mut fastrand::Rng, reply: &mut Reply<'_>) {
+/// Members that are taken out.
+struct Taken {
+    effects: Effects,
+    /// They, if somebody wants to know.
+    members: Vec<Vec<u8>>,
+}
+
+impl Taken {
+    fn tell(&mut self, member: Element<'_>, reply: &mut Reply<'_>) {
+        tell(member, reply);
+        if self.effects.is_on() {
+            self.members.push(member.text(&mut itoa::Buffer::new()).to_vec());
+        }
+    }
+
+    fn log(&self, key: &[u8]) {
+        for members in self.members.chunks(LOGGED_TOGETHER) {
+            let words: Vec<&[u8]> =
+                [b"SREM", key].into_iter().chain(members.iter().map(|it| &**it)).collect();
+            self.effects.says(&words);
+        }
+    }
+}
+
+/// Takes out one member and shows it.
+fn take_one<H: Home>(set: &mut SetMut<'_, H>, random: &mut fastrand::Rng, mut each: impl FnMut(Element<'_>)) {
     let text;
     let member = match set.view().expect("it has members").random(random) {
         Element::Int(number) => Element::Int(number),
@@ -57,22 +89,22 @@ fn take_one<H: Home>(set: &mut SetMut<'_, H>, random: &mut fastrand::Rng, reply:
             Element::Text(&text)
         }
     };
-    tell(member, reply);
+    each(member);
     set.remove(member);
 }
 
-/// Takes out `count` of the `members` and tells them.
+/// Takes out `count` of the `members` and shows them.
 fn take<H: Home>(
     set: &mut SetMut<'_, H>,
     members: usize,
     count: usize,
     random: &mut fastrand::Rng,
-    reply: &mut Reply<'_>,
+    mut each: impl FnMut(Element<'_>),
 ) {
     let view = set.view().expect("it has members");
     let few_stay = (members - count) * FEW_STAY <= count;
     if !few_stay && !matches!(view, Set::Packed(_)) {
-        (0..count).for_each(|_| take_one(set, random, reply));
+        (0..count).for_each(|_| take_one(set, random, &mut each));
         return;
     }
     // Each of those that are left is taken with the chance that as many of them are wanted as are. Who stays is packed
@@ -83,7 +115,7 @@ fn take<H: Home>(
     view.for_each(|member| {
         if random.usize(..left) < wanted {
             wanted -= 1;
-            tell(member, reply);
+            each(member);
         } else {
             staying.add_new(member);
         }

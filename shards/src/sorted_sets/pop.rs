@@ -20,6 +20,13 @@ pub(super) enum End {
     Max,
 }
 
+impl End {
+    /// The command that takes members out there.
+    fn command(self) -> &'static [u8] {
+        if self == Self::Min { b"ZPOPMIN" } else { b"ZPOPMAX" }
+    }
+}
+
 pub(super) fn zpop(db: &mut Db<'_>, args: Args<'_>, end: End, reply: &mut Reply<'_>) -> Result<(), Error> {
     if args.len() > 3 {
         return Err(Error::Syntax);
@@ -53,7 +60,7 @@ pub(super) fn zmpop(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> R
 pub(super) fn bzpop(db: &mut Db<'_>, args: Args<'_>, end: End, reply: &mut Reply<'_>) -> Result<(), Error> {
     let timeout = args.len() - 1;
     let until_ms = until_ms(args.at(timeout), db.now_ms())?;
-    let limits = Limits::of(db.settings());
+    let (limits, effects) = (Limits::of(db.settings()), db.effects());
     for key in args.range(1..=timeout - 1).iter() {
         let mut entry = db.change(key);
         let mut set = SortedSetMut::new(&mut entry, limits)?;
@@ -66,6 +73,7 @@ pub(super) fn bzpop(db: &mut Db<'_>, args: Args<'_>, end: End, reply: &mut Reply
             tell(member, reply);
             reply.double(score);
         });
+        effects.says(&[end.command(), key]);
         return Ok(());
     }
     reply.null_array();
@@ -126,7 +134,7 @@ impl<'a> Mpop<'a> {
 
     /// Takes members out of the first sorted set that is there, and tells them. Says whether one was.
     fn pop(&self, db: &mut Db<'_>, reply: &mut Reply<'_>) -> Result<bool, Error> {
-        let limits = Limits::of(db.settings());
+        let (limits, effects) = (Limits::of(db.settings()), db.effects());
         for key in self.keys.iter() {
             let mut entry = db.change(key);
             let mut set = SortedSetMut::new(&mut entry, limits)?;
@@ -140,6 +148,7 @@ impl<'a> Mpop<'a> {
                 tell(member, reply);
                 reply.double(score);
             });
+            effects.says(&[self.end.command(), key, itoa::Buffer::new().format(count).as_bytes()]);
             return Ok(true);
         }
         reply.null_array();

@@ -7,6 +7,7 @@ use tidegate_protocols::{Args, Error, Reply};
 use super::{id, stream_mut};
 use crate::db::Db;
 use crate::large::Large;
+use crate::log::effects::Effects;
 use crate::structures::stream::{Bound, Id, Limits, Log, Stream, Trim};
 
 /// Entries that are trimmed at once with `~` and without `LIMIT`: those of 100 nodes, if that is a number within reason.
@@ -57,13 +58,15 @@ struct Options {
     id: NewId,
     /// Where the ID stands.
     at: usize,
+    /// Where the bound to trim to stands.
+    bound_at: usize,
 }
 
 impl Options {
     /// Source: Redis `t_stream.c`, `streamParseAddOrTrimArgsOrReply`.
-    fn parse(args: Args<'_>, command: Command, settings: &Settings) -> Result<Self, Error> {
+    fn parse(args: Args<'_>, command: Command, settings: &Settings, obeys: bool) -> Result<Self, Error> {
         let (mut bound, mut approximate, mut limit) = (None, false, None);
-        let (mut no_stream, mut id, mut at) = (false, NewId::Now, 2);
+        let (mut no_stream, mut id, mut at, mut bound_at) = (false, NewId::Now, 2, 0);
         while let Some(option) = args.get(at) {
             let value = args.get(at + 1);
             let is = |name: &[u8]| option.eq_ignore_ascii_case(name);
@@ -83,6 +86,7 @@ impl Options {
                     }
                     bound = Some(if is(b"minid") { Bound::Id(id::strict(value)?) } else { longest(value)? });
                     at += 2;
+                    bound_at = at - 1;
                 }
                 Some(value) if is(b"limit") => {
                     let entries = u64::try_from(integer_argument(value)?);
@@ -103,8 +107,10 @@ impl Options {
                 }
             }
         }
+        // What a log says was trimmed as far as it was meant to be.
+        let limit = limit.filter(|_| !obeys);
         let trim = trim_of(command, bound, (approximate, limit), settings)?;
-        Ok(Self { trim, no_stream, id, at })
+        Ok(Self { trim, no_stream, id, at, bound_at })
     }
 }
 
@@ -142,8 +148,8 @@ fn longest(word: &[u8]) -> Result<Bound, Error> {
 }
 
 pub(super) fn xadd(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    let (now_ms, settings) = (db.now_ms(), db.settings());
-    let options = Options::parse(args, Command::Add, settings)?;
+    let (now_ms, settings) = (db.wall_ms(), db.settings());
+    let options = Options::parse(args, Command::Add, settings, db.obeys())?;
     let limits = Limits {
         node_bytes: settings.number(Key::StreamNodeMaxBytes) as usize,
         node_entries: settings.number(Key::StreamNodeMaxEntries) as usize,
@@ -172,6 +178,7 @@ pub(super) fn xadd(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Re
         }
         Ok(id)
     };
+    let effects = db.effects();
     let mut entry = db.change(args.at(1));
     let id = match stream_mut(&mut entry)? {
         Some(stream) => add(&mut stream.log)?,
@@ -190,12 +197,37 @@ pub(super) fn xadd(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Re
     if trimmed > 0 {
         entry.tell("xtrim");
     }
+    if effects.is_on()
+        && let Some(stream) = stream_mut(&mut entry)?
+    {
+        log(effects, &args, &options, (!matches!(options.id, NewId::Is(_))).then_some(id), &stream.log);
+    }
     reply.bulk(&id.text());
     Ok(())
 }
 
+/// What was added, under which ID, and to what the stream was trimmed: that was about a length, and depends on its nodes.
+fn log(effects: Effects, args: &Args<'_>, options: &Options, new_id: Option<Id>, log: &Log) {
+    let id = new_id.map(Id::text);
+    let approximate = options.trim.filter(|trim| trim.approximate);
+    let mut digits = itoa::Buffer::new();
+    let first_id = log.first_id().text();
+    let bound = approximate.map(|trim| match trim.bound {
+        Bound::Len(_) => digits.format(log.len()).as_bytes(),
+        Bound::Id(_) => &first_id[..],
+    });
+    let words = args.iter().enumerate().map(|(at, word)| match (&id, bound) {
+        (Some(id), _) if at == options.at => &id[..],
+        (_, Some(_)) if at + 1 == options.bound_at => &b"="[..],
+        (_, Some(bound)) if at == options.bound_at => bound,
+        _ => word,
+    });
+    effects.says_all(words.collect::<Vec<_>>().into_iter());
+}
+
 pub(super) fn xtrim(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    let options = Options::parse(args, Command::Trim, db.settings())?;
+    let options = Options::parse(args, Command::Trim, db.settings(), db.obeys())?;
+    let effects = db.effects();
     let mut entry = db.change(args.at(1));
     let trimmed = match (stream_mut(&mut entry)?, options.trim) {
         (Some(stream), Some(trim)) => stream.log.trim(trim),
@@ -203,6 +235,11 @@ pub(super) fn xtrim(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> R
     };
     if trimmed > 0 {
         entry.has_changed();
+        if effects.is_on()
+            && let Some(stream) = stream_mut(&mut entry)?
+        {
+            log(effects, &args, &options, None, &stream.log);
+        }
     }
     reply.integer(trimmed as i64);
     Ok(())

@@ -4,6 +4,7 @@ use tidegate_protocols::number::integer;
 use tidegate_protocols::reply::Collection;
 use tidegate_protocols::{Args, Error, Reply};
 
+use super::logged::Logged;
 use super::pending::idle_ms;
 use super::{group_mut, id, no_group_of_key, number_or, range, seen, tell_if_new};
 use crate::db::{Db, Look};
@@ -79,7 +80,8 @@ impl Options {
 /// `XCLAIM key group consumer min-idle-time id [id ...] [IDLE ms] [TIME unix-time-milliseconds] [RETRYCOUNT count] [FORCE]
 /// [JUSTID] [LASTID id]`
 pub(super) fn xclaim(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    let (now_ms, reply_bytes_max) = (db.now_ms(), db.local.reply_bytes_max);
+    let (now_ms, reply_bytes_max) = (db.wall_ms(), db.local.reply_bytes_max);
+    let logged = Logged::new(db.effects(), args.at(1), args.at(2));
     let mut entry = db.open(args.at(1), Look::Read);
     let found = group_mut(&mut entry, args.at(2))?;
     let (log, group) = found.ok_or_else(|| no_group_of_key(args.at(1), args.at(2), ""))?;
@@ -87,12 +89,17 @@ pub(super) fn xclaim(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
     // The first word that is no ID is an option.
     let ids = args.from(5).iter().map_while(|word| id::strict(word).ok());
     let options = Options::parse(args.from(5 + ids.clone().count()), now_ms)?;
+    let mut last_id_is_to_log = options.last_id > group.last_id;
     group.last_id = group.last_id.max(options.last_id);
     let (number, is_new) = seen(group, args.at(3), now_ms);
     let (list, begin, mut told) = (reply.deferred(Collection::Array), reply.mark(), 0);
     for id in ids {
         let pending = group.get(id);
         let Some(found) = log.get(id) else {
+            if let Some(pending) = pending {
+                logged.claims(group, id, pending);
+                last_id_is_to_log = false;
+            }
             group.acknowledge(id);
             continue;
         };
@@ -105,18 +112,19 @@ pub(super) fn xclaim(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
         };
         let more = u64::from(options.tell == Tell::Entry);
         let deliveries = options.deliveries.unwrap_or(deliveries.wrapping_add(more));
-        claim(
-            group,
-            id,
-            Pending { consumer: number, delivered_at: options.delivered_at, deliveries },
-            now_ms,
-        );
+        let pending = Pending { consumer: number, delivered_at: options.delivered_at, deliveries };
+        claim(group, id, pending, now_ms);
+        logged.claims(group, id, pending);
+        last_id_is_to_log = false;
         options.tell.tell(&found, reply);
         told += 1;
         // Rather than that a reply is refused which has taken effect, it ends early.
         if reply.check_since(begin, reply_bytes_max).is_err() {
             break;
         }
+    }
+    if last_id_is_to_log {
+        logged.sets_id(group);
     }
     reply.finish(list, told);
     tell_if_new(&mut entry, is_new);
@@ -159,7 +167,8 @@ pub(super) fn xautoclaim(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>)
     let idle_ms_min = number_or(args.at(4), "ERR Invalid min-idle-time argument for XAUTOCLAIM")?.max(0);
     let start = id::start(args.at(5))?;
     let (mut count, tell) = auto_options(args.from(6))?;
-    let (now_ms, reply_bytes_max) = (db.now_ms(), db.local.reply_bytes_max);
+    let (now_ms, reply_bytes_max) = (db.wall_ms(), db.local.reply_bytes_max);
+    let logged = Logged::new(db.effects(), args.at(1), args.at(2));
     let mut entry = db.open(args.at(1), Look::Read);
     let found = group_mut(&mut entry, args.at(2))?;
     let (log, group) = found.ok_or_else(|| no_group_of_key(args.at(1), args.at(2), ""))?;
@@ -180,6 +189,7 @@ pub(super) fn xautoclaim(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>)
         attempts -= 1;
         next = id.next();
         let Some(found) = log.get(id) else {
+            logged.claims(group, id, pending);
             group.acknowledge(id);
             gone.push(id);
             count -= 1;
@@ -189,7 +199,9 @@ pub(super) fn xautoclaim(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>)
             continue;
         }
         let deliveries = pending.deliveries.wrapping_add(u64::from(tell == Tell::Entry));
-        claim(group, id, Pending { consumer: number, delivered_at: now_ms, deliveries }, now_ms);
+        let pending = Pending { consumer: number, delivered_at: now_ms, deliveries };
+        claim(group, id, pending, now_ms);
+        logged.claims(group, id, pending);
         tell.tell(&found, &mut inner);
         told += 1;
         count -= 1;

@@ -125,7 +125,7 @@ pub(super) fn destroy(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) ->
 
 /// `XGROUP CREATECONSUMER key groupname consumername`
 pub(super) fn create_consumer(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    let now_ms = db.now_ms();
+    let now_ms = db.wall_ms();
     let mut entry = db.change(args.at(2));
     let (_, group) = existing(stream_mut(&mut entry)?, &args)?;
     let is_new = group.find(args.at(4)).is_none();

@@ -176,7 +176,7 @@ pub(super) fn groups(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> 
 
 /// `XINFO CONSUMERS key groupname`
 pub(super) fn consumers(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
-    let (now_ms, key, name) = (db.now_ms(), args.at(2), args.at(3));
+    let (now_ms, key, name) = (db.wall_ms(), args.at(2), args.at(3));
     let group = existing(db, key)?.groups.get(name).ok_or_else(|| no_group(key, name))?;
     let since = |at: u64| now_ms.wrapping_sub(at) as i64;
     reply.array(group.consumers().len());

@@ -8,6 +8,7 @@ mod claim;
 mod group;
 mod id;
 mod info;
+mod logged;
 mod pending;
 mod range;
 mod read;

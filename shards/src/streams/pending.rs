@@ -15,6 +15,7 @@ pub(super) fn idle_ms(pending: Pending, now_ms: u64) -> i64 {
 
 /// `XACK key group id [id ...]`
 pub(super) fn xack(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
+    let effects = db.effects();
     let mut entry = db.open(args.at(1), Look::Read);
     let Some((_, group)) = group_mut(&mut entry, args.at(2))? else {
         reply.integer(0);
@@ -27,6 +28,10 @@ pub(super) fn xack(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Re
     let mut acknowledged = 0;
     for word in args.from(3).iter() {
         acknowledged += i64::from(group.acknowledge(id::strict(word)?));
+    }
+    // Who watches the key is not told.
+    if acknowledged > 0 {
+        effects.says_as_asked(&args);
     }
     reply.integer(acknowledged);
     Ok(())
@@ -69,7 +74,7 @@ impl<'a> Filter<'a> {
 pub(super) fn xpending(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     let filter = Filter::parse(args)?;
     let (key, name) = (args.at(1), args.at(2));
-    let (now_ms, reply_bytes_max) = (db.now_ms(), db.local.reply_bytes_max);
+    let (now_ms, reply_bytes_max) = (db.wall_ms(), db.local.reply_bytes_max);
     let group = read(db, key)?.and_then(|stream| stream.groups.get(name));
     let group = group.ok_or_else(|| no_group_of_key(key, name, ""))?;
     match filter {

@@ -10,6 +10,7 @@ use tidegate_protocols::reply::Collection;
 use tidegate_protocols::table::streams::{ROWS, Streams};
 use tidegate_protocols::{Args, Dialect, Error, Reply, Words};
 
+use super::logged::Logged;
 use super::{group_mut, id, no_group_of_key, number_or, range, read, seen, tell_if_new};
 use crate::db::{Db, Kind, Look};
 use crate::structures::stream::{ConsumerNumber, Direction, Group, Id, Log, Pending};
@@ -22,7 +23,7 @@ pub(super) fn xread(
     args: Args<'_>,
     reply: &mut Reply<'_>,
 ) -> Result<(), Error> {
-    let reading = Reading::parse(verb, args, db.now_ms())?;
+    let reading = Reading::parse(verb, args, db.wall_ms())?;
     reading.check(db)?;
     if !reading.serve(db, reply)? {
         reply.null_array();
@@ -245,7 +246,8 @@ impl<'a> Reading<'a> {
         room: Room,
         reply: &mut Reply<'_>,
     ) -> Result<bool, Error> {
-        let now_ms = db.now_ms();
+        let now_ms = db.wall_ms();
+        let logged = Logged::new(db.effects(), key, name);
         let mut entry = db.open(key, Look::Read);
         let Some((log, group)) = group_mut(&mut entry, name)? else { return Ok(false) };
         let from = match after {
@@ -254,6 +256,9 @@ impl<'a> Reading<'a> {
             _ => None,
         };
         let (number, is_new) = seen(group, consumer, now_ms);
+        if is_new && self.no_ack {
+            logged.creates(consumer);
+        }
         let Some(from) = from.filter(|_| room.is_left(reply)) else {
             tell_if_new(&mut entry, is_new);
             return Ok(false);
@@ -264,7 +269,7 @@ impl<'a> Reading<'a> {
             told += 1;
             told != self.count && room.is_left(reply)
         };
-        let mut reader = Reader { log, group, number, now_ms };
+        let mut reader = Reader { log, group, number, now_ms, logged };
         match after {
             After::Id(_) => reader.tell_given(from, reply, go_on),
             _ => reader.give(from, self.no_ack, reply, go_on),
@@ -295,6 +300,7 @@ struct Reader<'s> {
     group: &'s mut Group,
     number: ConsumerNumber,
     now_ms: u64,
+    logged: Logged<'s>,
 }
 
 impl Reader<'_> {
@@ -306,6 +312,7 @@ impl Reader<'_> {
         reply: &mut Reply<'_>,
         mut go_on: impl FnMut(&Reply<'_>) -> bool,
     ) {
+        let last_id = self.group.last_id;
         let given = Pending { consumer: self.number, delivered_at: self.now_ms, deliveries: 1 };
         for entry in self.log.entries(from, Id::MAX, Direction::Forward) {
             self.log.advance(self.group, entry.id);
@@ -313,10 +320,15 @@ impl Reader<'_> {
             if !no_ack {
                 self.group.set(entry.id, given);
                 self.group.consumer_mut(self.number).active_at = Some(self.now_ms);
+                self.logged.claims(self.group, entry.id, given);
             }
             if !go_on(reply) {
                 break;
             }
+        }
+        // Otherwise what is claimed says it.
+        if no_ack && self.group.last_id > last_id {
+            self.logged.sets_id(self.group);
         }
     }
 

@@ -54,6 +54,7 @@ pub(super) fn incrbyfloat(
     let mut text = Vec::new();
     sum.write(&mut text);
     entry.set_text(&text, Expiry::Keep);
+    db.effects().says(&[b"SET", key, &text, b"KEEPTTL"]);
     reply.bulk(&text);
     Ok(())
 }

@@ -136,6 +136,12 @@ impl<'a> SetOptions<'a> {
     ///
     /// # Errors
     /// Those of [`Deadline::at_ms`].
+    /// Whether they name a time, in milliseconds: they say the same whenever they are read.
+    pub(super) fn says_when(&self) -> bool {
+        matches!(self.lifetime, Lifetime::Expire(Deadline::At(Unit::Milliseconds, _)))
+    }
+
+    /// What becomes of the key's expiry.
     pub(super) fn expiry(&self, now_ms: u64) -> Result<Expiry, Error> {
         Ok(match self.lifetime {
             Lifetime::Unsaid | Lifetime::Persist => Expiry::Clear,

@@ -105,15 +105,15 @@ impl Members {
         self.not_due = self.not_due.max(!at);
     }
 
-    /// Takes out who has expired before `now_ms`, until at least `count` have been. Returns how many were.
-    pub(crate) fn expire(&mut self, now_ms: u64, count: usize) -> usize {
+    /// Takes out who has expired before `now_ms`, until at least `count` have been, and shows them. Returns how many were.
+    pub(crate) fn expire(&mut self, now_ms: u64, count: usize, mut each: impl FnMut(&[u8])) -> usize {
         let (mut expired, mut due, mut prefix) = (0, u64::MAX, (self.len > 0).then_some(0));
         while let Some(at) = prefix.filter(|_| expired < count.min(self.len)) {
             // SAFETY: `self` is borrowed alone.
             let mut table = unsafe { Table::new(&self.root, at_once(), KeyHasher::new()) };
             let (mut first, next) = table.walk(at, |segment| segment.min_expire());
             if first < now_ms {
-                expired += table.expire_segment(at, now_ms, drop) as usize;
+                expired += table.expire_segment(at, now_ms, |member| each(member.view().key())) as usize;
                 first = if expired < self.len {
                     table.walk(at, |segment| segment.min_expire()).0
                 } else {
@@ -377,18 +377,18 @@ mod tests {
     #[test]
     fn members_expire_some_at_a_time_and_never_too_early() {
         let mut members = Members::default();
-        assert_eq!((members.due(), members.expire(1_000_000, 10)), (u64::MAX, 0));
+        assert_eq!((members.due(), members.expire(1_000_000, 10, |_| ())), (u64::MAX, 0));
         for number in 0..2000_u32 {
             let expire_at = (number % 2 == 0).then_some(1000 + u64::from(number));
             members.set_until(&number.to_be_bytes(), b"v", expire_at);
         }
         assert_eq!(members.due(), 1000);
-        assert_eq!(members.expire(1000, usize::MAX), 0);
+        assert_eq!(members.expire(1000, usize::MAX, |_| ()), 0);
         let copy = members.duplicate();
         assert_eq!(copy.due(), 1000);
         let (mut expired, mut steps) = (0, 0);
         while members.due() < 2001 {
-            let some = members.expire(2001, 10);
+            let some = members.expire(2001, 10, |_| ());
             (expired, steps) = (expired + some, steps + 1);
         }
         assert_eq!((expired, members.len(), members.due()), (501, 1499, 2002));
@@ -401,7 +401,7 @@ mod tests {
         members.set_expiry(&1004_u32.to_be_bytes(), None);
         members.set_expiry(&1_u32.to_be_bytes(), Some(5));
         assert_eq!(members.due(), 5);
-        assert_eq!(members.expire(u64::MAX, usize::MAX), 499 - 2 + 1);
+        assert_eq!(members.expire(u64::MAX, usize::MAX, |_| ()), 499 - 2 + 1);
         for number in [1002_u32, 1004] {
             assert_eq!(members.look(&number.to_be_bytes()).map(|(_, at)| at), Some(None));
         }

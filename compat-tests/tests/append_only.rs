@@ -1,0 +1,158 @@
+//! What was acknowledged is there again after the server was killed, as `appendfsync` promises.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{self, Command};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tidegate_compat_tests::form::Form;
+use tidegate_compat_tests::install::{needed, program};
+use tidegate_compat_tests::server::Server;
+use tidegate_compat_tests::wire::Wire;
+
+/// How often each policy is tried.
+const ROUNDS: u64 = 12;
+const CLIENTS: usize = 4;
+/// Requests that each client has on their way.
+const DEPTH: usize = 8;
+
+/// A directory that is gone in the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("tidegate-{}-{name}", process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn server(&self, form: Form, policy: &str) -> Server {
+        let settings = ["appendonly=yes".to_owned(), format!("appendfsync={policy}")];
+        let mut flags = vec!["--data-dir".to_owned(), self.0.display().to_string()];
+        flags.extend(settings.into_iter().flat_map(|setting| ["--set".to_owned(), setting]));
+        Server::tidegate(form, &flags).unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn number(wire: &mut Wire) -> Option<u64> {
+    let line = wire.line().ok()?;
+    let text = String::from_utf8_lossy(&line).trim().to_owned();
+    Some(text.strip_prefix(':').unwrap_or_else(|| panic!("{text}")).parse().unwrap())
+}
+
+/// Counts as fast as it can until the server is gone; notes what it was told.
+fn count(server: &Server, client: usize, told: &AtomicU64) {
+    let mut wire = Wire::connect(server.redis()).unwrap();
+    let request = format!("INCR counter:{client}\r\n").repeat(DEPTH);
+    while wire.try_send(request.as_bytes()).is_ok() {
+        for _ in 0..DEPTH {
+            let Some(value) = number(&mut wire) else { return };
+            told.store(value, Relaxed);
+        }
+    }
+}
+
+fn value(server: &Server, client: usize) -> u64 {
+    let mut wire = Wire::connect(server.redis()).unwrap();
+    wire.send(format!("INCRBY counter:{client} 0\r\n").as_bytes());
+    number(&mut wire).unwrap()
+}
+
+fn killed_again_and_again(form: Form, policy: &str) {
+    let folder = Folder::new(&format!("killed-{policy}-{form:?}"));
+    let mut random = 1_u64;
+    let told: Vec<AtomicU64> = (0..CLIENTS).map(|_| AtomicU64::new(0)).collect();
+    for round in 0..ROUNDS {
+        let server = folder.server(form, policy);
+        for (client, told) in told.iter().enumerate() {
+            let (now, told) = (value(&server, client), told.load(Relaxed));
+            assert!(policy != "always" || now >= told, "round {round}: {now} of {told} that were told");
+        }
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let lasts = Duration::from_millis(5 + (random >> 33) % 100);
+        thread::scope(|scope| {
+            for (client, told) in told.iter().enumerate() {
+                let server = &server;
+                scope.spawn(move || count(server, client, told));
+            }
+            let until = Instant::now() + lasts;
+            while Instant::now() < until {
+                thread::yield_now();
+            }
+            server.kill();
+        });
+    }
+    assert!(told.iter().all(|told| told.load(Relaxed) > 0), "every client was told something");
+}
+
+#[test]
+fn what_was_told_is_there_again_where_the_disk_is_always_asked() {
+    killed_again_and_again(Form::InProcess, "always");
+}
+
+#[test]
+fn a_log_is_never_refused_whatever_the_policy() {
+    killed_again_and_again(Form::InProcess, "everysec");
+    killed_again_and_again(Form::InProcess, "no");
+}
+
+#[test]
+fn shard_processes_have_logs_of_their_own() {
+    killed_again_and_again(Form::ThreeShards, "everysec");
+}
+
+#[test]
+fn the_programs_of_redis_read_the_files() {
+    let name = "the_programs_of_redis_read_the_files";
+    if needed(name, program("redis-server", "redis-server")).is_none()
+        || needed(name, program("redis-check-aof", "redis-tools")).is_none()
+    {
+        return;
+    }
+    let folder = Folder::new("read-by-redis");
+    let server = folder.server(Form::InProcess, "always");
+    let mut wire = Wire::connect(server.redis()).unwrap();
+    for (request, reply) in [
+        ("SET s v EX 10000", "+OK"),
+        ("HSET h a 1 b 2", ":2"),
+        ("RPUSH l 1 2 3", ":3"),
+        ("SADD set a b c d", ":4"),
+        ("ZADD z 1 a 2 b", ":2"),
+        ("XADD x 1-1 a b", "$3\r\n1-1"),
+        ("XGROUP CREATE x g 0", "+OK"),
+        ("INCRBYFLOAT f 0.1", "$3\r\n0.1"),
+        ("SELECT 3", "+OK"),
+        ("PFADD p a b c", ":1"),
+        ("SWAPDB 3 4", "+OK"),
+    ] {
+        wire.ask(format!("{request}\r\n").as_bytes(), format!("{reply}\r\n").as_bytes());
+    }
+    let digest = digest(&server);
+    drop(server);
+    let directory = folder.0.join("appendonlydir");
+    let checked =
+        Command::new("redis-check-aof").arg(directory.join("appendonly.aof.manifest")).output().unwrap();
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
+    let flags =
+        ["--dir".to_owned(), folder.0.display().to_string(), "--appendonly".to_owned(), "yes".to_owned()];
+    let redis = Server::real_redis(&flags).unwrap();
+    assert_eq!(self::digest(&redis), digest);
+}
+
+fn digest(server: &Server) -> Vec<u8> {
+    let mut wire = Wire::connect(server.redis()).unwrap();
+    wire.send(b"DEBUG DIGEST\r\n");
+    wire.line().unwrap()
+}

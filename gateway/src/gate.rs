@@ -1,0 +1,94 @@
+//! What may not be sent before the log has got somewhere: replies to writes that the disk, or later a replica, has to have.
+//!
+//! When a tick ends, the store says whether what was executed has to wait, and for which position of the log. From then on
+//! everything a worker sends stands in one queue, in its order, until the store has reached what each entry waits for:
+//! so nothing overtakes anything, and a read of what is not kept yet waits as well, as in Redis, which answers nobody before
+//! it has asked the disk. Where nothing has to wait this is a look at a flag.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use tidegate_protocols::link::LongAnswer;
+
+use crate::connection::Connection;
+use crate::pieces::Pieces;
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Gate {
+    /// What is sent now waits for this position; `None` if it does not wait.
+    position: Cell<Option<u64>>,
+    held: RefCell<VecDeque<(u64, Rc<Connection>, Output)>>,
+    /// Whether it is given out what was held: that is sent as ever.
+    is_opening: Cell<bool>,
+}
+
+/// What waits.
+pub(crate) enum Output {
+    Bytes(Vec<u8>),
+    Pieces(Pieces),
+    Long(LongAnswer),
+}
+
+impl Output {
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Pieces(pieces) => pieces.bytes(),
+            Self::Long(answer) => answer.bytes(),
+        }
+    }
+}
+
+impl Gate {
+    /// What is sent from now on waits for this.
+    #[inline]
+    pub(crate) fn wait_for(&self, position: Option<u64>) {
+        if position.is_some() || self.position.get().is_some() {
+            self.position.set(position.max(self.position.get()));
+        }
+    }
+
+    /// Whether something has to wait.
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.position.get().is_some() && !self.is_opening.get()
+    }
+
+    /// Has output wait. It is closed.
+    pub(crate) fn hold(&self, connection: &Rc<Connection>, output: Output) {
+        let position = self.position.get().unwrap_or(0);
+        connection.gated_bytes.set(connection.gated_bytes.get() + output.bytes());
+        self.held.borrow_mut().push_back((position, Rc::clone(connection), output));
+    }
+
+    /// The log has reached a position: what has waited for no more is sent.
+    #[inline]
+    pub(crate) fn has_reached(&self, reached: impl FnOnce() -> u64) {
+        if self.is_closed() {
+            self.open(reached());
+        }
+    }
+
+    #[cold]
+    fn open(&self, reached: u64) {
+        if self.position.get().is_some_and(|position| position <= reached) {
+            self.position.set(None);
+        }
+        self.is_opening.set(true);
+        while let Some((_, connection, output)) =
+            self.held.borrow_mut().pop_front_if(|(position, ..)| *position <= reached)
+        {
+            connection.gated_bytes.set(connection.gated_bytes.get() - output.bytes());
+            match output {
+                Output::Bytes(bytes) => connection.send(&bytes),
+                Output::Pieces(pieces) => connection.send_pieces(pieces),
+                Output::Long(answer) => connection.send_long(answer),
+            }
+            connection.settle();
+            connection.relieved();
+        }
+        self.is_opening.set(false);
+    }
+}
