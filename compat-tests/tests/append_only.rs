@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{self, Command};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -20,6 +20,9 @@ const ROUNDS: u64 = 12;
 const CLIENTS: usize = 4;
 /// Requests that each client has on their way.
 const DEPTH: usize = 8;
+
+/// How long an answer may take.
+const WAIT: Duration = Duration::from_secs(20);
 
 /// A directory that is gone in the end.
 struct Folder(PathBuf);
@@ -47,6 +50,7 @@ impl Drop for Folder {
 }
 
 fn number(wire: &mut Wire) -> Option<u64> {
+    wire.wait_at_most(WAIT);
     let line = wire.line().ok()?;
     let text = String::from_utf8_lossy(&line).trim().to_owned();
     Some(text.strip_prefix(':').unwrap_or_else(|| panic!("{text}")).parse().unwrap())
@@ -153,6 +157,7 @@ fn the_programs_of_redis_read_the_files() {
 
 fn digest(server: &Server) -> Vec<u8> {
     let mut wire = Wire::connect(server.redis()).unwrap();
+    wire.wait_at_most(WAIT);
     wire.send(b"DEBUG DIGEST\r\n");
     wire.line().unwrap()
 }
