@@ -74,7 +74,7 @@ fn what_is_logged_is_what_redis_logs() {
     let paths: Vec<_> = scripts(Family::Redis)
         .into_iter()
         .filter(|path| path.to_string_lossy().contains(&wanted))
-        .filter(|path| !is_in(path, DIFFERENT) && !(is_7_0 && is_in(path, OF_7_2)))
+        .filter(|path| !(is_in(path, DIFFERENT) || is_7_0 && is_in(path, OF_7_2)))
         .collect();
     let (next, failures) = (AtomicUsize::new(0), Mutex::new(String::new()));
     thread::scope(|scope| {
@@ -169,7 +169,7 @@ fn without_time(word: &str) -> String {
     for letter in word.chars() {
         match parts.last_mut() {
             Some(part) if part.ends_with(|last: char| last.is_ascii_digit()) == letter.is_ascii_digit() => {
-                part.push(letter)
+                part.push(letter);
             }
             _ => parts.push(letter.to_string()),
         }

@@ -110,9 +110,9 @@ fn load_file(
         reply: Vec::new(),
         value_bytes_max: settings.number(Key::ProtoMaxBulkLen) as u64,
     };
-    let loaded = loader.run();
+    let read = loader.run();
     let (whole, commands) = (loader.whole, loader.commands);
-    match loaded {
+    match read {
         Ok(()) => Ok(commands),
         Err(Wrong::Short) if !is_last => Err(format!(
             "Fatal error: the truncated file {name} is not the last file: it ends in the middle of a command after {whole} bytes"

@@ -87,7 +87,9 @@ impl Effects {
         if self.is_on {
             add(self.database, |out| {
                 words::begin(out, words.len());
-                words.for_each(|word| words::word(out, word));
+                for word in words {
+                    words::word(out, word);
+                }
             });
         }
     }
@@ -165,7 +167,9 @@ pub(crate) fn fields_deleted(database: DatabaseId, key: &[u8], fields: &[Vec<u8>
             words::begin(out, fields.len() + 2);
             words::word(out, b"HDEL");
             words::word(out, key);
-            fields.iter().for_each(|field| words::word(out, field));
+            for field in fields {
+                words::word(out, field);
+            }
         });
     });
 }

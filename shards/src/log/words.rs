@@ -17,13 +17,17 @@ pub(crate) fn word(out: &mut Vec<u8>, word: &[u8]) {
 /// Adds a command.
 pub(crate) fn command(out: &mut Vec<u8>, words: &[&[u8]]) {
     begin(out, words.len());
-    words.iter().for_each(|text| word(out, text));
+    for text in words {
+        word(out, text);
+    }
 }
 
 /// Adds a request as it was made.
 pub(crate) fn request(out: &mut Vec<u8>, args: &Args<'_>) {
     begin(out, args.len());
-    args.iter().for_each(|text| word(out, text));
+    for text in args.iter() {
+        word(out, text);
+    }
 }
 
 /// Adds `SELECT`.
