@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::time::Instant;
 
 use tidegate_protocols::data::{Data as _, Worker as _};
 
