@@ -32,11 +32,34 @@ struct BesideScripts {
     caller: Caller,
     /// The gateway whose client the script runs for, if somebody there watches all commands.
     watched_at: Option<[u8; 8]>,
+    /// What has been told of a script that may have to begin again.
+    unsettled: Vec<Told>,
+    /// There is one.
+    is_unsettled: bool,
     /// What stands for the client of this process whose transaction is executed.
     asking: Option<Session>,
     /// Times its requests.
     watch: Stopwatch,
 }
+
+/// What is told of a request that a script makes.
+enum Told {
+    /// To those who watch all commands, here.
+    Line(Vec<u8>),
+    /// To a gateway that has such.
+    LineElsewhere(Vec<u8>),
+    /// It has been executed, in so many ns, and this is the error, if it is one.
+    Ended(&'static Row, u64, Option<Box<[u8]>>),
+    /// It was not allowed.
+    Refused(Option<&'static Row>, Box<[u8]>),
+}
+
+/// How much of that waits to be settled: what goes on for longer is told at once, and twice if it begins again. In the time that
+/// a script may be where it holds others up it does less.
+const UNSETTLED_MAX: usize = 1 << 16;
+
+/// For how much there is room when there is none.
+const UNSETTLED_KEPT: usize = 1024;
 
 /// Whom a script runs for.
 enum Caller {
@@ -64,6 +87,8 @@ pub(crate) fn asides(shared: &Arc<Shared>) -> Asides {
             session,
             caller: Caller::Anybody,
             watched_at: None,
+            unsettled: Vec::new(),
+            is_unsettled: false,
             asking: None,
             watch: Stopwatch::new(),
         })
@@ -71,6 +96,43 @@ pub(crate) fn asides(shared: &Arc<Shared>) -> Asides {
 }
 
 impl BesideScripts {
+    /// Tells something of a request, at once or when it is settled that it has been.
+    fn note(&mut self, told: Told) {
+        if self.is_unsettled && self.unsettled.len() < UNSETTLED_MAX {
+            return self.unsettled.push(told);
+        }
+        if self.is_unsettled {
+            self.settle(true);
+        }
+        self.tell_of(told);
+    }
+
+    fn tell_of(&self, told: Told) {
+        let Intake { shared, index, .. } = &self.intake;
+        let counters = self.intake.counters();
+        match told {
+            Told::Line(line) => shared.pubsub.tell_monitors(line, *index),
+            Told::LineElsewhere(line) => {
+                let channel = self.watched_at.as_ref().map_or(&[][..], |gateway| gateway);
+                let said = Said { kind: Kind::Scripts, channel, payload: &line };
+                shared.pubsub.publish(&said, *index, None);
+            }
+            Told::Ended(row, nanos, error) => {
+                let command = counters.command(row.verb);
+                command.called(nanos);
+                if let Some(error) = error {
+                    counters.failed(command, &error);
+                }
+            }
+            Told::Refused(row, reply) => {
+                if let Some(row) = row {
+                    counters.command(row.verb).rejected.add(1);
+                }
+                counters.error(&reply);
+            }
+        }
+    }
+
     /// What stands for the client whose transaction is executed.
     fn asking(&self) -> &Session {
         self.asking.as_ref().unwrap_or(&self.session)
@@ -144,34 +206,42 @@ impl Aside for BesideScripts {
         }
     }
 
+    fn may_be_taken_back(&mut self) {
+        self.is_unsettled = true;
+    }
+
+    fn settle(&mut self, has_been: bool) {
+        self.is_unsettled = false;
+        let mut unsettled = std::mem::take(&mut self.unsettled);
+        for told in unsettled.drain(..).filter(|_| has_been) {
+            self.tell_of(told);
+        }
+        if unsettled.capacity() <= UNSETTLED_KEPT {
+            self.unsettled = unsettled;
+        }
+    }
+
     fn begins(&mut self, request: &Request<'_>, context: &Context) {
-        let Intake { shared, index, .. } = &self.intake;
-        if shared.pubsub.has_monitors() {
-            commands::tell_monitors_of_script(request, context.database, shared, *index);
+        let is_watched = self.intake.shared.pubsub.has_monitors();
+        if !is_watched && self.watched_at.is_none() {
+            return;
         }
-        if let Some(gateway) = &self.watched_at
-            && let Some(line) = commands::line_of_script(request, context.database)
-        {
-            let said = Said { kind: Kind::Scripts, channel: gateway, payload: &line };
-            shared.pubsub.publish(&said, *index, None);
+        let Some(line) = commands::line_of_script(request, context.database) else { return };
+        if self.watched_at.is_some() {
+            self.note(Told::LineElsewhere(line.clone()));
         }
-    }
-
-    fn ends(&mut self, row: &Row, outcome: Outcome, nanos: u64, reply: &[u8]) {
-        let counters = self.intake.counters();
-        let command = counters.command(row.verb);
-        command.called(nanos);
-        if outcome == Outcome::Failed {
-            counters.failed(command, reply);
+        if is_watched {
+            self.note(Told::Line(line));
         }
     }
 
-    fn refused(&mut self, row: Option<&Row>, reply: &[u8]) {
-        let counters = self.intake.counters();
-        if let Some(row) = row {
-            counters.command(row.verb).rejected.add(1);
-        }
-        counters.error(reply);
+    fn ends(&mut self, row: &'static Row, outcome: Outcome, nanos: u64, reply: &[u8]) {
+        let error = (outcome == Outcome::Failed).then(|| reply.into());
+        self.note(Told::Ended(row, nanos, error));
+    }
+
+    fn refused(&mut self, row: Option<&'static Row>, reply: &[u8]) {
+        self.note(Told::Refused(row, reply.into()));
     }
 
     fn relays(&mut self, reply: &[u8]) {

@@ -305,14 +305,20 @@ pub trait Aside {
     /// Whether the client may make a request.
     fn allows(&mut self, row: &'static Row, args: &Args<'_>) -> bool;
 
+    /// What is told of requests from now on, until it is settled, may never have been: the script may have to begin again.
+    fn may_be_taken_back(&mut self);
+
+    /// It has been, or it has not. What is told from now on has been.
+    fn settle(&mut self, has_been: bool);
+
     /// A request is about to be executed.
     fn begins(&mut self, request: &Request<'_>, context: &Context);
 
     /// One has been executed: this is the reply, and how long it took.
-    fn ends(&mut self, row: &Row, outcome: Outcome, nanos: u64, reply: &[u8]);
+    fn ends(&mut self, row: &'static Row, outcome: Outcome, nanos: u64, reply: &[u8]);
 
     /// One was not allowed, for this reason.
-    fn refused(&mut self, row: Option<&Row>, reply: &[u8]);
+    fn refused(&mut self, row: Option<&'static Row>, reply: &[u8]);
 
     /// The script ends with the error of one of them, which whoever has asked for the script counts as well.
     fn relays(&mut self, reply: &[u8]);

@@ -70,6 +70,7 @@ tests!(
         a_script_that_waits_for_a_key_is_ended_with_a_reply,
         a_short_script_that_waits_for_a_key_holds_up_nobody,
         a_server_ends_while_a_script_runs,
+        what_a_script_has_done_before_it_begins_again_is_not_counted,
     ]
 );
 tests!(
@@ -346,4 +347,22 @@ fn a_server_ends_while_a_script_runs(place: Where) {
     wire.send(&request(&["SHUTDOWN", "NOSAVE"]));
     wire.expect_close();
     script.expect_close();
+}
+
+fn what_a_script_has_done_before_it_begins_again_is_not_counted(place: Where) {
+    const COUNTS: &str =
+        "local function now() local t = redis.call('TIME') return t[1] * 1000 + t[2] / 1000 end
+        local count, until_ms = 0, now() + ARGV[1]
+        repeat count = count + 1 redis.call('GET', KEYS[1]) until now() >= until_ms
+        return count";
+    let server = start(place);
+    let mut wire = connect(&server);
+    for _ in 0..20 {
+        ask(&mut wire, &["EVAL", COUNTS, "1", "k", "0"]);
+    }
+    assert_eq!(ask(&mut wire, &["CONFIG", "RESETSTAT"]), ["OK"]);
+    let [count] = &ask(&mut wire, &["EVAL", COUNTS, "1", "k", "50"])[..] else { panic!("a number") };
+    let told = ask(&mut wire, &["INFO", "commandstats"]).concat();
+    assert!(told.contains(&format!("cmdstat_get:calls={count},")), "{count}: {told}");
+    assert!(told.contains("cmdstat_eval:calls=1,"), "{told}");
 }

@@ -31,9 +31,7 @@ use tidegate_protocols::{Dialect, Reply, Request, Verb};
 pub(crate) use self::client::{describe_client, on_or_off, whom_to_unblock};
 pub use self::hello::REDIS_VERSION;
 pub(crate) use self::hello::foreseen as dialect_after_hello;
-pub(crate) use self::monitor::{
-    NO_MONITOR, line_of_script, tell_monitors, tell_monitors_of_run, tell_monitors_of_script,
-};
+pub(crate) use self::monitor::{NO_MONITOR, line_of_script, tell_monitors, tell_monitors_of_run};
 pub(crate) use self::pubsub::{is_allowed_while_listening, is_listening_only, listening};
 pub(crate) use self::replicas::{FOR_EVER, waits_until};
 pub(crate) use self::server::refusal_of_modules;

@@ -11,7 +11,6 @@ use tidegate_protocols::{Error, Reply, Request};
 use super::Scope;
 use crate::registry::{Address, Client};
 use crate::session::Attention;
-use crate::shared::Shared;
 use crate::timing::is_secret;
 
 /// What it is told within a transaction.
@@ -37,14 +36,6 @@ pub(crate) fn tell_monitors(request: &Request<'_>, scope: &Scope<'_>) {
     if row.is_redis() && !row.flags.has(Flags::ADMIN) && !row.flags.has(Flags::SKIP_MONITOR) {
         let line = line(request, &shown(scope.client()), scope.session.context().database);
         scope.shared.pubsub.tell_monitors(line, scope.intake.index);
-    }
-}
-
-/// The same of one that a script executes, on a thread that looks into the inbox `by` by itself.
-#[cold]
-pub(crate) fn tell_monitors_of_script(request: &Request<'_>, database: u8, shared: &Shared, by: usize) {
-    if let Some(line) = line_of_script(request, database) {
-        shared.pubsub.tell_monitors(line, by);
     }
 }
 

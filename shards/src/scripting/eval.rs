@@ -222,15 +222,18 @@ impl StoreWorker {
             here_until: may_move.then(|| began + HERE_AT_MOST),
             has_acted: false,
             moves: false,
+            is_settled: false,
             slot: call.keys.first().map(|key| slot_of(key)),
             words: <_>::default(),
         };
         let mark = reply.mark();
+        run.aside.may_be_taken_back();
         let ended = run_program(&mut state.engine, call, &mut run, reply);
         run.tell_events();
         let (begins_again, wandered, is_wanderer) = (run.begins_again, run.wandered, run.is_wanderer);
         // What has been ended since ends all the same.
         let moves = run.moves && !running.is_killed(index);
+        run.aside.settle(!begins_again && !moves);
         running.end(index, state.engine.bytes() as u64);
         if call.is_within {
             self.within.is_wanderer = is_wanderer;

@@ -105,6 +105,8 @@ pub(super) struct Run<'a> {
     pub(super) has_acted: bool,
     /// It is to begin again, apart.
     pub(super) moves: bool,
+    /// It cannot begin again any more, and who counts what it does knows that.
+    pub(super) is_settled: bool,
     /// The slot of the keys it has used.
     pub(super) slot: Option<u16>,
     /// The request that is executed.
@@ -217,6 +219,13 @@ impl Run<'_> {
         move || until.is_some_and(|until| Instant::now() > until)
     }
 
+    /// Whether it can still come to that, or to begin again as the wanderer.
+    fn may_begin_again(&self) -> bool {
+        let may_move = self.here_until.is_some() && !self.has_acted;
+        let may_wander = !self.is_wanderer && !self.has_written && !self.is_within;
+        may_move || may_wander && !self.worker.held.has_all()
+    }
+
     /// Gets the right to lock more.
     fn become_wanderer(&mut self) -> Result<(), Hindrance> {
         let wanderer = &self.worker.held.keyspace().wanderer;
@@ -243,6 +252,11 @@ impl Run<'_> {
     fn execute(&mut self, request: &Request<'_>, out: &mut Vec<u8>) {
         let mark = out.len();
         self.has_acted |= request.row.may_write() || request.row.flags.has(Flags::ADMIN);
+        let tells_counts = request.row.route == Route::Gateway && !request.row.flags.has(Flags::FAST);
+        if !self.is_settled && (tells_counts || !self.may_begin_again()) {
+            self.is_settled = true;
+            self.aside.settle(true);
+        }
         self.aside.begins(request, &self.context);
         let began = Instant::now();
         let mut reply = Reply::new(out, request.dialect);
@@ -280,7 +294,7 @@ impl Run<'_> {
         }
     }
 
-    fn refuse(&mut self, row: Option<&Row>, error: &Error, out: &mut Vec<u8>) -> Called {
+    fn refuse(&mut self, row: Option<&'static Row>, error: &Error, out: &mut Vec<u8>) -> Called {
         let mark = out.len();
         Reply::new(out, Dialect::Resp2).refuse(error);
         self.aside.refused(row, &out[mark..]);

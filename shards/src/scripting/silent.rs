@@ -23,9 +23,11 @@ impl Aside for Silent {
         true
     }
     fn begins(&mut self, _: &Request<'_>, _: &Context) {}
-    fn ends(&mut self, _: &Row, _: Outcome, _: u64, _: &[u8]) {}
+    fn may_be_taken_back(&mut self) {}
+    fn settle(&mut self, _: bool) {}
+    fn ends(&mut self, _: &'static Row, _: Outcome, _: u64, _: &[u8]) {}
     fn relays(&mut self, _: &[u8]) {}
-    fn refused(&mut self, _: Option<&Row>, _: &[u8]) {}
+    fn refused(&mut self, _: Option<&'static Row>, _: &[u8]) {}
     fn transaction_begins(&mut self, _: &Context) {}
     fn step_begins(&mut self, _: &Request<'_>, _: &Context) {}
     fn execute_step(&mut self, _: &Request<'_>, _: &Context, reply: &mut Reply<'_>) -> Option<Outcome> {
