@@ -55,13 +55,17 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Two workers in front of two shards.
+/// Two workers in front of two shards, which may take their time for the longest value.
 fn start(flags: &[&str]) -> Server {
     let shard = |slots: &str| ShardPlan {
         slots: slots.to_owned(),
         flags: ["--threads", "1"].map(str::to_owned).into(),
     };
-    let flags: Vec<_> = ["--threads", "2"].iter().chain(flags).map(|flag| (*flag).to_owned()).collect();
+    let flags: Vec<_> = ["--threads", "2", "--link-timeout-ms=60000"]
+        .iter()
+        .chain(flags)
+        .map(|flag| (*flag).to_owned())
+        .collect();
     let server = Server::gateway(&[shard("0-8191"), shard("8192-16383")], &flags).unwrap();
     let fill = Load { extent: Extent::EachKeyOnce, operation: Operation::Set, pipeline: 16, ..load(&server) };
     load::run(&fill, &[server.process()]).unwrap();
