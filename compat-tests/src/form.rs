@@ -1,5 +1,8 @@
 //! Where Tidegate keeps its keys: the same tests are run in all three forms.
 
+/// What makes a gateway wait for a shard for as long as tests wait for a reply.
+pub const PATIENT: &str = "--link-timeout-ms=60000";
+
 /// In which processes Tidegate runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -24,11 +27,11 @@ impl Form {
         }
     }
 
-    /// The flags Tidegate is started with.
+    /// The flags Tidegate is started with. No shard is lost for standing still.
     pub fn flags(self) -> Vec<String> {
         match self {
             Self::InProcess => Vec::new(),
-            _ => vec!["--shard-processes".to_owned(), self.shards().to_string()],
+            _ => vec![format!("--shard-processes={}", self.shards()), PATIENT.to_owned()],
         }
     }
 }

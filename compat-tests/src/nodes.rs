@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::answer::Answer;
+use crate::form::PATIENT;
 use crate::kept::Kept;
 use crate::port::free_port;
 use crate::server::tidegate_program;
@@ -176,7 +177,7 @@ impl TwoNodes {
             let gateway = ["gateway", "--topology", &file, "--name", name, "--redis-port", &port];
             let ports =
                 ["--bind", "127.0.0.1", "--memcached-port", "0", "--admin-port", "0", "--threads", "2"];
-            let mode = ["--cluster-enabled", if in_cluster { "yes" } else { "no" }];
+            let mode = ["--cluster-enabled", if in_cluster { "yes" } else { "no" }, PATIENT];
             let node = self.keep(&[&[&*program][..], &gateway, &ports, &mode].concat(), name)?;
             await_port(&node, address)?;
             self.programs.push(node);

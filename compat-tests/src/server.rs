@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::answer::{Answer, request};
-use crate::form::Form;
+use crate::form::{Form, PATIENT};
 use crate::install::is_root;
 use crate::kept::Kept;
 use crate::load::process::Process;
@@ -256,7 +256,7 @@ impl Server {
     pub fn tidegate_with_keys_in_one_of_three_shards(flags: &[String]) -> Result<Self, String> {
         Self::gateway(
             &ONE_OF_THREE.map(|slots| ShardPlan { slots: slots.into(), flags: flags.into() }),
-            flags,
+            &[&[PATIENT.to_owned()], flags].concat(),
         )
     }
 

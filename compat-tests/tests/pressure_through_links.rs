@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
+use tidegate_compat_tests::form::PATIENT;
 use tidegate_compat_tests::install::{Missing, needed};
 use tidegate_compat_tests::load::dialect::{Dialect, Operation};
 use tidegate_compat_tests::load::{self, Extent, Load};
@@ -61,11 +62,8 @@ fn start(flags: &[&str]) -> Server {
         slots: slots.to_owned(),
         flags: ["--threads", "1"].map(str::to_owned).into(),
     };
-    let flags: Vec<_> = ["--threads", "2", "--link-timeout-ms=60000"]
-        .iter()
-        .chain(flags)
-        .map(|flag| (*flag).to_owned())
-        .collect();
+    let flags: Vec<_> =
+        ["--threads", "2", PATIENT].iter().chain(flags).map(|flag| (*flag).to_owned()).collect();
     let server = Server::gateway(&[shard("0-8191"), shard("8192-16383")], &flags).unwrap();
     let fill = Load { extent: Extent::EachKeyOnce, operation: Operation::Set, pipeline: 16, ..load(&server) };
     load::run(&fill, &[server.process()]).unwrap();
