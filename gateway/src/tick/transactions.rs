@@ -454,10 +454,13 @@ impl<W: Worker> Completion<'_, W> {
             Verb::Transactions(_) => reply.ok(),
             Verb::Server(Server::Monitor) => reply.refuse(&commands::NO_MONITOR),
             Verb::Connection(Connections::ClientUnblock) if !W::ANSWERS_LATER => {
-                // An error is written, too.
-                let _ = blocked::unblock(request, self.scope, self.data, &mut reply);
+                if blocked::unblock(request, self.scope, self.data, &mut reply) == Outcome::Busy {
+                    // Another holds what it waits for, and may be about to answer it. The reply cannot wait for that.
+                    reply.integer(0);
+                }
             }
             verb => {
+                // An error is written, too.
                 let _ = commands::execute(request, self.scope, &mut reply);
                 if is_tracking(verb) {
                     follow_here(self.data, self.scope.intake);
