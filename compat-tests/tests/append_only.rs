@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tidegate_compat_tests::form::Form;
 use tidegate_compat_tests::install::{needed, program};
 use tidegate_compat_tests::server::Server;
@@ -58,7 +59,8 @@ fn number(wire: &mut Wire) -> Option<u64> {
 
 /// Counts as fast as it can until the server is gone; notes what it was told.
 fn count(server: &Server, client: usize, told: &AtomicU64) {
-    let mut wire = Wire::connect(server.redis()).unwrap();
+    // It may be gone already.
+    let Ok(mut wire) = Wire::connect(server.redis()) else { return };
     let request = format!("INCR counter:{client}\r\n").repeat(DEPTH);
     while wire.try_send(request.as_bytes()).is_ok() {
         for _ in 0..DEPTH {
@@ -155,9 +157,103 @@ fn the_programs_of_redis_read_the_files() {
     assert_eq!(self::digest(&redis), digest);
 }
 
+#[test]
+fn files_of_redis_are_read() {
+    if needed("files_of_redis_are_read", program("redis-server", "redis-server")).is_none() {
+        return;
+    }
+    let folder = Folder::new("of-redis");
+    let flags = ["--dir", &folder.0.display().to_string(), "--appendonly", "yes", "--appendfsync", "always"];
+    let redis = Server::real_redis(&flags.map(str::to_owned)).unwrap();
+    let mut wire = Wire::connect(redis.redis()).unwrap();
+    for (request, reply) in [
+        ("SET s v EX 10000", "+OK"),
+        ("HINCRBYFLOAT h a 1.5", "$3\r\n1.5"),
+        ("RPUSH l 1 2 3", ":3"),
+        ("LMPOP 1 l LEFT COUNT 2", "*2\r\n$1\r\nl\r\n*2\r\n$1\r\n1\r\n$1\r\n2"),
+        ("GEOADD g 13 38 a", ":1"),
+        ("XADD x MAXLEN ~ 1 LIMIT 5 1-1 a b", "$3\r\n1-1"),
+        ("XGROUP CREATE x g 0", "+OK"),
+        ("MULTI", "+OK"),
+        ("SELECT 3", "+QUEUED"),
+        ("PFADD p a b c", "+QUEUED"),
+        ("EXEC", "*2\r\n+OK\r\n:1"),
+    ] {
+        wire.ask(format!("{request}\r\n").as_bytes(), format!("{reply}\r\n").as_bytes());
+    }
+    let digest = digest(&redis);
+    drop(redis);
+    assert_eq!(self::digest(&folder.server(Form::InProcess, "always")), digest);
+}
+
 fn digest(server: &Server) -> Vec<u8> {
     let mut wire = Wire::connect(server.redis()).unwrap();
     wire.wait_at_most(WAIT);
     wire.send(b"DEBUG DIGEST\r\n");
     wire.line().unwrap()
+}
+
+/// Writes are refused with Redis's words while the disk takes nothing, and who was to be told that something is kept is told
+/// nothing; when it takes something again everything goes on, and nothing that was told is lost.
+#[test]
+fn nothing_is_said_to_be_kept_that_the_disk_does_not_take() {
+    let refusal = "-MISCONF Errors writing to the AOF file: File too large";
+    for policy in ["everysec", "always"] {
+        let folder = Folder::new(&format!("full-{policy}"));
+        let server = folder.server(Form::InProcess, policy);
+        let mut writer = Wire::connect(server.redis()).unwrap();
+        writer.ask(b"SET before v\r\n", b"+OK\r\n");
+        // As if the disk were full: no file may grow beyond this.
+        limit_files(&server, Some(100));
+        let mut other = Wire::connect(server.redis()).unwrap();
+        let value = "v".repeat(1000);
+        writer.send(format!("SET k {value}\r\n").as_bytes());
+        await_reply(&mut other, "PING", refusal);
+        other.ask(b"SET other v\r\n", format!("{refusal}\r\n").as_bytes());
+        other.ask(b"EXISTS before\r\n", b":1\r\n");
+        if policy == "always" {
+            assert_eq!(writer.has_more(Duration::from_millis(50)), Ok(false));
+        }
+        limit_files(&server, None);
+        await_reply(&mut other, "PING", "+PONG");
+        writer.expect(b"+OK\r\n");
+        other.ask(b"SET after v\r\n", b"+OK\r\n");
+        // Somebody else's read has waited for the disk as well.
+        other.ask(b"STRLEN k\r\n", b":1000\r\n");
+        if policy == "everysec" {
+            await_written(&folder, b"after");
+        }
+        drop(server);
+        let server = folder.server(Form::InProcess, policy);
+        let mut other = Wire::connect(server.redis()).unwrap();
+        other.ask(b"EXISTS before k after other\r\n", b":3\r\n");
+    }
+}
+
+/// Asks again and again until this is the answer.
+fn await_reply(wire: &mut Wire, request: &str, reply: &str) {
+    let until = Instant::now() + WAIT;
+    loop {
+        wire.wait_at_most(WAIT);
+        wire.send(format!("{request}\r\n").as_bytes());
+        let got = String::from_utf8_lossy(&wire.line().unwrap()).into_owned();
+        if got == reply {
+            return;
+        }
+        assert!(Instant::now() < until, "{got}");
+    }
+}
+
+/// Waits until the log has this.
+fn await_written(folder: &Folder, word: &[u8]) {
+    let until = Instant::now() + WAIT;
+    let file = folder.0.join("appendonlydir/appendonly.aof.1.incr.aof");
+    while !fs::read(&file).unwrap().windows(word.len()).any(|part| part == word) {
+        assert!(Instant::now() < until, "it is not written");
+    }
+}
+
+fn limit_files(server: &Server, bytes: Option<u64>) {
+    let pid = i32::try_from(server.process().pid).ok().and_then(Pid::from_raw);
+    prlimit(pid, Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
 }

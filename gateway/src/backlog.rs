@@ -40,7 +40,7 @@ impl Connection {
         if output.is_empty() {
             return;
         }
-        if self.intake.gate.is_closed() {
+        if self.intake.gate.holds(self) {
             return self.intake.gate.hold(self, Output::Bytes(output.to_vec()));
         }
         let written = if self.has_to_wait() { Some(0) } else { self.write(output) };
@@ -68,7 +68,7 @@ impl Connection {
     /// The same of output that may be much: little is written now, lest others wait for it, and nothing is copied.
     #[cold]
     pub(crate) fn send_pieces(self: &Rc<Self>, mut output: Pieces) {
-        if self.intake.gate.is_closed() {
+        if self.intake.gate.holds(self) {
             return self.intake.gate.hold(self, Output::Pieces(output));
         }
         let mut written = 0;
@@ -98,7 +98,7 @@ impl Connection {
     /// Writes a long answer, on a link, in turn with others. If there is too much of them the requests that follow
     /// wait.
     pub(crate) fn send_long(self: &Rc<Self>, answer: LongAnswer) {
-        if self.intake.gate.is_closed() {
+        if self.intake.gate.holds(self) {
             return self.intake.gate.hold(self, Output::Long(answer));
         }
         self.backlog.borrow_mut().get_or_insert_default().outbox.add_long(answer);

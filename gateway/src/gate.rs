@@ -20,6 +20,8 @@ pub(crate) struct Gate {
     /// What is sent now waits for this position; `None` if it does not wait.
     position: Cell<Option<u64>>,
     held: RefCell<VecDeque<(u64, Rc<Connection>, Output)>>,
+    /// What waits does so until the disk takes something again: whoever has nothing waiting is answered meanwhile.
+    is_failing: Cell<bool>,
     /// Whether it is given out what was held: that is sent as ever.
     is_opening: Cell<bool>,
 }
@@ -42,18 +44,25 @@ impl Output {
 }
 
 impl Gate {
-    /// What is sent from now on waits for this.
+    /// What is sent from now on waits for this. While the disk fails nothing is changed, so only that waits which does already.
     #[inline]
-    pub(crate) fn wait_for(&self, position: Option<u64>) {
+    pub(crate) fn wait_for(&self, position: Option<u64>, is_failing: bool) {
+        self.is_failing.set(is_failing);
         if position.is_some() || self.position.get().is_some() {
             self.position.set(position.max(self.position.get()));
         }
     }
 
-    /// Whether something has to wait.
+    /// Whether something may have to wait.
     #[inline]
-    pub(crate) fn is_closed(&self) -> bool {
+    fn is_closed(&self) -> bool {
         self.position.get().is_some() && !self.is_opening.get()
+    }
+
+    /// Whether what is sent to a client has to wait.
+    #[inline]
+    pub(crate) fn holds(&self, connection: &Connection) -> bool {
+        self.is_closed() && (!self.is_failing.get() || connection.gated_bytes.get() > 0)
     }
 
     /// Has output wait. It is closed.

@@ -182,7 +182,7 @@ impl<W: Worker> Tick<W> {
                 if collects {
                     self.is_corked = false;
                     self.data.finish();
-                    self.intake.gate.wait_for(self.data.gate());
+                    self.intake.gate.wait_for(self.data.gate(), self.disk_error.is_some());
                     self.later.flush();
                 }
             } else {
@@ -360,7 +360,7 @@ impl<W: Worker> Tick<W> {
 
     /// Writes all output there is; what may not be sent yet waits.
     fn flush(&mut self) {
-        self.intake.gate.wait_for(self.data.gate());
+        self.intake.gate.wait_for(self.data.gate(), self.disk_error.is_some());
         if !self.batch.is_empty() {
             self.end_part();
         }

@@ -282,6 +282,8 @@ struct Stop {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    /// Listened to, so that a file that may not grow any more is an error of who writes it, and no end.
+    _file_size: Signal,
     /// Ends what another Tidegate has started, and signals do not.
     lifeline: Option<Lifeline>,
 }
@@ -293,6 +295,7 @@ impl Stop {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            _file_size: signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
         })
     }
 

@@ -18,7 +18,7 @@ use tidegate_protocols::table::{Route, Unresolved, resolve};
 use tidegate_protocols::{Dialect, Reply, Request, Words};
 
 use super::manifest::Manifest;
-use super::{EMPTY_BASE, Place};
+use super::{Place, base};
 use crate::memcached;
 use crate::worker::StoreWorker;
 
@@ -30,11 +30,13 @@ const READ_BYTES: usize = 256 << 10;
 const WORDS_MAX: usize = 1 << 27;
 
 /// What is wrong with a file.
-enum Wrong {
+pub(super) enum Wrong {
     /// It ends too early. The first so many bytes are whole commands.
     Short,
     /// It is none.
     Format,
+    /// A base with keys.
+    Keys,
     /// A command that is not known here.
     Unknown(String),
     /// It cannot be read.
@@ -140,6 +142,10 @@ fn load_file(
             "Bad file format reading the append only file {name} after {whole} bytes: make a backup of your AOF file, then use \
              redis-check-aof --fix <filename.manifest>"
         )),
+        Err(Wrong::Keys) => Err(format!(
+            "{name} is an RDB file with keys, which cannot be read here yet: have redis-server write it with \
+             aof-use-rdb-preamble no"
+        )),
         Err(Wrong::Unknown(command)) => Err(format!(
             "Unknown command '{command}' reading the append only file {name} after {whole} bytes"
         )),
@@ -187,16 +193,13 @@ impl Loader<'_> {
         }
     }
 
-    /// Passes over the RDB file that a base is, or begins with.
+    /// Passes over the RDB file that a base is, or begins with. One with keys cannot be read yet.
     fn skip_base(&mut self) -> Result<(), Wrong> {
-        if !self.input.fill_buf()?.starts_with(b"REDIS") {
-            return Ok(());
+        if self.input.fill_buf()?.starts_with(b"REDIS") {
+            self.at = base::skip(&mut self.input)?;
+            self.whole = self.at;
         }
-        let mut base = vec![0; EMPTY_BASE.len()];
-        self.input.read_exact(&mut base)?;
-        self.at = base.len() as u64;
-        self.whole = self.at;
-        if base == EMPTY_BASE { Ok(()) } else { Err(Wrong::Format) }
+        Ok(())
     }
 
     /// The next line, without its end; `false` at the end of the file.

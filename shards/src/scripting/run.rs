@@ -17,7 +17,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tidegate_protocols::data::{Aside, Context, Outcome};
+use tidegate_protocols::data::{Aside, Context, Outcome, Worker as _};
 use tidegate_protocols::memcached::Item;
 use tidegate_protocols::settings::Key;
 use tidegate_protocols::slot::slot_of;
@@ -134,6 +134,8 @@ impl Run<'_> {
             error
         } else if !self.may.write && (is_write || row.flags.has(Flags::MAY_REPLICATE)) {
             READ_ONLY
+        } else if let Some(error) = self.worker.disk_error().filter(|_| is_write) {
+            error
         } else if is_write && self.worker.local.shared.settings.wants_replicas() {
             Error::NoReplicas
         } else if self.is_full
