@@ -334,3 +334,30 @@ impl StoreWorker {
 fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(number: u32, is_walk: bool) -> Job {
+        let (worker, ticket, context) = (0, Ticket(number), Context::default());
+        Job { worker, ticket, context, work: Work::Request(Vec::new(), is_walk), is_put_off: false }
+    }
+
+    #[test]
+    fn a_script_finds_a_thread_however_many_go_through_all_keys() {
+        let (apart, now) = (Apart::new(1), Instant::now());
+        for number in 0..5 {
+            apart.state.lock().walks.push_back(job(number, true));
+        }
+        apart.state.lock().jobs.push_back(job(5, false));
+        let take = || apart.state.lock().take(now).map(|job| job.ticket.0);
+        assert_eq!(apart.state.lock().ready(), WALKS_MAX + 1);
+        assert_eq!([take(), take(), take(), take()], [Some(0), Some(1), Some(5), None]);
+        apart.has_tried(&job(5, false));
+        assert_eq!(take(), None);
+        apart.has_tried(&job(0, true));
+        assert_eq!([take(), take()], [Some(2), None]);
+        assert_eq!(apart.state.lock().waiting(), 2);
+    }
+}
