@@ -67,7 +67,7 @@ impl Shard {
 
     /// What it has printed, all its lives.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.directory.join(&self.name)).unwrap_or_default()
+        fs::read_to_string(self.directory.join(format!("{}.log", self.name))).unwrap_or_default()
     }
 
     /// Stops it: it is there, takes what its sockets hold and does nothing.
@@ -101,7 +101,7 @@ impl Shard {
 
 /// Starts the program and waits until it listens.
 fn run(command: &[String], directory: &Path, name: &str, socket: &Path) -> Result<Kept, String> {
-    let log = directory.join(name);
+    let log = directory.join(format!("{name}.log"));
     let told = || fs::read_to_string(&log).unwrap_or_default();
     // A dead one leaves its socket, which nobody listens at.
     let program = Kept::start(command, directory, &log)?;

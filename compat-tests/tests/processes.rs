@@ -187,7 +187,10 @@ fn a_shard_that_dies_is_started_again_and_everybody_is_told_that_its_data_is_los
     let (_, health) = page(admin, "/healthz");
     let lines: Vec<_> = health.lines().collect();
     assert_eq!(lines[..2], ["ok", "shard-1 up, restarted 0 times"]);
-    assert!(lines[2].starts_with("shard-2 up, restarted once, its data was lost at 2"), "{health}");
+    assert!(
+        lines[2].starts_with("shard-2 up, restarted once, what it had not saved was lost at 2"),
+        "{health}"
+    );
     let (_, metrics) = page(admin, "/metrics");
     for line in [
         "tidegate_shard_up{shard=\"shard-2\"} 1\n",

@@ -87,6 +87,8 @@ pub struct Shared {
     /// Scripts that run at shards.
     pub(crate) long_scripts: LongScripts,
     shutdown: watch::Sender<bool>,
+    /// Whether it is to be saved before the end, as a client who has asked for that has said.
+    saves_at_end: OnceLock<bool>,
     store: Box<dyn Store>,
 }
 
@@ -105,6 +107,7 @@ pub struct ConfigFile {
 trait Store: Send + Sync {
     fn figures(&self) -> Figures;
     fn reset_figures(&self);
+    fn save(&self) -> Result<(), String>;
     fn purge(&self);
     fn allocator_report(&self) -> String;
 }
@@ -118,6 +121,10 @@ impl<D: Data> Store for StoreOf<D> {
 
     fn reset_figures(&self) {
         self.0.reset_figures();
+    }
+
+    fn save(&self) -> Result<(), String> {
+        self.0.save()
     }
 
     fn purge(&self) {
@@ -177,6 +184,7 @@ impl Shared {
             pause: Pause::default(),
             long_scripts: LongScripts::new(workers),
             shutdown: watch::Sender::new(false),
+            saves_at_end: OnceLock::new(),
             store: Box::new(StoreOf(data)),
         }
     }
@@ -235,6 +243,14 @@ impl Shared {
         self.settings.store(Key::PausedUntil, Value::Number(0));
     }
 
+    /// Saves everything, and returns when it is on the disk.
+    ///
+    /// # Errors
+    /// Why that cannot be, for people.
+    pub(crate) fn save(&self) -> Result<(), String> {
+        self.store.save()
+    }
+
     /// Gives memory that is not in use back to the system.
     pub(crate) fn purge(&self) {
         self.store.purge();
@@ -260,8 +276,15 @@ impl Shared {
         }
     }
 
+    /// Whether what has changed since is to be saved before the end, if a client who has asked for it has said so.
+    pub fn saves_at_end(&self) -> Option<bool> {
+        self.saves_at_end.get().copied()
+    }
+
     /// Asks whoever runs the gateway to end it (`SHUTDOWN`).
-    pub fn request_shutdown(&self) {
+    pub fn request_shutdown(&self, saves: bool) {
+        // The first who asks has it ended.
+        let _ = self.saves_at_end.set(saves);
         self.shutdown.send_replace(true);
     }
 

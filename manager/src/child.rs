@@ -25,6 +25,9 @@ const START_MAX: Duration = Duration::from_secs(20);
 /// How long it may take to end by itself, once asked to.
 const STOP_MAX: Duration = Duration::from_secs(10);
 
+/// The same if it saves its keys first.
+const STOP_MAX_SAVING: Duration = Duration::from_mins(10);
+
 /// How long its last words may take to arrive after its end.
 const WORDS_MAX: Duration = Duration::from_secs(1);
 
@@ -113,13 +116,14 @@ impl Child {
     }
 
     /// Asks it to end, and kills it if it does not. Says how it ended.
-    pub(crate) async fn stop(mut self) -> String {
+    pub(crate) async fn stop(mut self, settings: &Settings) -> String {
         drop(self.lifeline.take());
-        if let Ok(how) = timeout(STOP_MAX, self.ended()).await {
+        let limit = if settings.save_points().is_empty() { STOP_MAX } else { STOP_MAX_SAVING };
+        if let Ok(how) = timeout(limit, self.ended()).await {
             return how;
         }
         self.kill().await;
-        format!("killed: it did not end within {} s", STOP_MAX.as_secs())
+        format!("killed: it did not end within {} s", limit.as_secs())
     }
 
     async fn kill(&mut self) {
@@ -171,7 +175,7 @@ fn arguments(plan: &Plan, settings: &Settings) -> Vec<String> {
 
 /// Whether a shard has this setting from us.
 fn is_handed_on(key: Key) -> bool {
-    matches!(key, Key::LogFormat | Key::LogLevel) || key.concerns_store()
+    matches!(key, Key::LogFormat | Key::LogLevel | Key::Dir) || key.concerns_store()
 }
 
 /// The part of a limit of memory, where 0 is none, that one of `of` gets; the same as when `CONFIG SET` changes it.

@@ -143,6 +143,10 @@ const MAIN: &[(Key, &str, &str)] = &[
     (Key::LogLevel, "loglevel", "LEVEL"),
 ];
 
+/// When it is saved if a directory for the data is given and nothing else is said. Source: Redis `config.c`,
+/// `initServerConfig`.
+pub(crate) const SAVE: &str = "3600 1 300 100 60 10000";
+
 /// What only a process that holds data has a use for.
 const OF_SHARDS: &[Key] = &[
     Key::MaxMemory,
@@ -191,7 +195,7 @@ Redis; it is the default. Only a Memcached-only start (--redis-port 0) without a
 `allkeys-lru`, as memcached does. Sizes: 64mb, 1gb (powers of 1024), 1g (of 1000), or plain bytes.
 
 Shard processes: with --shard-processes N the slots and --memory are divided evenly among N processes, which end \
-with this one. One that dies is started again, empty: /healthz, the metrics and the log say so.
+with this one. One that dies is started again with what it had saved: /healthz, the metrics and the log say so.
 
 File: each flag is a key of the TOML file, e.g.  memory = \"1gb\"  threads = 2  redis-port = 6380";
 
@@ -284,12 +288,14 @@ impl Start {
     /// What flags and the file they name say, which must not be about any of `foreign`.
     fn of(command: &mut Command, matches: &ArgMatches, foreign: &[Key]) -> Result<Self, clap::Error> {
         let settings = Settings::default();
-        let mut policy_given = false;
+        let (mut policy_given, mut dir_given, mut save_given) = (false, false, false);
         let mut set = |key: Key, text: &str| {
             if foreign.contains(&key) {
                 return Err(format!("{} concerns the data: give it to the shards", name(key)));
             }
             policy_given |= key == Key::MaxMemoryPolicy;
+            dir_given |= key == Key::Dir;
+            save_given |= key == Key::Save;
             settings.set(key, text)
         };
         if let Some(path) = matches.get_one::<PathBuf>("config") {
@@ -313,6 +319,11 @@ impl Start {
         }
         if !policy_given && settings.number(Key::Port) == 0 && settings.number(Key::MemcachedPort) != 0 {
             settings.set(Key::MaxMemoryPolicy, "allkeys-lru").expect("it is one of the policies");
+        }
+        // Who says where data is to be kept wants it kept. A shard that we start is told whether it is.
+        let is_supervised = matches.try_get_one("supervised").ok().flatten() == Some(&true);
+        if dir_given && !save_given && !is_supervised && foreign.is_empty() {
+            settings.set(Key::Save, SAVE).expect("pairs of numbers");
         }
         let config_file = matches.get_one("config").cloned();
         Ok(Self { settings: Arc::new(settings), config_file, ..Self::default() })

@@ -18,6 +18,7 @@ use tidegate_protocols::settings::{Key, Settings};
 use tidegate_shards::Store;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::banner::{self, Addresses};
 use crate::front::{self, Front, Shards};
@@ -61,11 +62,14 @@ fn settle(start: &Start) -> Result<(), String> {
     for note in &start.notes {
         tracing::info!("{note}");
     }
+    // A shard keeps its file in a directory of its own, made when there is something to keep.
     let directory = settings.text(Key::Dir);
     let absolute = fs::canonicalize(&*directory)
         .and_then(|path| if path.is_dir() { Ok(path) } else { Err(io::ErrorKind::NotADirectory.into()) })
         .map_err(|error| format!("--data-dir {directory}: {error}"))?;
-    settings.set(Key::Dir, &absolute.to_string_lossy())?;
+    let own =
+        start.membership.as_ref().map_or(absolute.clone(), |membership| absolute.join(&membership.name));
+    settings.set(Key::Dir, &own.to_string_lossy())?;
     if let Some(user) = &start.user {
         user::become_one(user)?;
     }
@@ -87,7 +91,8 @@ async fn serve(start: &Start, lifeline: Option<Lifeline>) -> Result<(), String> 
         () = stop.signal() => return Ok(()),
     };
     config.seat = front.as_ref().map(Front::seat);
-    let (running, shards) = start_gateway(start, &config, front.as_ref())?;
+    let (failed, mut failure) = oneshot::channel();
+    let (running, shards, store) = start_gateway(start, &config, front.as_ref(), failed)?;
     if let Some(path) = &start.config_file {
         remember(&running, path, start.manner);
     }
@@ -106,33 +111,92 @@ async fn serve(start: &Start, lifeline: Option<Lifeline>) -> Result<(), String> 
     let pid_file = settings.text(Key::Pidfile);
     let _pid_file = if pid_file.is_empty() { None } else { PidFile::write(Path::new(&*pid_file)) };
     announce(start, &addresses, config.seat.as_ref());
-    stop.asked(start, &running, front.as_ref()).await;
+    loop {
+        tokio::select! {
+            () = stop.asked(start, &running, front.as_ref()) => {}
+            reason = &mut failure, if !failure.is_terminated() => match reason {
+                Ok(reason) => return Err(reason),
+                // Everything is loaded.
+                Err(_) => continue,
+            },
+        }
+        match save_before_the_end(&running, store.as_ref(), &mut stop).await {
+            Saved::Fine => break,
+            Saved::Failed => tracing::warn!("goes on, as what has changed would be lost"),
+            Saved::Interrupted => return interrupted(store.as_ref()),
+        }
+    }
     notify::stopping();
-    if end(running, front, &mut stop).await.is_none() {
-        // What has been dropped has cleaned up by now.
-        log::finish();
-        process::exit(EXIT_INTERRUPTED);
+    if end(running, front, store.as_ref(), &mut stop).await.is_none() {
+        return interrupted(store.as_ref());
     }
     Ok(())
 }
+
+/// Ends at once.
+fn interrupted(store: Option<&Arc<Store>>) -> Result<(), String> {
+    // What has been dropped has cleaned up by now.
+    store.inspect(|store| store.forget_draft());
+    log::finish();
+    process::exit(EXIT_INTERRUPTED);
+}
+
+/// What has become of saving before the end.
+enum Saved {
+    /// It is saved, or need not be.
+    Fine,
+    Failed,
+    /// Somebody does not want to wait for it.
+    Interrupted,
+}
+
+/// Saves everything, if it is to be, while clients are still served: if that fails, nothing has ended.
+async fn save_before_the_end(running: &Running, store: Option<&Arc<Store>>, stop: &mut Stop) -> Saved {
+    let Some(store) = store.filter(|store| store.wants_saving()) else { return Saved::Fine };
+    if running.shared().saves_at_end().is_some() {
+        // The client who has asked for the end has been told.
+        return Saved::Fine;
+    }
+    let store = Arc::clone(store);
+    tokio::select! {
+        saved = tokio::task::spawn_blocking(move || store.save_now()) => match saved {
+            Ok(Ok(())) => Saved::Fine,
+            _ => Saved::Failed,
+        },
+        () = stop.signal() => Saved::Interrupted,
+    }
+}
+
+/// What serves clients, what there is to be seen of shards, and the data if it is in this process.
+type Started = (Running, Option<Shards>, Option<Arc<Store>>);
 
 /// Starts what serves clients: in front of shards, or with the data in this process.
 fn start_gateway(
     start: &Start,
     config: &Config,
     front: Option<&Front>,
-) -> Result<(Running, Option<Shards>), String> {
+    failed: oneshot::Sender<String>,
+) -> Result<Started, String> {
     let settings = &start.settings;
     let started = if let (Some(front), Some(seat)) = (front, &config.seat) {
         let remote = Arc::new(Remote::new(seat, Arc::clone(settings)));
         let running = Gateway::start(config, Arc::clone(&remote), Arc::clone(settings));
-        running.map(|running| (running, Some(front.shards(remote))))
+        running.map(|running| (running, Some(front.shards(remote)), None))
     } else {
         let store = Arc::new(Store::new(Arc::clone(settings), config.workers));
         if settings.is_on(Key::AppendOnly) {
+            // It tells more than the other file.
             store.open_append_only()?;
+        } else if start.manner != Manner::Memcached {
+            let holding =
+                start.membership.as_ref().map(|membership| membership.holding.borrow().slots.clone());
+            store.load(holding, |reason| {
+                // If nobody listens any more, it is the end anyway.
+                let _ = failed.send(reason);
+            });
         }
-        Gateway::start(config, store, Arc::clone(settings)).map(|running| (running, None))
+        let running = Gateway::start(config, Arc::clone(&store), Arc::clone(settings));
+        running.map(|running| (running, None, Some(store)))
     };
     started.map_err(|error| refusal(start, error))
 }
@@ -258,13 +322,22 @@ fn announce(start: &Start, addresses: &Addresses, seat: Option<&Seat>) {
 
 /// Drains the gateway, then ends the shards that are ours; `None` if somebody asks a second time, and does not want to
 /// wait for it.
-async fn end(running: Running, front: Option<Front>, stop: &mut Stop) -> Option<()> {
+async fn end(
+    running: Running,
+    front: Option<Front>,
+    store: Option<&Arc<Store>>,
+    stop: &mut Stop,
+) -> Option<()> {
     tracing::info!("ending: no new connections; what has arrived is answered");
+    let asked = running.shared().saves_at_end();
     let ended = async {
         match tokio::task::spawn_blocking(|| running.shutdown(DRAIN_MAX)).await {
             Ok(0) => tracing::info!("ended"),
             Ok(clients) => tracing::warn!(clients, "ended; clients that took too long were cut off"),
             Err(error) => tracing::error!(%error, "ended with an error"),
+        }
+        if let Some(store) = store {
+            save_the_rest(store, asked).await;
         }
         if let Some(front) = front {
             front.end().await;
@@ -274,6 +347,16 @@ async fn end(running: Running, front: Option<Front>, stop: &mut Stop) -> Option<
         () = ended => Some(()),
         () = stop.signal() => None,
     }
+}
+
+/// Saves what has changed while the last clients were answered, if it is to be saved.
+async fn save_the_rest(store: &Arc<Store>, asked: Option<bool>) {
+    let own = Arc::clone(store);
+    if asked.unwrap_or_else(|| store.wants_saving()) && store.has_unsaved() {
+        // It has been told of in the log.
+        let _ = tokio::task::spawn_blocking(move || own.save_now()).await;
+    }
+    store.forget_draft();
 }
 
 /// What asks for the end: signals, as a rule. SIGHUP is listened to and does not end it; SIGPIPE is ignored by

@@ -155,7 +155,7 @@ impl Keeper {
             tokio::select! {
                 how = child.ended() => self.died(&child, &how, &mut backoff),
                 () = asked(end) => {
-                    let how = child.stop().await;
+                    let how = child.stop(&self.settings).await;
                     tracing::debug!("{} has ended: {how}", self.plan.name);
                     return;
                 }
@@ -175,7 +175,7 @@ impl Keeper {
         self.ward().change(|state| *state = State { process: None, lost, ..state.clone() });
         let Plan { name, slots, .. } = &self.plan;
         tracing::error!(
-            "{name} has died ({how}): what it held of the slots {slots} is lost; it is started again in {} ms",
+            "{name} has died ({how}): what it held of the slots {slots} and had not saved is lost; it is started again in {} ms",
             backoff.wait.as_millis()
         );
     }
@@ -190,7 +190,10 @@ impl Keeper {
                     self.ward().change(|state| state.restarts += 1);
                     self.runs(&child);
                     let process = child.id().unwrap_or_default();
-                    tracing::warn!("{} runs again, empty, as process {process}", self.plan.name);
+                    tracing::warn!(
+                        "{} runs again, with what it has saved, as process {process}",
+                        self.plan.name
+                    );
                     return child;
                 }
                 Err(reason) => tracing::error!(

@@ -34,6 +34,14 @@ pub trait Data: Send + Sync + 'static {
     /// Sets the figures that count events back to zero (`CONFIG RESETSTAT`, `stats reset`).
     fn reset_figures(&self);
 
+    /// Saves everything, and returns when it is on the disk (`SHUTDOWN`).
+    ///
+    /// # Errors
+    /// Why that cannot be, for people.
+    fn save(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Gives memory that is not in use back to the system (`MEMORY PURGE`), where that is possible.
     fn purge(&self) {}
 
@@ -544,6 +552,8 @@ pub struct Figures {
     pub scripts: ScriptFigures,
     /// What is known of the append-only file.
     pub aof: AofFigures,
+    /// What is known of saving and loading.
+    pub persistence: PersistenceFigures,
 }
 
 /// See [`Figures::aof`].
@@ -559,6 +569,43 @@ pub struct AofFigures {
     pub base_bytes: u64,
     /// Bytes that wait to be written.
     pub waiting_bytes: u64,
+}
+
+/// See [`Figures::persistence`]. Times are Unix seconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PersistenceFigures {
+    /// 1 while a file is loaded.
+    pub loading: u64,
+    /// When that began.
+    pub loading_since_s: u64,
+    /// Bytes of the file.
+    pub loading_bytes: u64,
+    /// Those that are loaded.
+    pub loaded_bytes: u64,
+    /// Bytes that were in use where it was written.
+    pub loading_used_bytes: u64,
+    /// Keys of the last file.
+    pub loaded_keys: u64,
+    /// Those that had expired.
+    pub loaded_expired: u64,
+    /// Changes since the data was saved last.
+    pub changes_unsaved: u64,
+    /// 1 while it is saved in the background.
+    pub saving: u64,
+    /// When that began.
+    pub saving_since_s: u64,
+    /// Keys that are saved so far.
+    pub saving_keys: u64,
+    /// Keys that are to be saved.
+    pub saving_keys_all: u64,
+    /// When it was saved last, or the server was started.
+    pub last_save_s: u64,
+    /// 1 if saving in the background has failed the last time.
+    pub last_save_failed: u64,
+    /// How long that took, and one second: 0 if there was none.
+    pub last_save_seconds_and_one: u64,
+    /// How often it was saved.
+    pub saves: u64,
 }
 
 /// See [`Figures::scripts`].

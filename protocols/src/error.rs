@@ -82,6 +82,17 @@ impl Error {
     pub const BUSY: Self =
         Self::Text("BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.");
 
+    /// The file of the data is being loaded.
+    pub const LOADING: Self = Self::Text("LOADING Redis is loading the dataset in memory");
+
+    /// The data cannot be saved, and is to be.
+    pub const NOT_SAVED: Self = Self::Text(
+        "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands \
+         that may modify the data set are disabled, because this instance is configured to report errors during \
+         writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for \
+         details about the RDB error.",
+    );
+
     /// The same of a function.
     pub const BUSY_FUNCTION: Self = Self::Text(
         "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.",

@@ -55,6 +55,10 @@ pub const SCRIPT_THREADS: usize = 4;
 /// Requests that wait for these threads.
 pub const APART_JOBS_MAX: usize = 4096;
 
+/// Bytes of keys that wait to be written to a snapshot because they are about to change; with more, what may change
+/// others waits.
+pub const SNAPSHOT_QUEUE_BYTES_MAX: usize = 32 << 20;
+
 /// Logical databases (`SELECT 0` to `SELECT 15`). Source: Redis `databases`.
 pub const DATABASES: usize = 16;
 

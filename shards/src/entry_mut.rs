@@ -12,6 +12,8 @@ use crate::hashes::due;
 use crate::large::{Built, Large};
 use crate::log::effects;
 use crate::partition::{DatabaseId, Partition, Place};
+use crate::rdb::Restored;
+use crate::rdb::file::Aside;
 use crate::structures::buffer::Buffer;
 use crate::table::Seat;
 use crate::view::{EntryRef, Text, Value};
@@ -295,7 +297,7 @@ impl<'a> EntryMut<'a> {
 
     /// Gives an item that is there what Memcached clients know of it; the next CAS value will be a higher one.
     pub(crate) fn set_item(&mut self, item: &Metadata) {
-        self.partition.has_seen_cas(item.cas);
+        self.partition.raise_cas(item.cas);
         let Metadata { flags, cas, stale, won, .. } = *item;
         self.set_metadata(|metadata| *metadata = Metadata { flags, cas, stale, won, ..*metadata });
     }
@@ -400,6 +402,29 @@ impl<'a> EntryMut<'a> {
         diary::note(self.database, self.key, What::Created);
         self.partition.count_key(self.database, self.place, 1, entry.view().expire_at().is_some());
         self.seat.insert(entry, self.clock.fresh());
+    }
+
+    /// Puts in what was read from a file, where nothing is.
+    pub(crate) fn load(&mut self, value: Restored, Aside { metadata, idle_s, frequency }: &Aside) {
+        let key = self.key;
+        self.insert(match value {
+            Restored::Text(text) => match encoded(&text) {
+                (Encoding::Int, number) => Entry::new(Encoding::Int, metadata, key, &number),
+                (encoding, _) => Entry::new(encoding, metadata, key, &text),
+            },
+            Restored::Collection(Built::Packed(encoding, bytes)) => {
+                Entry::new(encoding, metadata, key, &bytes)
+            }
+            Restored::Collection(Built::Large(large)) => Entry::large(metadata, key, Box::new(large)),
+        });
+        self.partition.raise_cas(metadata.cas);
+        self.sweep_fields();
+        if let Some(idle_s) = *idle_s {
+            self.set_idle(idle_s);
+        }
+        if let Some(frequency) = *frequency {
+            self.set_frequency(frequency);
+        }
     }
 
     /// Tells those who watch the key that it is not what it was.

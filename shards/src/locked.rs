@@ -8,7 +8,7 @@ use crossbeam_epoch::Guard;
 use crate::diary::{self, What};
 use crate::entry_mut::EntryMut;
 use crate::partition::{DatabaseId, Keyspace, Partition, Place, Spot};
-use crate::table::{Detached, Found, Seat, Table};
+use crate::table::{self, Detached, Found, Seat, Table};
 use crate::word::AccessClock;
 
 /// A partition that is locked, and its tables.
@@ -43,6 +43,22 @@ impl<'a> Locked<'a> {
         (!table.is_empty()).then_some(table)
     }
 
+    /// A key is about to be changed or taken out: it is told first as it is, if a snapshot has to tell it still.
+    #[inline]
+    fn before_change(&mut self, database: DatabaseId, place: Place, hash: u64) {
+        if self.partition.snapshot.is_some() {
+            self.tell_snapshot(database, place, hash);
+        }
+    }
+
+    #[cold]
+    fn tell_snapshot(&mut self, database: DatabaseId, place: Place, hash: u64) {
+        let Some(mut tracker) = self.partition.snapshot.take() else { return };
+        let table = self.again().into_table(database, place);
+        tracker.before_change(table.as_ref(), database, place, table::prefix_of(hash));
+        self.partition.snapshot = Some(tracker);
+    }
+
     /// What is kept beside the tables. As long-lived as the lock's loan.
     pub(crate) fn into_partition(self) -> &'a mut Partition {
         self.partition
@@ -75,6 +91,7 @@ impl<'a> Locked<'a> {
                 if !clock.takes_out {
                     return (None, false);
                 }
+                self.before_change(database, place, spot.hash);
                 if let Some(entry) = Seat::new(self.table(database, place), spot.hash, key).take() {
                     self.partition.lazyfree.discard(entry);
                     self.partition.count_key(database, place, -1, true);
@@ -97,13 +114,14 @@ impl<'a> Locked<'a> {
     /// A key to be changed, with its value if it has one.
     #[inline]
     pub(crate) fn into_entry_mut(
-        self,
+        mut self,
         database: DatabaseId,
         spot: Spot,
         key: &'a [u8],
         clock: &'a AccessClock,
     ) -> EntryMut<'a> {
         let place = self.keyspace.place_of(spot.slot);
+        self.before_change(database, place, spot.hash);
         let root = self.keyspace.root(database, place);
         // SAFETY: its partition is locked, and `self`, the only way to it, ends here.
         let table = unsafe { Table::new(root, self.epoch, self.keyspace.hasher()) };
@@ -118,6 +136,7 @@ impl<'a> Locked<'a> {
         hash: u64,
         address: u64,
     ) -> bool {
+        self.before_change(database, place, hash);
         let Some(entry) = self.table(database, place).remove_address(hash, address) else { return false };
         self.partition.count_key(database, place, -1, entry.view().expire_at().is_some());
         self.partition.touch(database, entry.view().key());
@@ -138,12 +157,19 @@ impl<'a> Locked<'a> {
         let is_watched = !watched.is_empty() || tracked.is_used() || diary::is_kept() || diary::is_logged();
         let lazyfree = Arc::clone(&self.partition.lazyfree);
         let mut keys: Vec<Box<[u8]>> = Vec::new();
-        let removed = self.table(database, place).expire_segment(prefix, now_ms, |entry| {
+        let mut snapshot = self.partition.snapshot.take();
+        let hasher = self.keyspace.hasher();
+        let removed = self.table(database, place).expire_segment(prefix, now_ms, |entry, word| {
+            if let Some(tracker) = &mut snapshot {
+                let prefix = table::prefix_of(hasher.hash(entry.view().key()));
+                tracker.removed(entry.view(), word, database, place, prefix);
+            }
             if is_watched {
                 keys.push(entry.view().key().into());
             }
             lazyfree.discard(entry);
         });
+        self.partition.snapshot = snapshot;
         for _ in 0..removed {
             self.partition.count_key(database, place, -1, true);
         }
@@ -204,8 +230,11 @@ impl<'a> Locked<'a> {
         }
         self.partition.forget(database);
         let places = self.keyspace.places(self.partition.index());
-        tables.extend(
-            places.map(|place| self.table(database, place).detach()).filter(|table| !table.is_empty()),
-        );
+        let detached = places.map(|place| (place, self.table(database, place).detach()));
+        let detached: Vec<_> = detached.filter(|(_, table)| !table.is_empty()).collect();
+        match &mut self.partition.snapshot {
+            Some(tracker) => tables.extend(tracker.detached(database, detached)),
+            None => tables.extend(detached.into_iter().map(|(_, table)| table)),
+        }
     }
 }

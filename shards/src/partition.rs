@@ -17,6 +17,7 @@ use tidegate_protocols::{Args, Row};
 use crate::hash::KeyHasher;
 use crate::lazyfree::LazyFree;
 use crate::partition_set::PartitionSet;
+use crate::snapshot::Tracker;
 use crate::table::{self, Root};
 use crate::tracked::{Totals, Tracked};
 use crate::watched::Watched;
@@ -60,6 +61,8 @@ pub(crate) struct Partition {
     pub(crate) tracked: Tracked,
     /// Where values go that take long to free.
     pub(crate) lazyfree: Arc<LazyFree>,
+    /// What of it has been written of the snapshot that is being told, if one is: it is asked before every change of a key.
+    pub(crate) snapshot: Option<Box<Tracker>>,
 }
 
 /// What is counted of one database in one partition.
@@ -80,7 +83,7 @@ pub(crate) struct Tally {
 impl Partition {
     fn new(index: usize, partitions: usize, lazyfree: Arc<LazyFree>, totals: Arc<Totals>) -> Self {
         let (databases, watched, tracked) = (Default::default(), Watched::default(), Tracked::new(totals));
-        Self { index, partitions, databases, cas_last: 0, watched, tracked, lazyfree }
+        Self { index, partitions, databases, cas_last: 0, watched, tracked, lazyfree, snapshot: None }
     }
 
     /// A key has changed.
@@ -101,8 +104,13 @@ impl Partition {
         self.cas_last * self.partitions as u64 + self.index as u64
     }
 
-    /// This CAS value was given before: all others will be higher.
-    pub(crate) fn has_seen_cas(&mut self, cas: u64) {
+    /// No CAS value it has given exceeds this; 0 if it has given none.
+    pub(crate) fn cas_max(&self) -> u64 {
+        if self.cas_last == 0 { 0 } else { self.cas_last * self.partitions as u64 + self.index as u64 }
+    }
+
+    /// Gives none any more that is not above this.
+    pub(crate) fn raise_cas(&mut self, cas: u64) {
         self.cas_last = self.cas_last.max(cas / self.partitions as u64);
     }
 

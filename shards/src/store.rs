@@ -19,7 +19,9 @@ use crate::lazyfree::LazyFree;
 use crate::log::Log;
 use crate::memory::Memory;
 use crate::partition::Keyspace;
+use crate::saving::Saving;
 use crate::scripting::Scripts;
+use crate::snapshot::Snapshots;
 use crate::table::Table;
 use crate::waiting::Waiting;
 use crate::walk;
@@ -39,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) apart: Apart,
     pub(crate) log: Arc<Log>,
     pub(crate) aof: Arc<Aof>,
+    pub(crate) snapshots: Snapshots,
+    pub(crate) saving: Saving,
     /// What was counted of the databases when all partitions were looked at last.
     databases: Mutex<[DatabaseFigures; DATABASES]>,
 }
@@ -112,7 +116,8 @@ impl Store {
         let shared = Shared {
             keyspace: Arc::new(Keyspace::new(workers, &lazyfree)),
             settings,
-            memory: Memory::new(workers.max(1) + SCRIPT_THREADS),
+            // One more is who loads a file.
+            memory: Memory::new(workers.max(1) + SCRIPT_THREADS + 1),
             ledger: Ledger::default(),
             flush: DelayedFlush { due_ms: AtomicU64::new(DelayedFlush::NEVER), database: AtomicU8::new(0) },
             lazyfree,
@@ -122,6 +127,8 @@ impl Store {
             apart: Apart::new(workers),
             log: Arc::default(),
             aof: Arc::default(),
+            snapshots: Snapshots::default(),
+            saving: Saving::new(),
             databases: Mutex::default(),
         };
         Self { shared: Arc::new(shared) }
@@ -144,6 +151,15 @@ impl Store {
             tracing::info!("the append-only file is loaded: {commands} commands, {keys} keys");
         }
         shared.aof.begin(&place, &shared.log, &shared.settings)
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Workers that are no threads for what takes long.
+    pub(crate) fn workers(&self) -> usize {
+        self.shared.waiting.workers()
     }
 
     /// Adds up what the partitions count, each locked for a moment.
@@ -223,12 +239,17 @@ impl Data for Store {
             memcached: counts.memcached,
             scripts: self.shared.scripting.figures(),
             aof: self.shared.aof.figures(&self.shared.log),
+            persistence: self.shared.saving.figures(counts.changes),
         }
     }
 
     fn reset_figures(&self) {
         self.shared.ledger.reset();
         self.shared.lazyfree.reset();
+    }
+
+    fn save(&self) -> Result<(), String> {
+        self.save_now()
     }
 
     fn purge(&self) {

@@ -17,3 +17,4 @@ pub(crate) mod quicklist;
 pub(crate) mod scored;
 pub(crate) mod stream;
 pub(crate) mod ziplist;
+pub(crate) mod zipmap;

@@ -35,6 +35,14 @@ use crate::word::Word;
 /// Two segments with no more entries than this become one.
 const MERGE_MAX: usize = 200;
 
+/// Bits of a hash behind its prefix.
+const SHIFT: u32 = 64 - HASH_BITS;
+
+/// The leading bits of a hash by which scans go.
+pub(crate) fn prefix_of(hash: u64) -> u64 {
+    hash >> SHIFT
+}
+
 /// The root of a table: 0, or what [`Node`] says.
 pub(crate) type Root = AtomicU64;
 
@@ -373,7 +381,15 @@ impl<'a> Table<'a> {
     /// Visits the entries of the first hashes from `prefix` on, a bucket's worth of them, and returns the
     /// prefix to go on with. `None` is the end.
     pub(crate) fn scan(&self, prefix: u64, mut each: impl FnMut(Found<'_>)) -> Option<u64> {
-        const SHIFT: u32 = 64 - HASH_BITS;
+        self.scan_with_prefixes(prefix, |_, found| each(found))
+    }
+
+    /// The same, told the prefix of each.
+    pub(crate) fn scan_with_prefixes(
+        &self,
+        prefix: u64,
+        mut each: impl FnMut(u64, Found<'_>),
+    ) -> Option<u64> {
         let start = prefix << SHIFT;
         let segment = self.segment_at(start)?;
         let homes = segment.class().homes();
@@ -388,11 +404,24 @@ impl<'a> Table<'a> {
         let end = first_prefix_after(home, homes, depth, prefix).clamp(prefix + 1, segment_end);
         let last = home_of(((end - 1) << SHIFT) | ((1 << SHIFT) - 1), depth, homes);
         for (place, word) in segment.entries_at_homes(home, last) {
-            if (prefix..end).contains(&(self.hash_of(word) >> SHIFT)) {
-                each(Found { segment, place, word });
+            let its_prefix = self.hash_of(word) >> SHIFT;
+            if (prefix..end).contains(&its_prefix) {
+                each(its_prefix, Found { segment, place, word });
             }
         }
         (end < 1 << HASH_BITS).then_some(end)
+    }
+
+    /// The first prefix of the bucket where those with this one have their home.
+    pub(crate) fn bucket_start(&self, prefix: u64) -> u64 {
+        let start = prefix << SHIFT;
+        let Some(segment) = self.segment_at(start) else { return 0 };
+        let (homes, depth) = (segment.class().homes(), segment.depth());
+        let segment_start = if depth == 0 { 0 } else { prefix >> (HASH_BITS - depth) << (HASH_BITS - depth) };
+        match home_of(start, depth, homes) {
+            0 => segment_start,
+            home => first_prefix_after(home - 1, homes, depth, prefix).clamp(segment_start, prefix),
+        }
     }
 
     /// Segment by segment: looks at the segment at `prefix` and returns what was seen and the prefix of the
@@ -412,7 +441,12 @@ impl<'a> Table<'a> {
 
     /// Takes out the entries of the segment at `prefix` that expired before `now_ms`, and returns how many. Each is
     /// given to `free`.
-    pub(crate) fn expire_segment(&mut self, prefix: u64, now_ms: u64, mut free: impl FnMut(Entry)) -> u64 {
+    pub(crate) fn expire_segment(
+        &mut self,
+        prefix: u64,
+        now_ms: u64,
+        mut free: impl FnMut(Entry, Word),
+    ) -> u64 {
         let Some(segment) = self.segment_at(prefix << (64 - HASH_BITS)) else { return 0 };
         let (mut removed, mut removed_hash, mut min_expire) = (0, None, u64::MAX);
         for (place, word) in segment.entries().filter(|(_, word)| word.expires()) {
@@ -425,7 +459,7 @@ impl<'a> Table<'a> {
             let hash = self.hash_of(word);
             segment.remove(place, hash);
             // SAFETY: the table owned it and no longer has it.
-            free(unsafe { Entry::from_bits(word.address()) });
+            free(unsafe { Entry::from_bits(word.address()) }, word);
             (removed, removed_hash) = (removed + 1, Some(hash));
         }
         segment.set_min_expire(min_expire);

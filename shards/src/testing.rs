@@ -16,7 +16,7 @@ use crate::worker::StoreWorker;
 /// A store with one client whose clock the test sets.
 pub(crate) struct Client {
     pub(crate) settings: Arc<Settings>,
-    pub(crate) store: Store,
+    pub(crate) store: Arc<Store>,
     pub(crate) worker: StoreWorker,
     pub(crate) context: Context,
     pub(crate) dialect: Dialect,
@@ -34,10 +34,16 @@ impl Client {
     /// A client of the first of some workers.
     pub(crate) fn with_workers(count: usize) -> Self {
         let settings = Arc::new(Settings::default());
-        let store = Store::new(Arc::clone(&settings), count);
-        let worker = store.worker(0, count);
+        let store = Arc::new(Store::new(Arc::clone(&settings), count));
+        Self::of(&store, &settings, 0, 1_700_000_000_000)
+    }
+
+    /// A client of the worker of this number.
+    pub(crate) fn of(store: &Arc<Store>, settings: &Arc<Settings>, index: usize, now_ms: u64) -> Self {
+        let worker = store.worker(index, store.workers());
         let (context, dialect) = (Context::default(), Dialect::Resp2);
-        Self { settings, store, worker, context, dialect, slot: None, now_ms: 1_700_000_000_000 }
+        let (store, settings) = (Arc::clone(store), Arc::clone(settings));
+        Self { settings, store, worker, context, dialect, slot: None, now_ms }
     }
 
     /// The reply to a line of words, as text; words in single quotes are not needed: use [`Client::send`].

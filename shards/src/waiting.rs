@@ -177,6 +177,8 @@ pub(crate) enum Parked {
     Crowded,
     /// That what reads the log has caught up.
     LogFull,
+    /// That less of a snapshot is still to be written.
+    Unwritten,
 }
 
 /// How waiting ends.
@@ -256,6 +258,11 @@ impl Waiting {
     /// The number of the next waiter. The locks of its partitions are held, so in each queue they only grow.
     pub(crate) fn next_serial(&self) -> u64 {
         self.last_serial.fetch_add(1, Relaxed) + 1
+    }
+
+    /// How many workers there are.
+    pub(crate) fn workers(&self) -> usize {
+        self.inboxes.len()
     }
 
     pub(crate) fn inbox(&self, worker: usize) -> &Inbox {

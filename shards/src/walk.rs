@@ -20,7 +20,7 @@ use crate::locked::Locked;
 use crate::partition::{DatabaseId, Keyspace, Partition};
 use crate::sample;
 use crate::segment::WAYS;
-use crate::table::{Count, Found, Table};
+use crate::table::{Count, Detached, Found, Table};
 use crate::view::EntryRef;
 use crate::worker::Local;
 
@@ -293,6 +293,10 @@ pub(crate) fn flush(held: &mut Held, local: &Local, database: Option<u8>, free: 
     }
     // Whoever keeps what he has read is told so even if there was nothing, as by Redis.
     diary::note_stale(StaleNote::All);
+    if local.shared.snapshots.is_under_way() {
+        // It keeps some of them until they are written.
+        keys = tables.iter().map(Detached::len).sum();
+    }
     held.release();
     match free {
         Free::Later => local.shared.lazyfree.add(tables, keys),

@@ -28,6 +28,7 @@ use crate::held::Held;
 use crate::log::effects::{self, Effects, Unit};
 use crate::memcached;
 use crate::partition::{Keyspace, Spot};
+use crate::saving::Refusal;
 use crate::scripting::{OwnScripts, Silent};
 use crate::store::Shared;
 use crate::sweep::Sweep;
@@ -61,6 +62,8 @@ pub(crate) struct Local {
     pub(crate) obeys: bool,
     /// Events of keys that somebody wants to be told.
     pub(crate) events_wanted: Classes,
+    /// Why requests are not executed in this tick.
+    refusal: Option<Refusal>,
     thread: ThreadCounter,
 }
 
@@ -126,6 +129,7 @@ impl StoreWorker {
                 walk: Walk::ToTheEnd,
                 obeys: false,
                 events_wanted: Classes::default(),
+                refusal: None,
                 thread,
                 shared,
             },
@@ -167,6 +171,26 @@ impl StoreWorker {
             self.keep_stale(Tracker::default(), true);
         }
         if adds { room } else { Room::Enough }
+    }
+
+    /// What becomes of a request that cannot be executed now, whatever it is about.
+    #[inline]
+    fn refuse_or_put_off(
+        &mut self,
+        request: &Request<'_>,
+        context: &Context,
+        reply: &mut Reply<'_>,
+    ) -> Option<Outcome> {
+        if self.held.is_entered() {
+            return None;
+        }
+        if let Some(error) = self.local.refusal.and_then(|refusal| refusal.of(request.row)) {
+            return Some(refuse(request, &error, reply));
+        }
+        if self.local.shared.snapshots.is_full() && request.row.may_write() && context.may_wait {
+            return Some(Outcome::Full(self.park(Parked::Unwritten)));
+        }
+        None
     }
 
     #[cfg(test)]
@@ -250,6 +274,7 @@ impl Worker for StoreWorker {
         local.events_wanted = wanted;
         diary::keep(wanted.tell());
         effects::begin(&local.shared);
+        local.refusal = local.shared.saving.refusal(&local.shared.settings);
         if !self.held.is_entered()
             && let Some(database) = local.shared.flush.take(now_ms)
         {
@@ -292,6 +317,9 @@ impl Worker for StoreWorker {
         context: &Context,
         reply: &mut Reply<'_>,
     ) -> Outcome {
+        if let Some(outcome) = self.refuse_or_put_off(request, context, reply) {
+            return outcome;
+        }
         if let Verb::Scripting(verb) = request.row.verb {
             return self.execute_scripting(verb, request, context, reply);
         }
@@ -304,7 +332,11 @@ impl Worker for StoreWorker {
             return Outcome::Full(self.park(Parked::LogFull));
         }
         let walks = request.row.route == Route::Every;
-        if walks && let Some(outcome) = self.look_before_walking(request, context, reply) {
+        if walks
+            && let Some(outcome) = self
+                .look_before_walking(request, context, reply)
+                .or_else(|| self.execute_saving(request, context, reply))
+        {
             return outcome;
         }
         if self.lock(request, prepared).is_err() {
@@ -354,7 +386,8 @@ impl Worker for StoreWorker {
     }
 
     fn overdue(&self) -> Option<Error> {
-        self.overdue_error(None)
+        let is_loading = self.local.refusal == Some(Refusal::Loading);
+        if is_loading { Some(Error::LOADING) } else { self.overdue_error(None) }
     }
 
     fn exchange_libraries(&mut self, changes: u64, payload: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
@@ -404,6 +437,9 @@ impl Worker for StoreWorker {
     }
 
     fn enter(&mut self, transaction: &Transaction<'_>) -> Entered {
+        if self.local.shared.snapshots.is_full() && transaction.context.may_wait {
+            return Entered::Full(self.park(Parked::Unwritten));
+        }
         self.begin_transaction(transaction)
     }
 
@@ -487,6 +523,9 @@ impl Worker for StoreWorker {
     }
 
     fn disk_error(&self) -> Option<Error> {
+        if self.local.refusal == Some(Refusal::NotSaved) {
+            return Some(Error::NOT_SAVED);
+        }
         let reason = self.local.shared.aof.failure()?;
         Some(Error::Composed(format!("MISCONF Errors writing to the AOF file: {reason}").into_bytes().into()))
     }
@@ -504,6 +543,7 @@ impl Worker for StoreWorker {
         let start = Instant::now();
         if self.local.index == 0 {
             self.local.shared.memory.refresh();
+            self.save_if_due();
         }
         self.forget_unwatched();
         self.scripts.forget_old(&self.local.shared.scripting.known);

@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
+use tidegate_protocols::data::PersistenceFigures;
 use tidegate_protocols::settings::Key;
 use tidegate_protocols::{Args, Reply, table};
 
@@ -218,28 +219,32 @@ fn memory(figures: &mut Figures<'_>) {
 }
 
 fn persistence(figures: &mut Figures<'_>) {
+    let saved = figures.scope.shared.figures().persistence;
+    let now_s = figures.scope.now_ms / 1000;
     let last_save_s = super::server::last_save_s(figures.scope).to_string();
-    let store = figures.scope.shared.figures();
-    let (aof, changes) = (store.aof, store.changes.to_string());
+    let aof = figures.scope.shared.figures().aof;
+    let current = if saved.saving > 0 { now_s.saturating_sub(saved.saving_since_s) as i64 } else { -1 };
+    let last = saved.last_save_seconds_and_one as i64 - 1;
+    let number = |number: u64| number.to_string();
     for (name, value) in [
-        ("loading", "0"),
+        ("loading", &*number(saved.loading)),
         ("async_loading", "0"),
         ("current_cow_peak", "0"),
         ("current_cow_size", "0"),
         ("current_cow_size_age", "0"),
-        ("current_fork_perc", "0.00"),
-        ("current_save_keys_processed", "0"),
-        ("current_save_keys_total", "0"),
-        ("rdb_changes_since_last_save", &changes),
-        ("rdb_bgsave_in_progress", "0"),
+        ("current_fork_perc", &*format!("{:.2}", percent(saved.saving_keys, saved.saving_keys_all))),
+        ("current_save_keys_processed", &*number(saved.saving_keys)),
+        ("current_save_keys_total", &*number(saved.saving_keys_all)),
+        ("rdb_changes_since_last_save", &*number(saved.changes_unsaved)),
+        ("rdb_bgsave_in_progress", &*number(saved.saving)),
         ("rdb_last_save_time", &last_save_s),
-        ("rdb_last_bgsave_status", "ok"),
-        ("rdb_last_bgsave_time_sec", "-1"),
-        ("rdb_current_bgsave_time_sec", "-1"),
-        ("rdb_saves", "0"),
+        ("rdb_last_bgsave_status", if saved.last_save_failed > 0 { "err" } else { "ok" }),
+        ("rdb_last_bgsave_time_sec", &*last.to_string()),
+        ("rdb_current_bgsave_time_sec", &*current.to_string()),
+        ("rdb_saves", &*number(saved.saves)),
         ("rdb_last_cow_size", "0"),
-        ("rdb_last_load_keys_expired", "0"),
-        ("rdb_last_load_keys_loaded", "0"),
+        ("rdb_last_load_keys_expired", &*number(saved.loaded_expired)),
+        ("rdb_last_load_keys_loaded", &*number(saved.loaded_keys)),
         ("aof_enabled", if aof.open > 0 { "1" } else { "0" }),
         ("aof_rewrite_in_progress", "0"),
         ("aof_rewrite_scheduled", "0"),
@@ -267,6 +272,26 @@ fn persistence(figures: &mut Figures<'_>) {
             figures.line(name, value);
         }
     }
+    if saved.loading > 0 {
+        loading(figures, &saved, now_s);
+    }
+}
+
+/// How far the file has been loaded. Source: Redis `server.c`, `genRedisInfoString`.
+fn loading(figures: &mut Figures<'_>, saved: &PersistenceFigures, now_s: u64) {
+    let (loaded, all) = (saved.loaded_bytes, saved.loading_bytes);
+    let elapsed_s = now_s.saturating_sub(saved.loading_since_s);
+    let left_s = if elapsed_s == 0 { 1 } else { elapsed_s * all.saturating_sub(loaded) / (loaded + 1) };
+    figures.line("loading_start_time", saved.loading_since_s);
+    figures.line("loading_total_bytes", all);
+    figures.line("loading_rdb_used_mem", saved.loading_used_bytes);
+    figures.line("loading_loaded_bytes", loaded);
+    figures.line("loading_loaded_perc", format_args!("{:.2}", percent(loaded, all)));
+    figures.line("loading_eta_seconds", left_s);
+}
+
+fn percent(part: u64, all: u64) -> f64 {
+    if all == 0 { 0.0 } else { part as f64 * 100.0 / all as f64 }
 }
 
 fn stats(figures: &mut Figures<'_>) {

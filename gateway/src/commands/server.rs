@@ -4,6 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tidegate_protocols::limits::DOCS_BYTES_MAX;
 use tidegate_protocols::number::integer_argument;
+use tidegate_protocols::settings::Key;
 use tidegate_protocols::table::server::Server;
 use tidegate_protocols::table::{Row, Verb};
 use tidegate_protocols::{Args, Error, Reply, Request, table};
@@ -105,9 +106,12 @@ fn lolwut(args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// When the data was saved last, in Unix seconds: nothing is, so it is the start, as for a Redis that has just begun.
+/// When the data was saved last, in Unix seconds, or the start.
 pub(super) fn last_save_s(scope: &Scope<'_>) -> i64 {
-    (scope.shared.started_ms / 1000) as i64
+    match scope.shared.figures().persistence.last_save_s {
+        0 => (scope.shared.started_ms / 1000) as i64,
+        saved_s => saved_s as i64,
+    }
 }
 
 /// `ROLE`: a primary at offset 0 without replicas.
@@ -118,29 +122,41 @@ fn role(reply: &mut Reply<'_>) {
     reply.array(0);
 }
 
-/// `SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]`: the gateway drains and ends; there is no answer.
+/// `SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]`: everything is saved if it is to be, and if it can be, then the gateway
+/// drains and ends; there is no answer.
 fn shutdown(args: &Args<'_>, scope: &Scope<'_>) -> Result<(), Error> {
-    let (mut save, mut no_save, mut abort, mut others) = (false, false, false, false);
+    let (mut save, mut no_save, mut abort, mut now, mut force) = (false, false, false, false, false);
     for word in args.iter().skip(1) {
         match word.to_ascii_lowercase().as_slice() {
             b"save" => save = true,
             b"nosave" => no_save = true,
             b"abort" => abort = true,
-            b"now" | b"force" => others = true,
+            b"now" => now = true,
+            b"force" => force = true,
             _ => return Err(Error::Syntax),
         }
     }
-    if (save && no_save) || (abort && (save || no_save || others)) {
+    if (save && no_save) || (abort && (save || no_save || now || force)) {
         return Err(Error::Syntax);
     }
     if abort {
         return Err(Error::Text("ERR No shutdown in progress."));
     }
-    if save {
-        return Err(Error::Text("ERR There is nowhere to save to; SHUTDOWN NOSAVE ends the server."));
-    }
     tracing::info!(client = scope.client().id, "a client asks for the end");
-    scope.shared.request_shutdown();
+    let shared = scope.shared;
+    let is_loading = shared.figures().persistence.loading > 0;
+    let saves = !is_loading && !no_save && (save || !shared.settings.save_points().is_empty());
+    if saves && let Err(reason) = shared.save() {
+        tracing::warn!("cannot save before the end: {reason}");
+        if !force {
+            return Err(Error::Text("ERR Errors trying to SHUTDOWN. Check logs."));
+        }
+    }
+    if no_save {
+        // Not the shards either, which are told of it.
+        shared.settings.set(Key::Save, "").map_err(|reason| Error::Composed(reason.into_bytes().into()))?;
+    }
+    shared.request_shutdown(saves);
     Ok(())
 }
 

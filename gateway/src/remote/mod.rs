@@ -193,6 +193,14 @@ impl Data for Remote {
 
     /// Shards do that when they are told; see [`tidegate_protocols::data::Chore`].
     fn reset_figures(&self) {}
+
+    /// Shards save when they end, if they save at all.
+    fn save(&self) -> Result<(), String> {
+        if self.common.settings.save_points().is_empty() {
+            return Err("shards save as they end only if there are save points: ask for SAVE before".into());
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -194,6 +194,9 @@ impl<W: Worker> Tick<W> {
         if self.lacks_replicas && is_write(session, row) {
             return Some(Error::NoReplicas);
         }
+        if self.overdue == Some(Error::LOADING) {
+            return Some(Error::LOADING).filter(|_| !row.flags.has(Flags::LOADING));
+        }
         // Who waits for a reply waits for the script itself, maybe: what it asks for behind that is not refused.
         let waits = W::ANSWERS_LATER && connection.has_replies_before();
         let may_be_busy = connection.family == Family::Redis && !row.flags.has(Flags::ALLOW_BUSY) && !waits;

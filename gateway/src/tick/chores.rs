@@ -136,9 +136,13 @@ pub(super) fn pass_on_all<W: Worker>(data: &mut W, frames: &[u8]) {
 fn tells_figures(verb: Verb) -> bool {
     matches!(
         verb,
-        Verb::Server(Server::Info | Server::MemoryStats | Server::MemoryDoctor)
+        Verb::Server(Server::Info | Server::Lastsave | Server::MemoryStats | Server::MemoryDoctor)
             | Verb::MemcachedServer(MemcachedServer::Stats)
     )
+}
+
+fn has_word(request: &Request<'_>, word: &[u8]) -> bool {
+    request.args.iter().skip(1).any(|other| other.eq_ignore_ascii_case(word))
 }
 
 /// The settings that a request has changed.
@@ -147,6 +151,7 @@ fn changed_settings(request: &Request<'_>) -> Vec<Key> {
         Verb::Server(Server::ConfigSet) => {
             request.args.iter().skip(2).step_by(2).filter_map(Key::named).collect()
         }
+        Verb::Server(Server::Shutdown) if has_word(request, b"nosave") => vec![Key::Save],
         Verb::Server(Server::DebugSetActiveExpire) => vec![Key::ActiveExpire],
         Verb::Server(Server::DebugSetDisableDenyScripts) => vec![Key::DenyInScripts],
         Verb::Connection(Connection::ClientPause | Connection::ClientUnpause) => vec![Key::PausedUntil],

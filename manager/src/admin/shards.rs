@@ -70,7 +70,7 @@ fn line(report: &ShardReport, state: Option<&State>) -> String {
     match state {
         Some(State { restarts, lost: Some(lost), .. }) => {
             let times = if *restarts == 1 { "once" } else { &format!("{restarts} times") };
-            let _ = write!(line, ", restarted {times}, its data was lost at {}", lost.text);
+            let _ = write!(line, ", restarted {times}, what it had not saved was lost at {}", lost.text);
         }
         Some(_) => line.push_str(", restarted 0 times"),
         None => {}
@@ -184,7 +184,13 @@ mod tests {
         assert_eq!(line(&down, Some(&State::default())), "s down (refused), restarted 0 times");
         let lost = Some(Lost { unix_s: 1, text: "then".into() });
         let state = |restarts| State { process: None, restarts, lost: lost.clone() };
-        assert_eq!(line(&up, Some(&state(1))), "s up, restarted once, its data was lost at then");
-        assert_eq!(line(&up, Some(&state(2))), "s up, restarted 2 times, its data was lost at then");
+        assert_eq!(
+            line(&up, Some(&state(1))),
+            "s up, restarted once, what it had not saved was lost at then"
+        );
+        assert_eq!(
+            line(&up, Some(&state(2))),
+            "s up, restarted 2 times, what it had not saved was lost at then"
+        );
     }
 }

@@ -18,7 +18,7 @@ use tidegate_gateway::REDIS_VERSION;
 use tidegate_protocols::settings::{Key, Settings};
 
 use crate::banner::{Addresses, list};
-use crate::options::{Manner, NoStart, Start};
+use crate::options::{Manner, NoStart, SAVE, Start};
 use arguments::Asked;
 use directives::{Directives, Mistake};
 
@@ -100,9 +100,13 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Sta
 /// What redis-server does when told nothing, but that keys are where `threads` workers reach them.
 fn defaults() -> Settings {
     let settings = Settings::default();
-    for (key, text) in
-        [(Key::MemcachedPort, "0"), (Key::AdminPort, "0"), (Key::Bind, "* -::*"), (Key::LogFormat, "redis")]
-    {
+    for (key, text) in [
+        (Key::MemcachedPort, "0"),
+        (Key::AdminPort, "0"),
+        (Key::Bind, "* -::*"),
+        (Key::LogFormat, "redis"),
+        (Key::Save, SAVE),
+    ] {
         settings.set(key, text).expect("Redis's defaults are within our ranges");
     }
     settings

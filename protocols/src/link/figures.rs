@@ -1,7 +1,9 @@
 //! The figures of a store, as a shard tells them: each number (u64) in the order of its type, without names.
 
 use super::Malformed;
-use crate::data::{AofFigures, DatabaseFigures, Figures, MemcachedFigures, ScriptFigures};
+use crate::data::{
+    AofFigures, DatabaseFigures, Figures, MemcachedFigures, PersistenceFigures, ScriptFigures,
+};
 
 /// The fields of a type that are numbers, in this order, and the others. One that is not named does not compile.
 macro_rules! numbers {
@@ -50,12 +52,14 @@ impl Figures {
             function_bytes: self.scripts.function_bytes + other.scripts.function_bytes,
             engine_bytes: self.scripts.engine_bytes + other.scripts.engine_bytes,
         };
+        let persistence = self.persistence.with(&other.persistence);
         let ttl_ms_means: [_; crate::limits::DATABASES] =
             std::array::from_fn(|at| mean_of(&self.databases[at], &other.databases[at]));
         for (sum, number) in self.numbers().into_iter().zip(other.numbers()) {
             *sum = sum.saturating_add(*number);
         }
         self.scripts = most_scripts;
+        self.persistence = persistence;
         for (database, ttl_ms_mean) in self.databases.iter_mut().zip(ttl_ms_means) {
             database.ttl_ms_mean = ttl_ms_mean;
         }
@@ -63,17 +67,18 @@ impl Figures {
 
     /// All there are.
     fn numbers(&mut self) -> Vec<&mut u64> {
-        let (own, (databases, memcached, scripts, aof)) = numbers!(self:
+        let (own, (databases, memcached, scripts, aof, persistence)) = numbers!(self:
             allocated_bytes, active_bytes, resident_bytes, allocated_bytes_peak, table_bytes, hits, misses,
             expired, evicted, changes, lazyfree_pending, lazyfreed, waited_for, waited_for_removal,
             tracked_keys, tracked_items
-            ; databases, memcached, scripts, aof
+            ; databases, memcached, scripts, aof, persistence
         );
         let mut numbers: Vec<_> = databases.iter_mut().flat_map(DatabaseFigures::numbers).collect();
         numbers.extend(own);
         numbers.extend(memcached.numbers());
         numbers.extend(scripts.numbers());
         numbers.extend(aof.numbers());
+        numbers.extend(persistence.numbers());
         numbers
     }
 }
@@ -93,6 +98,41 @@ impl ScriptFigures {
 impl AofFigures {
     fn numbers(&mut self) -> [&mut u64; 5] {
         numbers!(self: open, failing, bytes, base_bytes, waiting_bytes).0
+    }
+}
+
+impl PersistenceFigures {
+    /// What is known of two stores together: what has been done is what both have done.
+    fn with(&self, other: &Self) -> Self {
+        let first =
+            |one: u64, other: u64| if one == 0 || other == 0 { one.max(other) } else { one.min(other) };
+        Self {
+            loading: self.loading.max(other.loading),
+            loading_since_s: first(self.loading_since_s, other.loading_since_s),
+            loading_bytes: self.loading_bytes.saturating_add(other.loading_bytes),
+            loaded_bytes: self.loaded_bytes.saturating_add(other.loaded_bytes),
+            loading_used_bytes: self.loading_used_bytes.saturating_add(other.loading_used_bytes),
+            loaded_keys: self.loaded_keys.saturating_add(other.loaded_keys),
+            loaded_expired: self.loaded_expired.saturating_add(other.loaded_expired),
+            changes_unsaved: self.changes_unsaved.saturating_add(other.changes_unsaved),
+            saving: self.saving.max(other.saving),
+            saving_since_s: first(self.saving_since_s, other.saving_since_s),
+            saving_keys: self.saving_keys.saturating_add(other.saving_keys),
+            saving_keys_all: self.saving_keys_all.saturating_add(other.saving_keys_all),
+            last_save_s: first(self.last_save_s, other.last_save_s),
+            last_save_failed: self.last_save_failed.max(other.last_save_failed),
+            last_save_seconds_and_one: self.last_save_seconds_and_one.max(other.last_save_seconds_and_one),
+            saves: self.saves.max(other.saves),
+        }
+    }
+
+    fn numbers(&mut self) -> [&mut u64; 16] {
+        numbers!(self:
+            loading, loading_since_s, loading_bytes, loaded_bytes, loading_used_bytes, loaded_keys,
+            loaded_expired, changes_unsaved, saving, saving_since_s, saving_keys, saving_keys_all,
+            last_save_s, last_save_failed, last_save_seconds_and_one, saves
+        )
+        .0
     }
 }
 

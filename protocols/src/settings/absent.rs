@@ -2,11 +2,7 @@
 
 /// Names, separated by blanks, and the reason that they have in common.
 pub(crate) const ABSENT: &[(&str, &str)] = &[
-    (
-        "dbfilename rdb-del-sync-files rdb-save-incremental-fsync rdbchecksum \
-         stop-writes-on-bgsave-error",
-        "No snapshots are written yet.",
-    ),
+    ("rdb-del-sync-files", "There are no replicas yet, whose files these would be."),
     (
         "masterauth masteruser propagation-error-behavior repl-backlog-size repl-backlog-ttl \
          repl-disable-tcp-nodelay repl-diskless-load repl-diskless-sync repl-diskless-sync-delay \

@@ -14,7 +14,7 @@ use crate::messages::Classes;
 pub(crate) use absent::ABSENT;
 pub use absent::absent;
 pub use rows::{Change, Endpoint, Key, Policy, ROWS, Setting};
-pub use value::{Kind, OutputLimit, Value, bytes_of};
+pub use value::{Kind, OutputLimit, SavePoint, Value, bytes_of};
 
 /// Bytes below which no limit on all clients together takes effect.
 const CLIENT_BYTES_LEAST: u64 = 128 * 1024;
@@ -100,6 +100,11 @@ impl Settings {
     /// Limits on waiting output for ordinary clients, replicas and subscribers.
     pub fn output_limits(&self) -> [OutputLimit; 3] {
         value::output_limits(&self.text(Key::ClientOutputBufferLimit))
+    }
+
+    /// When all keys are saved.
+    pub fn save_points(&self) -> Vec<SavePoint> {
+        value::points_of(&self.text(Key::Save)).unwrap_or_default()
     }
 
     /// How often a setting has changed: who keeps something derived from one looks whether this moved.

@@ -1,6 +1,8 @@
 //! One row per setting.
 
-use super::value::{Kind, client_output_buffer_limit, hostname, percentiles, permissions};
+use super::value::{
+    Kind, client_output_buffer_limit, file_name, hostname, percentiles, permissions, save_points,
+};
 
 /// Whether `CONFIG SET` may change a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,8 +179,19 @@ settings! {
     ZsetMaxListpackEntries = "zset-max-listpack-entries", Kind::Number(0, i64::MAX), Live, "128";
     /// Bytes of a member from which on a sorted set is kept in a tree and a table.
     ZsetMaxListpackValue = "zset-max-listpack-value", Kind::Bytes(0, i64::MAX), Live, "64";
-    /// Whether `DUMP` compresses strings.
+    /// Name of the file in `dir` that all keys are saved to and loaded from.
+    DbFilename = "dbfilename", Kind::Composed(file_name), Start, "dump.rdb";
+    /// After how many seconds all keys are saved if how many changes have been made since: pairs of both; empty is never.
+    /// With a `dir` that is given and nothing else said, it is `3600 1 300 100 60 10000`.
+    Save = "save", Kind::Composed(save_points), Live, "";
+    /// Whether `DUMP` and saved files compress strings.
     RdbCompression = "rdbcompression", Kind::YesNo, Live, "yes";
+    /// Whether saved files end with a checksum, and that of others is looked at.
+    RdbChecksum = "rdbchecksum", Kind::YesNo, Start, "yes";
+    /// Whether what is saved is brought to the disk while it is written, and not all at the end.
+    RdbSaveIncrementalFsync = "rdb-save-incremental-fsync", Kind::YesNo, Live, "yes";
+    /// Whether writes are refused after saving has failed, while there is a `save`.
+    StopWritesOnBgsaveError = "stop-writes-on-bgsave-error", Kind::YesNo, Live, "yes";
     /// Which payloads of `RESTORE` Redis looks through; here that is all, whatever this says.
     SanitizeDumpPayload = "sanitize-dump-payload", Kind::Choice(&["no", "yes", "clients"]), Live, "no";
     /// How far a key's LFU counter lies from its accesses.
@@ -272,8 +285,6 @@ settings! {
     LazyfreeLazyServerDel = "lazyfree-lazy-server-del", Kind::Choice(&["yes"]), Fixed, "yes";
     /// Whether `DEL` frees step by step, as `UNLINK` does.
     LazyfreeLazyUserDel = "lazyfree-lazy-user-del", Kind::Choice(&["yes"]), Fixed, "yes";
-    /// When snapshots are written: never.
-    Save = "save", Kind::Choice(&[""]), Fixed, "";
     /// Whether what changes the data is logged to disk, and read from there at start.
     AppendOnly = "appendonly", Kind::YesNo, Start, "no";
     /// What the names of the files of that log begin with.
@@ -384,7 +395,12 @@ impl Key {
             | Self::HashMaxListpackValue
             | Self::ListMaxListpackSize
             | Self::ListCompressDepth
+            | Self::Save
+            | Self::DbFilename
             | Self::RdbCompression
+            | Self::RdbChecksum
+            | Self::RdbSaveIncrementalFsync
+            | Self::StopWritesOnBgsaveError
             | Self::SanitizeDumpPayload
             | Self::SetMaxIntsetEntries
             | Self::SetMaxListpackEntries
@@ -457,7 +473,6 @@ impl Key {
             | Self::LazyfreeLazyExpire
             | Self::LazyfreeLazyServerDel
             | Self::LazyfreeLazyUserDel
-            | Self::Save
             | Self::ClusterAnnounceIp
             | Self::ClusterAnnouncePort
             | Self::ClusterAnnounceHostname

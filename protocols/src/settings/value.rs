@@ -158,6 +158,41 @@ pub(super) fn hostname(_now: &str, given: &str) -> Result<String, String> {
     Ok(given.to_owned())
 }
 
+/// A file in the directory of the data. Source: Redis `config.c`, `isValidDBfilename`.
+pub(super) fn file_name(_now: &str, given: &str) -> Result<String, String> {
+    if given.contains('/') || given.is_empty() {
+        return Err("dbfilename can't be a path, just a filename".into());
+    }
+    Ok(given.to_owned())
+}
+
+/// After how many seconds it is saved if there have been so many changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SavePoint {
+    /// Seconds since the last time.
+    pub seconds: u64,
+    /// Changes since then.
+    pub changes: u64,
+}
+
+/// Pairs of seconds and changes. Source: Redis `config.c`, `setConfigSaveOption`.
+pub(super) fn save_points(_now: &str, given: &str) -> Result<String, String> {
+    let points = points_of(given).ok_or("Invalid save parameters")?;
+    let shown = points.iter().map(|point| format!("{} {}", point.seconds, point.changes));
+    Ok(shown.collect::<Vec<_>>().join(" "))
+}
+
+/// What a text says, if it says that.
+pub(super) fn points_of(text: &str) -> Option<Vec<SavePoint>> {
+    let numbers = words(text).map(|word| word.parse::<u32>().ok());
+    let numbers: Vec<u32> = numbers.collect::<Option<_>>()?;
+    let (pairs, rest) = numbers.as_chunks();
+    let points = pairs.iter().map(|&[seconds, changes]| {
+        (seconds > 0).then_some(SavePoint { seconds: seconds.into(), changes: changes.into() })
+    });
+    points.collect::<Option<_>>().filter(|_| rest.is_empty())
+}
+
 /// Limits on the output that waits for a client of one class; 0 is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutputLimit {
@@ -253,6 +288,15 @@ mod tests {
         assert_eq!(hostname("", "").as_deref(), Ok(""));
         for wrong in ["a b", "a_b", "ä", "a\n", &"x".repeat(256)] {
             assert!(hostname("", wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn save_points_are_pairs_of_seconds_and_changes() {
+        assert_eq!(save_points("", " 3600  1 60 0 ").as_deref(), Ok("3600 1 60 0"));
+        assert_eq!(save_points("60 1", "").as_deref(), Ok(""));
+        for wrong in ["60", "0 1", "60 -1", "60 x", "60 1 60"] {
+            assert_eq!(save_points("", wrong), Err("Invalid save parameters".into()), "{wrong}");
         }
     }
 

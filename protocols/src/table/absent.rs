@@ -3,7 +3,7 @@
 
 /// Names, separated by blanks, and the reason that they have in common. A container stands for its subcommands.
 pub(super) const ABSENT: &[(&str, &str)] = &[
-    ("BGREWRITEAOF BGSAVE SAVE", "Nothing is kept on disk yet."),
+    ("BGREWRITEAOF", "There is no append-only file yet."),
     ("PSYNC REPLCONF SYNC", "Nobody copies this server yet."),
     ("MIGRATE", "The server connects to no other; a client moves a key with DUMP and RESTORE."),
 ];

@@ -224,7 +224,7 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         command: "CONFIG GET, CONFIG SET",
         difference: "Only settings that mean something here are shown; those that are not are listed below. Those that say what is \
-            never done here, or always (`save`, `replicaof`, `lazyfree-lazy-expire` …), have one value, which may \
+            never done here, or always (`replicaof`, `lazyfree-lazy-expire` …), have one value, which may \
             be set again; others are refused as immutable. What is chosen at start (`port`, `bind`, `loglevel` …) is not \
             changed later.",
         reason: "An answer is true, and scripts that switch persistence off go on working.",
@@ -234,8 +234,8 @@ pub const DIFFERENCES: &[Difference] = &[
         difference: "Allowed at once, with the subcommands SLEEP, OBJECT, DIGEST, DIGEST-VALUE, RELOAD, PROTOCOL, LOG, \
             SET-ACTIVE-EXPIRE, SET-DISABLE-DENY-SCRIPTS, QUICKLIST-PACKED-THRESHOLD, PAUSE-CRON, ERROR and HELP, which are found and counted as those of any \
             container. SLEEP holds the client that asks and no other, and has taken that long; OBJECT shows \
-            no address and the serialized length without compression; RELOAD makes collections anew from their dumps \
-            and touches no disk; where there are several shards, DIGEST is another number if several databases are used.",
+            no address and the serialized length without compression; RELOAD refuses a file that has a key that is there already, \
+            where Redis ends; where there are several shards, DIGEST is another number if several databases are used.",
         reason: "Nothing in it can harm others.",
     },
     Difference {
@@ -299,8 +299,22 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         command: "SHUTDOWN",
         difference: "The server always finishes what it has begun and waits for clients to take their output, \
-            within a limit; SAVE is refused.",
-        reason: "There is nothing to save to yet.",
+            within a limit, and saves what has changed meanwhile. In front of shards SAVE is refused unless there are save \
+            points (`save`): each shard saves its own keys as it ends.",
+        reason: "Who was answered finds what he has written when the server comes back.",
+    },
+    Difference {
+        command: "SAVE, BGSAVE",
+        difference: "SAVE holds up the client that asks and no other; what is saved is all keys as they were when it was asked for. \
+            Files are of version 11, and of version 12 where fields of hashes expire: Redis from 7.2 and from 7.4 on reads them. In \
+            front of shards each shard saves its own keys, at a moment of its own, to a directory of its own.",
+        reason: "There is no fork: what is about to change is written first.",
+    },
+    Difference {
+        command: "CONFIG GET save",
+        difference: "Empty unless `dir` was given (`--data-dir`) or the server stands in for redis-server: then it is Redis's \
+            `3600 1 300 100 60 10000`.",
+        reason: "Nothing is written where nobody has said that it may be.",
     },
     Difference {
         command: "Memcached: any command",

@@ -19,6 +19,7 @@ const READ: Flags = Flags::READONLY;
 const READ_FAST: Flags = Flags::READONLY.and(Flags::FAST);
 const WRITE: Flags = Flags::WRITE;
 const WRITE_FAST: Flags = Flags::WRITE.and(Flags::FAST);
+const SAVING: Flags = Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::NO_ASYNC_LOADING);
 const DEBUG: Flags = Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::LOADING).and(Flags::STALE);
 const KEYSPACE: Categories = Categories::KEYSPACE;
 const KEYSPACE_DANGEROUS: Categories = Categories::KEYSPACE.and(Categories::DANGEROUS);
@@ -279,11 +280,24 @@ family! {
         .keys(READ_FROM_SECOND).split(Gather::ByKey)
         .flags(DEBUG);
 
-    DebugReload = "DEBUG|RELOAD" "" .group("server")
-        .summary("Makes every value anew from what DUMP would tell of it, as if it had been saved and loaded.")
+    DebugReload = "DEBUG|RELOAD" "[NOSAVE] [NOFLUSH] [MERGE]" .group("server")
+        .summary("Saves all keys, removes them and loads them again.")
         .cost("O(N), N the bytes of all values.")
         .every(Gather::Agree)
         .flags(DEBUG);
+
+    Save = "SAVE" "" .group("server")
+        .summary("Saves all keys as they are at this moment, and answers when they are on the disk.")
+        .cost("O(N), N the number of keys in all databases.")
+        .every(Gather::Agree)
+        .flags(SAVING.and(Flags::NO_MULTI));
+
+    Bgsave = "BGSAVE" "[SCHEDULE]@3.2.2" .group("server")
+        .summary("Saves all keys as they are at this moment, and answers when that has begun.")
+        .cost("O(1), but for a moment in which nothing else happens.")
+        .every(Gather::Agree)
+        .flags(SAVING)
+        .history(&[("3.2.2", "The word SCHEDULE.")]);
 
     Dump = "DUMP" "key"
         .summary("Returns the value of a key as bytes from which RESTORE makes it again, on any server.")

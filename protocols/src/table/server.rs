@@ -136,7 +136,7 @@ family! {
         .history(&[("7.0.0", "Several sections in one request.")]);
 
     Lastsave = "LASTSAVE" ""
-        .summary("Returns when the data was saved last, which nothing has been since the start.")
+        .summary("Returns when the data was saved last, or the start of the server.")
         .flags(ANYTIME.and(Flags::FAST)).categories(Categories::ADMIN.and(Categories::DANGEROUS))
         .tips(tips::VARIES);
 

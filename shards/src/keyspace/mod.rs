@@ -70,9 +70,9 @@ pub(crate) fn execute(
         SortRo => sort::sort(args, db, reply, sort::Stores::Never)?,
         DebugDigest => debug::digest(db, reply),
         DebugDigestValue => debug::digest_values(args, db, reply),
-        DebugReload => debug::reload(db, reply)?,
         DebugObject => object::debug(args, db, reply)?,
         Object => unreachable!("a container resolves to one of its subcommands"),
+        Save | Bgsave | DebugReload => unreachable!("the worker sees to these"),
     }
     Ok(())
 }

@@ -31,8 +31,13 @@ const TABLES: [[u64; 256]; 8] = {
 
 /// The checksum of all of `bytes`.
 pub(super) fn checksum(bytes: &[u8]) -> u64 {
+    extended(0, bytes)
+}
+
+/// The checksum of what `sum` is that of, and of `bytes` behind it.
+pub(super) fn extended(sum: u64, bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<8>();
-    let sum = words.iter().fold(0, |sum, word| {
+    let sum = words.iter().fold(sum, |sum, word| {
         let mixed = (sum ^ u64::from_le_bytes(*word)).to_le_bytes();
         mixed.iter().zip(TABLES.iter().rev()).fold(0, |sum, (&byte, table)| sum ^ table[usize::from(byte)])
     });
@@ -41,11 +46,15 @@ pub(super) fn checksum(bytes: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::checksum;
+    use super::{checksum, extended};
 
     #[test]
     fn sums_are_those_of_redis() {
         assert_eq!(checksum(b""), 0);
         assert_eq!(checksum(b"123456789"), 0xe9c6_d914_c4b8_d9ca);
+        for cut in 0..=9 {
+            let (before, after) = b"123456789".split_at(cut);
+            assert_eq!(extended(checksum(before), after), 0xe9c6_d914_c4b8_d9ca, "cut at {cut}");
+        }
     }
 }

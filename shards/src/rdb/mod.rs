@@ -8,6 +8,7 @@
 //! does with its values never meets one that cannot be. Source: Redis 7.2 `src/rdb.c`.
 
 mod checksum;
+pub(crate) mod file;
 mod lzf;
 mod read;
 mod stream;
@@ -21,7 +22,7 @@ use crate::large::Built;
 use crate::view::EntryRef;
 use checksum::checksum;
 use read::Reader;
-use write::Writer;
+pub(crate) use write::Writer;
 
 /// The version of RDB that Redis 7.2 writes. Those before are read as well.
 const VERSION: u16 = 11;
@@ -38,6 +39,7 @@ mod kind {
     pub(super) const SORTED_SET: u8 = 3;
     pub(super) const HASH: u8 = 4;
     pub(super) const SORTED_SET_2: u8 = 5;
+    pub(super) const ZIPMAP: u8 = 9;
     pub(super) const ZIPLIST: u8 = 10;
     pub(super) const INTSET: u8 = 11;
     pub(super) const ZIPLIST_SORTED_SET: u8 = 12;
@@ -50,8 +52,16 @@ mod kind {
     pub(super) const STREAM_2: u8 = 19;
     pub(super) const PACKED_SET: u8 = 20;
     pub(super) const STREAM_3: u8 = 21;
+    /// As release candidates of 7.4 wrote it; in files of Valkey another form of the same.
+    pub(super) const EXPIRING_HASH_EARLY: u8 = 22;
+    pub(super) const PACKED_EXPIRING_HASH_EARLY: u8 = 23;
     pub(super) const EXPIRING_HASH: u8 = 24;
     pub(super) const PACKED_EXPIRING_HASH: u8 = 25;
+
+    /// Whether it is one of those above.
+    pub(super) fn is_known(kind: u8) -> bool {
+        matches!(kind, STRING..=SORTED_SET_2 | ZIPMAP..=PACKED_EXPIRING_HASH)
+    }
 }
 
 /// A value that has been read.
@@ -65,7 +75,7 @@ pub(crate) enum Restored {
 /// The payload of `DUMP`.
 pub(crate) fn dump(entry: &EntryRef<'_>, compresses: bool) -> Vec<u8> {
     let mut writer = Writer::new(compresses);
-    values::write(entry, &mut writer);
+    values::write(entry, None, &mut writer);
     let mut payload = writer.into_bytes();
     seal(&mut payload);
     payload
@@ -89,7 +99,7 @@ fn seal_as(payload: &mut Vec<u8>, version: u16) {
 /// Bytes of a value, without compression, and without what says its type.
 pub(crate) fn value_bytes(entry: &EntryRef<'_>) -> usize {
     let mut writer = Writer::new(false);
-    values::write(entry, &mut writer);
+    values::write(entry, None, &mut writer);
     writer.into_bytes().len() - 1
 }
 
@@ -104,7 +114,8 @@ pub(crate) fn is_sealed(payload: &[u8]) -> bool {
 pub(crate) fn restore(payload: &[u8], settings: &Settings) -> Option<Restored> {
     let value = &payload[..payload.len().checked_sub(FOOTER_BYTES)?];
     let mut reader = Reader::new(value);
-    values::read(&mut reader, settings).filter(|_| reader.is_at_end())
+    let kind = reader.byte()?;
+    values::read(kind, &mut reader, settings).filter(|_| reader.is_at_end())
 }
 
 /// Says that the text of a library of functions follows.

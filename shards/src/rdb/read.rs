@@ -8,6 +8,8 @@ use crate::entry::VALUE_BYTES_MAX;
 /// What is still to be read. `None` is told of whatever is not as it should be.
 pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
+    /// More was asked for than there is.
+    is_short: bool,
     /// Bytes that compressed strings may still become.
     room: usize,
 }
@@ -25,7 +27,7 @@ enum Length {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, room: VALUE_BYTES_MAX }
+        Self { bytes, is_short: false, room: VALUE_BYTES_MAX }
     }
 
     /// Whether everything is read.
@@ -33,9 +35,23 @@ impl<'a> Reader<'a> {
         self.bytes.is_empty()
     }
 
+    /// Bytes that are still to be read.
+    pub(super) fn left(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether nothing was wrong but that the bytes came to their end.
+    pub(super) fn is_short(&self) -> bool {
+        self.is_short
+    }
+
     /// The next `count` bytes.
     pub(super) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.bytes.split_at_checked(count)?;
+        let Some((taken, rest)) = self.bytes.split_at_checked(count) else {
+            // What is longer than anything may be does not become right if more follows.
+            self.is_short = count <= VALUE_BYTES_MAX;
+            return None;
+        };
         self.bytes = rest;
         Some(taken)
     }

@@ -14,7 +14,7 @@ use crate::structures::intset::Intset;
 use crate::structures::listpack::Listpack;
 use crate::structures::members::Members;
 use crate::structures::quicklist::{Contents, Quicklist};
-use crate::structures::ziplist;
+use crate::structures::{ziplist, zipmap};
 use crate::view::{EntryRef, Value};
 use crate::{hashes, lists, sets, sorted_sets};
 
@@ -23,42 +23,42 @@ const PLAIN: u64 = 1;
 /// The same for a listpack.
 const PACKED: u64 = 2;
 
-/// Writes type and value.
-pub(super) fn write(entry: &EntryRef<'_>, to: &mut Writer) {
+/// Writes type and value, and the key in between if it is given.
+pub(super) fn write(entry: &EntryRef<'_>, key: Option<&[u8]>, to: &mut Writer) {
     if let Ok(mut text) = entry.text() {
-        to.raw(&[kind::STRING]);
+        to.head(kind::STRING, key);
         return to.string(text.bytes());
     }
     let value = entry.value(entry.kind()).expect("it is of its own type");
     match value {
         Value::Packed(bytes) => match entry.encoding() {
             Encoding::PackedList => {
-                to.raw(&[kind::NODES]);
+                to.head(kind::NODES, key);
                 to.len(1);
                 to.len(PACKED);
                 to.string(bytes);
             }
-            Encoding::PackedHash => packed(kind::PACKED_HASH, bytes, to),
+            Encoding::PackedHash => packed(kind::PACKED_HASH, key, bytes, to),
             Encoding::ExpiringHash => {
                 let due = entry.fields_due();
-                to.raw(&[kind::PACKED_EXPIRING_HASH]);
+                to.head(kind::PACKED_EXPIRING_HASH, key);
                 to.raw(&(if due == u64::MAX { 0 } else { due }).to_le_bytes());
                 to.string(bytes);
             }
-            Encoding::PackedSet => packed(kind::PACKED_SET, bytes, to),
-            Encoding::PackedSortedSet => packed(kind::PACKED_SORTED_SET, bytes, to),
-            Encoding::IntegerSet => packed(kind::INTSET, bytes, to),
+            Encoding::PackedSet => packed(kind::PACKED_SET, key, bytes, to),
+            Encoding::PackedSortedSet => packed(kind::PACKED_SORTED_SET, key, bytes, to),
+            Encoding::IntegerSet => packed(kind::INTSET, key, bytes, to),
             _ => unreachable!("no other is packed"),
         },
-        Value::Large(Large::List(list)) => nodes(list, to),
+        Value::Large(Large::List(list)) => nodes(list, key, to),
         Value::Large(Large::Set(members)) => {
-            to.raw(&[kind::SET]);
+            to.head(kind::SET, key);
             to.len(members.len() as u64);
             members.for_each(|member, _| to.string(member));
         }
-        Value::Large(Large::Hash(members)) => table(members, to),
+        Value::Large(Large::Hash(members)) => table(members, key, to),
         Value::Large(Large::SortedSet(scored)) => {
-            to.raw(&[kind::SORTED_SET_2]);
+            to.head(kind::SORTED_SET_2, key);
             to.len(scored.len() as u64);
             for (score, member) in scored.range(0..scored.len()).rev() {
                 to.string(member);
@@ -66,22 +66,22 @@ pub(super) fn write(entry: &EntryRef<'_>, to: &mut Writer) {
             }
         }
         Value::Large(Large::Stream(stream)) => {
-            to.raw(&[kind::STREAM_3]);
+            to.head(kind::STREAM_3, key);
             stream::write(stream, to);
         }
     }
 }
 
-fn table(members: &Members, to: &mut Writer) {
+fn table(members: &Members, key: Option<&[u8]>, to: &mut Writer) {
     let mut due = u64::MAX;
     let expire_at = |field: &[u8]| members.look(field).and_then(|(_, at)| at);
     if members.due() < u64::MAX {
         members.for_each(|field, _| due = due.min(expire_at(field).unwrap_or(u64::MAX)));
     }
     if due == u64::MAX {
-        to.raw(&[kind::HASH]);
+        to.head(kind::HASH, key);
     } else {
-        to.raw(&[kind::EXPIRING_HASH]);
+        to.head(kind::EXPIRING_HASH, key);
         to.raw(&due.to_le_bytes());
     }
     to.len(members.len() as u64);
@@ -94,13 +94,13 @@ fn table(members: &Members, to: &mut Writer) {
     });
 }
 
-fn packed(kind: u8, bytes: &[u8], to: &mut Writer) {
-    to.raw(&[kind]);
+fn packed(kind: u8, key: Option<&[u8]>, bytes: &[u8], to: &mut Writer) {
+    to.head(kind, key);
     to.string(bytes);
 }
 
-fn nodes(list: &Quicklist, to: &mut Writer) {
-    to.raw(&[kind::NODES]);
+fn nodes(list: &Quicklist, key: Option<&[u8]>, to: &mut Writer) {
+    to.head(kind::NODES, key);
     to.len(list.nodes().len() as u64);
     for node in list.nodes() {
         let (kind, bytes) = match node {
@@ -112,17 +112,20 @@ fn nodes(list: &Quicklist, to: &mut Writer) {
     }
 }
 
-/// Reads type and value. No collection is empty but a stream.
-pub(super) fn read(from: &mut Reader<'_>, settings: &Settings) -> Option<Restored> {
-    let kind = from.byte()?;
+/// Reads a value of this type. No collection is empty but a stream.
+pub(super) fn read(kind: u8, from: &mut Reader<'_>, settings: &Settings) -> Option<Restored> {
     Some(Restored::Collection(match kind {
         kind::STRING => return from.string().map(|text| Restored::Text(text.into_owned())),
         kind::LIST | kind::ZIPLIST | kind::NODES | kind::ZIPLISTS => read_list(kind, from, settings)?,
         kind::SET | kind::INTSET | kind::PACKED_SET => read_set(kind, from, settings)?,
-        kind::HASH | kind::PACKED_HASH | kind::ZIPLIST_HASH => read_hash(kind, from, settings)?,
-        kind::EXPIRING_HASH => read_expiring_hash(from, settings)?,
-        kind::PACKED_EXPIRING_HASH => {
-            from.take(size_of::<u64>())?;
+        kind::HASH | kind::PACKED_HASH | kind::ZIPLIST_HASH | kind::ZIPMAP => {
+            read_hash(kind, from, settings)?
+        }
+        kind::EXPIRING_HASH | kind::EXPIRING_HASH_EARLY => read_expiring_hash(kind, from, settings)?,
+        kind::PACKED_EXPIRING_HASH | kind::PACKED_EXPIRING_HASH_EARLY => {
+            if kind == kind::PACKED_EXPIRING_HASH {
+                from.take(size_of::<u64>())?;
+            }
             let bytes = from.string()?;
             hashes::Building::packed_with_times(settings, all_different(&bytes, 3)?)?
         }
@@ -221,12 +224,31 @@ fn read_hash(kind: u8, from: &mut Reader<'_>, settings: &Settings) -> Option<Bui
     if kind == kind::ZIPLIST_HASH {
         bytes = ziplist::to_listpack(&bytes)?.into();
     }
+    if kind == kind::ZIPMAP {
+        let pairs = zipmap::pairs(&bytes)?;
+        let mut hash = hashes::Building::new(settings, some(pairs.len() as u64)?);
+        return pairs.iter().all(|(field, value)| hash.add(field, value)).then(|| hash.finish());
+    }
     Some(hashes::Building::packed(settings, all_different(&bytes, 2)?))
 }
 
-/// A hash of fields that expire: times are told from the first of them on.
-fn read_expiring_hash(from: &mut Reader<'_>, settings: &Settings) -> Option<Built> {
-    let due = u64::from_le_bytes(from.chunk()?);
+/// A hash of fields that expire as Valkey 9 writes it: the time behind each value, or -1.
+pub(super) fn read_hash_of_valkey(from: &mut Reader<'_>, settings: &Settings) -> Option<Restored> {
+    let (count, mut hash) = (some(from.len()?)?, hashes::Building::with_times(settings));
+    for _ in 0..count {
+        let (field, value) = (from.string()?, from.string()?);
+        let expire_at = match i64::from_le_bytes(from.chunk()?) {
+            -1 => None,
+            at => Some(u64::try_from(at).ok()?),
+        };
+        is(hash.add_until(&field, &value, expire_at))?;
+    }
+    Some(Restored::Collection(hash.finish()))
+}
+
+/// A hash of fields that expire: times are told from the first of them on, or, before 7.4 was released, as they are.
+fn read_expiring_hash(kind: u8, from: &mut Reader<'_>, settings: &Settings) -> Option<Built> {
+    let due = if kind == kind::EXPIRING_HASH { u64::from_le_bytes(from.chunk()?) } else { 1 };
     let (count, mut hash) = (some(from.len()?)?, hashes::Building::with_times(settings));
     for _ in 0..count {
         let expire_at = match from.len()? {

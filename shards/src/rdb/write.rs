@@ -26,6 +26,29 @@ impl Writer {
         self.bytes
     }
 
+    /// Bytes that are written so far.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Takes them out.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
+    }
+
+    /// Begins anew, in the same memory.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
+    /// The type of a value; its key follows if it is told of with it.
+    pub(super) fn head(&mut self, kind: u8, key: Option<&[u8]>) {
+        self.bytes.push(kind);
+        if let Some(key) = key {
+            self.string(key);
+        }
+    }
+
     /// Adds bytes as they are.
     pub(super) fn raw(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);

@@ -119,6 +119,11 @@ impl Functions {
         Arc::clone(&self.libraries.read())
     }
 
+    /// What they were loaded from.
+    pub(crate) fn texts(&self) -> Vec<Box<[u8]>> {
+        self.now().iter().map(|library| library.text.clone()).collect()
+    }
+
     /// Changes them, unless that fails.
     pub(super) fn change(
         &self,

@@ -67,6 +67,7 @@ impl StoreWorker {
                 }
                 Parked::LogFull => self.local.shared.log.is_full(),
                 Parked::Crowded => !self.local.shared.apart.has_room(),
+                Parked::Unwritten => self.local.shared.snapshots.is_full(),
             };
             if goes_on_waiting {
                 self.waiting.keep_parked(ticket, parked);

@@ -127,6 +127,19 @@ impl StoreWorker {
         Ok(libraries)
     }
 
+    /// Puts libraries, given as texts, in the place of those there are, if there are any: a file has them.
+    pub(crate) fn load_libraries(&mut self, texts: &[Vec<u8>]) -> Result<(), Error> {
+        let mut libraries = Libraries::default();
+        for text in texts {
+            libraries.add(self.compile_library(text, |_| Ok(()))?)?;
+        }
+        self.local
+            .shared
+            .scripting
+            .functions
+            .change(|now| libraries.iter().try_for_each(|library| now.add(Arc::clone(library))))
+    }
+
     /// See [`tidegate_protocols::data::Worker::exchange_libraries`].
     pub(crate) fn exchange_libraries_with(
         &mut self,

@@ -113,7 +113,7 @@ impl Members {
             let mut table = unsafe { Table::new(&self.root, at_once(), KeyHasher::new()) };
             let (mut first, next) = table.walk(at, |segment| segment.min_expire());
             if first < now_ms {
-                expired += table.expire_segment(at, now_ms, |member| each(member.view().key())) as usize;
+                expired += table.expire_segment(at, now_ms, |member, _| each(member.view().key())) as usize;
                 first = if expired < self.len {
                     table.walk(at, |segment| segment.min_expire()).0
                 } else {

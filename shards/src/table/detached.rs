@@ -4,8 +4,9 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crossbeam_epoch::Guard;
 
-use crate::entry::Entry;
+use crate::entry::{Entry, EntryPtr};
 use crate::table::node::Node;
+use crate::word::Word;
 
 /// The nodes of a table that nothing leads to any more, with their entries.
 #[must_use = "to be freed"]
@@ -24,6 +25,40 @@ impl Detached {
     /// Whether nothing is left.
     pub(crate) fn is_empty(&self) -> bool {
         self.root.is_empty()
+    }
+
+    /// Entries that are left.
+    pub(crate) fn len(&self) -> u64 {
+        let mut entries = 0;
+        self.for_each(|_, _| entries += 1);
+        entries
+    }
+
+    /// Visits all entries. Needs no lock: nobody but prefetches reaches them any more.
+    pub(crate) fn for_each(&self, mut each: impl FnMut(EntryPtr<'_>, Word)) {
+        let (root, mut index) = (self.root, self.index);
+        while !root.is_empty() {
+            let segment = if root.is_directory() {
+                // SAFETY: detached from its root, and not retired before `self` has given out its last segment.
+                Node(unsafe { root.directory() }[index].load(Relaxed))
+            } else {
+                root
+            };
+            // SAFETY: as above; entries are owned by their table, which is borrowed.
+            unsafe {
+                for (_, word) in segment.segment().entries() {
+                    each(EntryPtr::from_bits(word.address()), word);
+                }
+            }
+            if !root.is_directory() {
+                return;
+            }
+            index += 1 << (root.depth() - segment.depth());
+            // SAFETY: as above.
+            if index == unsafe { root.directory() }.len() {
+                return;
+            }
+        }
     }
 
     /// Frees segments until they held `entries` entries or nothing is left, and returns how many they held:

@@ -170,7 +170,7 @@ fn expired_entries_leave_their_segment_and_the_rest_stays() {
     while let Some(prefix) = next {
         let (due, after) = model.table().walk(prefix, |segment| segment.min_expire() < 1001);
         assert!(due);
-        removed += model.table().expire_segment(prefix, 1001, |_| {});
+        removed += model.table().expire_segment(prefix, 1001, |_, _| {});
         next = after;
     }
     assert_eq!(removed, 750);
