@@ -229,7 +229,7 @@ impl Link {
         let state = &mut *self.state.borrow_mut();
         let is_down = state.stream.is_none();
         if state.chunks.back().is_none_or(|chunk| chunk.sealed || is_down && chunk.since != now) {
-            let bytes = std::mem::take(&mut state.spare);
+            let bytes = state.spare.take();
             state.chunks.push_back(Chunk { bytes, written: 0, unanswered: 0, sealed: false, since: now });
         }
         let number = state.first.wrapping_add(state.chunks.len() as u32 - 1);

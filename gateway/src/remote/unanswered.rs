@@ -11,6 +11,7 @@ use tidegate_protocols::link::{Answer, Tail};
 
 use super::ledger::Page;
 use crate::limits::{KEPT_BYTES, SAID_BYTES_MAX};
+use crate::spare::Spare;
 use crate::stream::Writer;
 
 /// Whose request it is: the ticket, and which part of it.
@@ -135,8 +136,8 @@ pub(super) struct State {
     pub(super) lost: Vec<Lost>,
     /// The beginning of what the shard says without being asked.
     pub(super) said: Vec<u8>,
-    /// A buffer to use again.
-    pub(super) spare: Vec<u8>,
+    /// Buffers for further chunks.
+    pub(super) spare: Spare,
 }
 
 /// How long answers have taken: those to requests that were sent together came after the same time.
@@ -179,7 +180,7 @@ impl State {
             inbox: Vec::new(),
             lost: Vec::new(),
             said: Vec::new(),
-            spare: Vec::new(),
+            spare: Spare::default(),
         }
     }
 
@@ -335,14 +336,11 @@ impl State {
     #[inline]
     pub(super) fn release(&mut self) {
         while self.unwritten > 0 && self.chunks.front().is_some_and(|chunk| chunk.unanswered == 0) {
-            let Some(mut chunk) = self.chunks.pop_front() else { return };
+            let Some(chunk) = self.chunks.pop_front() else { return };
             self.first = self.first.wrapping_add(1);
             self.unwritten -= 1;
             self.bytes -= chunk.bytes.len();
-            if chunk.bytes.capacity() <= KEPT_BYTES {
-                chunk.bytes.clear();
-                self.spare = chunk.bytes;
-            }
+            self.spare.give_back(chunk.bytes);
         }
         if self.free.len() == self.waiting.len()
             && self.waiting.capacity() * size_of::<Waiting>() > KEPT_BYTES
