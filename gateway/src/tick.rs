@@ -16,6 +16,7 @@ mod idle;
 mod later;
 mod passed_on;
 mod refuse;
+mod runs;
 mod transactions;
 
 use std::ops::Range;
@@ -31,7 +32,7 @@ use tidegate_protocols::{Error, Verb};
 use self::held_back::HeldBack;
 use self::idle::Idle;
 use self::later::{Last, Later};
-use self::passed_on::Open;
+use self::runs::Open;
 use crate::batch::{Ask, Batch};
 use crate::connection::Connection;
 use crate::followed::Followed;
@@ -52,7 +53,9 @@ pub(crate) struct Tick<W> {
     batch: Batch,
     /// What it has as a shard.
     holding: Option<Followed<Holding>>,
-    /// What was found out about the requests of this stretch.
+    /// The requests that are looked at together.
+    stretch: Range<usize>,
+    /// What was found out about them.
     prepared: Vec<Prepared>,
     /// Replies, in the order of the requests.
     output: Vec<u8>,
@@ -118,6 +121,7 @@ impl<W: Worker> Tick<W> {
             intake,
             data,
             batch: Batch::new(),
+            stretch: 0..0,
             prepared: Vec::new(),
             output: Vec::new(),
             parts: Vec::new(),
@@ -278,6 +282,7 @@ impl<W: Worker> Tick<W> {
     fn stretch(&mut self) -> Pace {
         let begin = self.at.request;
         let end = self.batch.len().min(begin + STRETCH);
+        self.stretch = begin..end;
         self.prepare(begin..end);
         self.watch.start(&self.intake.shared.settings, end - begin);
         let mut pace = Pace::GoesOn;
@@ -295,7 +300,7 @@ impl<W: Worker> Tick<W> {
             let prepared =
                 if W::ANSWERS_LATER { Prepared::default() } else { self.prepared[self.at.request - begin] };
             pace = match decoded.ask {
-                Ask::Row(_) if plain && decoded.is_passed_on() => self.execute_all_passed_on(begin, end),
+                Ask::Row(_) if plain && decoded.is_passed_on() => self.execute_all_passed_on(),
                 Ask::Row(row)
                     if plain && W::ANSWERS_LATER && row.route != Route::Gateway && !self.is_monitored =>
                 {

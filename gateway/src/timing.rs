@@ -27,7 +27,7 @@ use crate::slow_log::{SlowEntry, trimmed};
 const EXACT_BELOW_US: i64 = 1000;
 
 /// Bytes of a reply from which it takes so long to write that its request is timed by itself.
-const LARGE_REPLY_BYTES: usize = 64 * 1024;
+pub(crate) const LARGE_REPLY_BYTES: usize = 64 * 1024;
 
 /// Stretches in which all are timed, after one that was slow and nobody knows why.
 const WATCHFUL_STRETCHES: u32 = 1000;
@@ -101,12 +101,12 @@ impl Stopwatch {
         (large || reply_bytes >= LARGE_REPLY_BYTES).then_some(self.looked)
     }
 
-    /// A request has been executed that shares the time of its stretch.
+    /// So many requests have been executed that share the time of their stretch.
     #[inline]
-    pub(crate) fn share(&mut self, row: &Row) {
+    pub(crate) fn share(&mut self, row: &Row, requests: u32) {
         match self.sharing.last_mut() {
-            Some((verb, count)) if *verb == row.verb => *count += 1,
-            _ => self.sharing.push((row.verb, 1)),
+            Some((verb, count)) if *verb == row.verb => *count += requests,
+            _ => self.sharing.push((row.verb, requests)),
         }
     }
 
@@ -293,7 +293,7 @@ mod tests {
         assert_eq!(watch.suspect(false, 100), None);
         assert_eq!(watch.suspect(false, 1_000_000), Some(watch.looked));
         assert_eq!(watch.suspect(true, 5), Some(watch.looked));
-        watch.share(get);
+        watch.share(get, 1);
         watch.began -= Duration::from_millis(20);
         watch.stop(counters.worker(0));
         for _ in 1..WATCHFUL_STRETCHES {

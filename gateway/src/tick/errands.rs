@@ -52,7 +52,7 @@ impl<W: Worker> Tick<W> {
             &mut Reply::new(output, request.dialect),
         )?;
         match began.or_else(|| watch.suspect(decoded.is_large(), output.len() - mark)) {
-            None => watch.share(request.row),
+            None => watch.share(request.row, 1),
             Some(began) => watch.record(began, &request, &scope, counters),
         }
         Ok(tail)

@@ -25,7 +25,7 @@ impl<W: Worker> Tick<W> {
             self.tell_monitors_of_run(row, decoded);
         }
         let outcome = if decoded.is_passed_on() {
-            self.execute_passed_on(row, decoded, prepared)
+            self.execute_passed_on(row, decoded)
         } else if !W::ANSWERS_LATER {
             self.execute(row, decoded, prepared)
         } else if row.route == Route::Gateway {
@@ -122,7 +122,7 @@ impl<W: Worker> Tick<W> {
             Outcome::Done => {}
         }
         match began.or_else(|| self.watch.suspect(decoded.is_large(), self.output.len() - mark)) {
-            None => self.watch.share(row),
+            None => self.watch.share(row, 1),
             Some(began) => self.watch.record(began, &request, &scope, counters),
         }
         if !early.is_empty() {

@@ -1,14 +1,16 @@
 //! The tick of a shard: requests that gateways have passed on, answered in frames.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use tidegate_protocols::data::{Context, Outcome, Prepared, Worker};
 use tidegate_protocols::link::{self, Tail};
 use tidegate_protocols::stale::Tracker;
 use tidegate_protocols::table::link::Link;
 use tidegate_protocols::table::{Flags, Route};
-use tidegate_protocols::{Dialect, Error, Reply, Row, Verb};
+use tidegate_protocols::{Reply, Row, Verb};
 
+use super::runs::Open;
 use super::{Pace, Tick};
 use crate::batch::{Ask, Decoded};
 use crate::commands::Scope;
@@ -17,30 +19,18 @@ use crate::limits::OUTPUT_FLUSH_BYTES;
 use crate::pubsub::publish_events;
 use crate::session::Session;
 
-/// A frame with the answer to several requests, not all of which are executed.
-#[derive(Clone, Copy)]
-pub(super) struct Open {
-    /// Where it begins in the output.
-    mark: usize,
-    /// The number of the requests.
-    id: u32,
-    /// Whether other frames with the beginning of the answer have gone before.
-    is_rest: bool,
-}
-
 impl<W: Worker> Tick<W> {
-    /// Executes the requests of one gateway, from the next on, before `end` and in the stretch that has begun at `begin`,
-    /// up to the first that needs attention.
-    pub(super) fn execute_all_passed_on(&mut self, begin: usize, end: usize) -> Pace {
+    /// Executes the requests of one gateway, from the next on and up to the end of the stretch or the first that needs
+    /// attention.
+    pub(super) fn execute_all_passed_on(&mut self) -> Pace {
         let connection = Rc::clone(self.connection());
-        let end = end.min(self.batch.sources()[self.at.source].end);
+        let end = self.stretch.end.min(self.batch.sources()[self.at.source].end);
         let (mut last, mut pace) = (None, Pace::GoesOn);
         while self.at.request < end && connection.session.is_plain() {
             let decoded = *self.batch.decoded(self.at.request);
             let Ask::Row(row) = decoded.ask else { break };
-            let prepared = self.prepared[self.at.request - begin];
             last = Some(row);
-            if self.answer_passed_on(&connection, row, &decoded, prepared) == Outcome::Busy {
+            if self.answer_passed_on(&connection, row, &decoded, end) == Outcome::Busy {
                 pace = Pace::Waits;
                 break;
             }
@@ -57,32 +47,31 @@ impl<W: Worker> Tick<W> {
 
     /// Executes one such request of a gateway that needs attention.
     #[cold]
-    pub(super) fn execute_passed_on(
-        &mut self,
-        row: &'static Row,
-        decoded: &Decoded,
-        prepared: Prepared,
-    ) -> Outcome {
+    pub(super) fn execute_passed_on(&mut self, row: &'static Row, decoded: &Decoded) -> Outcome {
         let connection = Rc::clone(self.connection());
-        self.answer_passed_on(&connection, row, decoded, prepared)
+        self.answer_passed_on(&connection, row, decoded, self.at.request + 1)
     }
 
-    /// Executes a request that a gateway has passed on, if its keys are here.
+    /// Executes the next request of a gateway, if its keys are here; if it has come in one frame with those before it,
+    /// others of that frame as well, before `end`. Stops at the last of them.
     #[inline(always)]
     fn answer_passed_on(
         &mut self,
         connection: &Rc<Connection>,
         row: &'static Row,
         decoded: &Decoded,
-        prepared: Prepared,
+        end: usize,
     ) -> Outcome {
         let ask = self.batch.passed_on(decoded);
-        if !self.held_back.is_empty() && self.stays_behind(connection, row, decoded, &ask) {
+        let is_alone = !self.held_back.is_empty();
+        if is_alone && self.stays_behind(connection, row, decoded, &ask) {
             return Outcome::Done;
         }
         if ask.index > 0 {
-            return self.answer_next(connection, row, decoded, prepared, &ask);
+            let end = if is_alone { self.at.request + 1 } else { end };
+            return self.answer_next(connection, row, &ask, end);
         }
+        let prepared = self.prepared_now();
         let mark = self.output.len();
         link::begin(&mut self.output);
         let answered = match row.verb {
@@ -122,93 +111,15 @@ impl<W: Worker> Tick<W> {
         Outcome::Done
     }
 
-    /// Executes a request that has come in one frame with those before it, and is answered with them.
+    /// What was found out about the request that is executed now.
     #[inline(always)]
-    fn answer_next(
-        &mut self,
-        connection: &Rc<Connection>,
-        row: &'static Row,
-        decoded: &Decoded,
-        prepared: Prepared,
-        ask: &link::Ask,
-    ) -> Outcome {
-        if self.open.is_none() {
-            self.reopen(ask.id);
-        }
-        let own = self.output.len();
-        let is_own = self.holding.as_ref().is_some_and(|holding| holding.slots.has(prepared.slot));
-        let tail = if is_own {
-            match self.execute_here(connection, row, decoded, prepared, ask) {
-                Outcome::Done => Tail::Done,
-                Outcome::Failed => Tail::Failed,
-                Outcome::Later(_) => unreachable!("what may be answered later is alone in its frame"),
-                outcome @ (Outcome::Busy | Outcome::Full(_)) => {
-                    return self.hold_up(outcome, connection, row, (decoded, ask), own);
-                }
-            }
-        } else {
-            self.refuse_next();
-            Tail::Failed
-        };
-        self.note(tail, ask, own);
-        if ask.left == 0
-            && let Some(open) = self.open.take()
-        {
-            self.seal(connection, open, Tail::Done);
-        }
-        Outcome::Done
-    }
-
-    /// More of an answer follows, of which a part has been sent.
-    #[cold]
-    fn reopen(&mut self, id: u32) {
-        self.open = Some(Open { mark: self.output.len(), id, is_rest: true });
-        link::begin(&mut self.output);
-    }
-
-    /// The slot of a request is not here, though that of the first of its frame was: it has gone while those before it were
-    /// answered, or the gateway has said a wrong one.
-    #[cold]
-    fn refuse_next(&mut self) {
-        Reply::new(&mut self.output, Dialect::Resp2).refuse(&Error::Unserved);
-    }
-
-    /// Says before the answer to several requests, if it is so, that this one has failed or was slow. Its reply begins at
-    /// `own`.
-    #[inline(always)]
-    fn note(&mut self, tail: Tail, ask: &link::Ask, own: usize) {
-        if tail == Tail::Failed {
-            self.tell_fault(own);
-        }
-        if let Some(open) = self.open {
-            let bytes = self.tell_time(open, ask.index);
-            if bytes > 0 {
-                self.open = Some(Open { mark: open.mark + bytes, ..open });
-            }
-        }
-    }
-
-    #[cold]
-    fn tell_fault(&mut self, own: usize) {
-        let error = self.output[own..].to_vec();
-        if let Some(open) = &mut self.open {
-            open.mark += link::say_before(&mut self.output, open.mark, open.id, Tail::Fault, &error);
-        }
-    }
-
-    /// Says that the last request took long, if it did, before the answer to it. Returns how many bytes that takes.
-    #[inline]
-    fn tell_time(&mut self, open: Open, index: u8) -> usize {
-        let Some(nanos) = self.watch.take_slow() else { return 0 };
-        let mut bytes = [0; 9];
-        bytes[..8].copy_from_slice(&nanos.to_le_bytes());
-        bytes[8] = index;
-        link::say_before(&mut self.output, open.mark, open.id, Tail::Took, &bytes)
+    pub(super) fn prepared_now(&self) -> Prepared {
+        self.prepared[self.at.request - self.stretch.start]
     }
 
     /// Ends the frame of an answer.
     #[inline]
-    fn seal(&mut self, connection: &Rc<Connection>, open: Open, tail: Tail) {
+    pub(super) fn seal(&mut self, connection: &Rc<Connection>, open: Open, tail: Tail) {
         let Open { mark, id, is_rest } = open;
         let long = if is_rest && connection.has_long(id) {
             Some(link::seal_apart(&mut self.output, mark, id, tail))
@@ -224,20 +135,9 @@ impl<W: Worker> Tick<W> {
         }
     }
 
-    /// The output is about to be written: what there is of an answer to several requests is a part of it.
-    #[cold]
-    pub(super) fn seal_open(&mut self) {
-        let Some(open) = self.open.take() else { return };
-        if self.output.len() == open.mark + link::ANSWER_HEAD_BYTES {
-            return self.output.truncate(open.mark);
-        }
-        let connection = Rc::clone(self.connection());
-        self.seal(&connection, open, Tail::Part);
-    }
-
     /// The request is tried again: there is no answer yet. It has to wait aside if that may take long.
     #[cold]
-    fn hold_up(
+    pub(super) fn hold_up(
         &mut self,
         outcome: Outcome,
         connection: &Rc<Connection>,
@@ -261,30 +161,26 @@ impl<W: Worker> Tick<W> {
         prepared: Prepared,
         ask: &link::Ask,
     ) -> Outcome {
-        let session = &connection.session;
+        let context = context_of(&connection.session, row, ask);
+        let (began, own) = (self.watch.begin(row), self.output.len());
         let request = self.batch.request(decoded, row, decoded.dialect);
-        let &link::Ask { database, no_touch, in_cluster, .. } = ask;
-        let (client_id, gateway) = match ask.client {
-            0 => (session.client.id, 0),
-            client => (client, session.of_link().process.get().unwrap_or(0)),
-        };
-        // What has no number of its client must not wait for keys, but may for whatever holds them.
-        let may_wait = ask.client != 0 || !row.flags.has(Flags::BLOCKING);
-        let tracker = tracker(session, ask);
-        let context = Context {
-            gateway,
-            client_id,
-            tracker,
-            database,
-            no_touch,
-            in_cluster,
-            may_wait,
-            ..Context::default()
-        };
-        let began = self.watch.begin(row);
-        let mark = self.output.len();
         let mut reply = Reply::new(&mut self.output, decoded.dialect);
         let outcome = self.data.execute(&request, prepared, &context, &mut reply);
+        self.see_to(connection, row, decoded, outcome, (began, own))
+    }
+
+    /// Does what there is to do when a request has been executed: it may have been timed since it `began`, and its reply begins
+    /// at `own`.
+    #[inline(always)]
+    pub(super) fn see_to(
+        &mut self,
+        connection: &Connection,
+        row: &'static Row,
+        decoded: &Decoded,
+        outcome: Outcome,
+        (began, own): (Option<Instant>, usize),
+    ) -> Outcome {
+        let session = &connection.session;
         publish_events(&mut self.data, &self.intake.shared, self.intake.index);
         if self.data.has_stale() {
             // Of what all shards are asked together the gateway tells its clients when all have answered.
@@ -296,13 +192,14 @@ impl<W: Worker> Tick<W> {
             Outcome::Done => {}
             Outcome::Failed => {
                 let counters = self.intake.counters();
-                counters.failed(counters.command(row.verb), &self.output[mark..]);
+                counters.failed(counters.command(row.verb), &self.output[own..]);
             }
             Outcome::Busy | Outcome::Later(_) | Outcome::Full(_) => return outcome,
         }
-        match began.or_else(|| self.watch.suspect(decoded.is_large(), self.output.len() - mark)) {
-            None => self.watch.share(row),
+        match began.or_else(|| self.watch.suspect(decoded.is_large(), self.output.len() - own)) {
+            None => self.watch.share(row, 1),
             Some(began) => {
+                let request = self.batch.request(decoded, row, decoded.dialect);
                 let scope =
                     Scope { session, shared: &self.intake.shared, intake: &self.intake, now_ms: self.now_ms };
                 self.watch.record(began, &request, &scope, self.intake.counters());
@@ -337,6 +234,12 @@ impl<W: Worker> Tick<W> {
         self.batch.rest_of_frame(next..end)
     }
 
+    /// Whether this shard has a slot.
+    #[inline(always)]
+    pub(super) fn has_slot(&self, slot: u16) -> bool {
+        self.holding.as_ref().is_some_and(|holding| holding.slots.has(slot))
+    }
+
     /// Whether all keys of a request belong to this shard at the epoch by which it was chosen. Of several requests in a
     /// frame none is executed if one should not be: so the first is asked for all.
     #[inline(always)]
@@ -352,6 +255,20 @@ impl<W: Worker> Tick<W> {
         let is_first_own = !prepared.keyed || is_own(prepared.slot);
         is_first_own && (ask.left == 0 || self.rest_of_frame(ask).all(|ask| ask.slot.is_some_and(is_own)))
     }
+}
+
+/// For whom a request is executed that says this.
+#[inline(always)]
+pub(super) fn context_of(session: &Session, row: &Row, ask: &link::Ask) -> Context {
+    let &link::Ask { database, no_touch, in_cluster, .. } = ask;
+    let (client_id, gateway) = match ask.client {
+        0 => (session.client.id, 0),
+        client => (client, session.of_link().process.get().unwrap_or(0)),
+    };
+    // What has no number of its client must not wait for keys, but may for whatever holds them.
+    let may_wait = ask.client != 0 || !row.flags.has(Flags::BLOCKING);
+    let tracker = tracker(session, ask);
+    Context { gateway, client_id, tracker, database, no_touch, in_cluster, may_wait, ..Context::default() }
 }
 
 /// Who of a gateway's clients is told of what a request reads, or has made what it changes.

@@ -93,9 +93,9 @@ impl<W: Worker> Tick<W> {
                 if refuse::is_within_line(&request) {
                     session.put(Attention::Closing, true);
                 }
-                self.watch.share(row);
+                self.watch.share(row, 1);
             }
-            Outcome::Done => self.watch.share(row),
+            Outcome::Done => self.watch.share(row, 1),
         }
         outcome
     }
