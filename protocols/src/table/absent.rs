@@ -3,7 +3,7 @@
 
 /// Names, separated by blanks, and the reason that they have in common. A container stands for its subcommands.
 pub(super) const ABSENT: &[(&str, &str)] = &[
-    ("BGREWRITEAOF", "There is no append-only file yet."),
+    ("BGREWRITEAOF", "The append-only file is not rewritten yet: it grows."),
     ("PSYNC REPLCONF SYNC", "Nobody copies this server yet."),
     ("MIGRATE", "The server connects to no other; a client moves a key with DUMP and RESTORE."),
 ];
