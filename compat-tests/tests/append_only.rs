@@ -23,7 +23,7 @@ const CLIENTS: usize = 4;
 const DEPTH: usize = 8;
 
 /// How long an answer may take.
-const WAIT: Duration = Duration::from_secs(20);
+const WAIT: Duration = Duration::from_mins(1);
 
 /// A directory that is gone in the end.
 struct Folder(PathBuf);
@@ -58,9 +58,7 @@ fn number(wire: &mut Wire) -> Option<u64> {
 }
 
 /// Counts as fast as it can until the server is gone; notes what it was told.
-fn count(server: &Server, client: usize, told: &AtomicU64) {
-    // It may be gone already.
-    let Ok(mut wire) = Wire::connect(server.redis()) else { return };
+fn count(mut wire: Wire, client: usize, told: &AtomicU64) {
     let request = format!("INCR counter:{client}\r\n").repeat(DEPTH);
     while wire.try_send(request.as_bytes()).is_ok() {
         for _ in 0..DEPTH {
@@ -88,10 +86,15 @@ fn killed_again_and_again(form: Form, policy: &str) {
         }
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let lasts = Duration::from_millis(5 + (random >> 33) % 100);
+        // Before the threads, which may begin when the server is gone.
+        let wires: Vec<_> = told.iter().map(|_| Wire::connect(server.redis()).unwrap()).collect();
         thread::scope(|scope| {
-            for (client, told) in told.iter().enumerate() {
-                let server = &server;
-                scope.spawn(move || count(server, client, told));
+            for ((client, told), wire) in told.iter().enumerate().zip(wires) {
+                scope.spawn(move || count(wire, client, told));
+            }
+            let begun = Instant::now();
+            while round == 0 && told.iter().any(|told| told.load(Relaxed) == 0) && begun.elapsed() < WAIT {
+                thread::yield_now();
             }
             let until = Instant::now() + lasts;
             while Instant::now() < until {
