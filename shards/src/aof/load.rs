@@ -6,7 +6,7 @@
 //! Source: Redis 7.2 `aof.c`, `loadAppendOnlyFiles`, `loadSingleAppendOnlyFile`.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read as _};
+use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use tidegate_protocols::data::{Context, Worker as _};
@@ -17,8 +17,8 @@ use tidegate_protocols::settings::{Key, Settings};
 use tidegate_protocols::table::{Route, Unresolved, resolve};
 use tidegate_protocols::{Dialect, Reply, Request, Words};
 
+use super::Place;
 use super::manifest::Manifest;
-use super::{Place, base};
 use crate::memcached;
 use crate::worker::StoreWorker;
 
@@ -30,13 +30,13 @@ const READ_BYTES: usize = 256 << 10;
 const WORDS_MAX: usize = 1 << 27;
 
 /// What is wrong with a file.
-pub(super) enum Wrong {
+enum Wrong {
     /// It ends too early. The first so many bytes are whole commands.
     Short,
     /// It is none.
     Format,
-    /// A base with keys.
-    Keys,
+    /// The RDB file that it begins with.
+    Base(String),
     /// A command that is not known here.
     Unknown(String),
     /// It cannot be read.
@@ -142,10 +142,7 @@ fn load_file(
             "Bad file format reading the append only file {name} after {whole} bytes: make a backup of your AOF file, then use \
              redis-check-aof --fix <filename.manifest>"
         )),
-        Err(Wrong::Keys) => Err(format!(
-            "{name} is an RDB file with keys, which cannot be read here yet: have redis-server write it with \
-             aof-use-rdb-preamble no"
-        )),
+        Err(Wrong::Base(reason)) => Err(format!("Error reading the RDB base file {name}: {reason}")),
         Err(Wrong::Unknown(command)) => Err(format!(
             "Unknown command '{command}' reading the append only file {name} after {whole} bytes"
         )),
@@ -173,7 +170,7 @@ struct Loader<'w> {
 
 impl Loader<'_> {
     fn run(&mut self) -> Result<(), Wrong> {
-        self.skip_base()?;
+        self.base()?;
         let mut line = Vec::new();
         while self.line(&mut line)? {
             if line.starts_with(b"#") {
@@ -193,12 +190,15 @@ impl Loader<'_> {
         }
     }
 
-    /// Passes over the RDB file that a base is, or begins with. One with keys cannot be read yet.
-    fn skip_base(&mut self) -> Result<(), Wrong> {
-        if self.input.fill_buf()?.starts_with(b"REDIS") {
-            self.at = base::skip(&mut self.input)?;
-            self.whole = self.at;
+    /// Loads the RDB file that a base is, or begins with.
+    fn base(&mut self) -> Result<(), Wrong> {
+        if !self.input.fill_buf()?.starts_with(b"REDIS") {
+            return Ok(());
         }
+        self.input.seek(SeekFrom::Start(0))?;
+        let bytes = self.worker.load_base(self.input.get_ref()).map_err(Wrong::Base)?;
+        self.input.seek(SeekFrom::Start(bytes))?;
+        (self.at, self.whole) = (bytes, bytes);
         Ok(())
     }
 

@@ -3,7 +3,6 @@
 //! `appendonlydir` holds a base, what has been logged since, and a manifest that names both. When the server starts they are
 //! read ([`load`]), then a thread goes on writing ([`writer`]).
 
-mod base;
 pub(crate) mod load;
 mod manifest;
 #[cfg(test)]

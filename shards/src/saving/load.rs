@@ -70,6 +70,12 @@ impl Store {
 }
 
 impl StoreWorker {
+    /// Loads a file that a log of commands begins with. Returns how many bytes it has; commands may follow.
+    pub(crate) fn load_base(&mut self, file: &File) -> Result<u64, String> {
+        self.load_file(file, Taken::Refused, None)?;
+        Ok(self.local.shared.saving.loaded_bytes.load(Relaxed))
+    }
+
     /// Loads a file, with as many locks as it holds or each for a moment.
     pub(super) fn load_file(
         &mut self,
