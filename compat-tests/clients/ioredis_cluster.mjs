@@ -5,7 +5,9 @@ import { createRequire } from "node:module";
 const require = createRequire(`${process.env.CLIENTS}/`);
 const Redis = require("ioredis").default ?? require("ioredis");
 const [host, port, count = 1] = process.argv.slice(2);
-const cluster = new Redis.Cluster([{ host, port: Number(port) }], { clusterRetryStrategy: () => null });
+// A node may stand still for longer than the second that it is given otherwise.
+const options = { clusterRetryStrategy: () => null, slotsRefreshTimeout: 60_000 };
+const cluster = new Redis.Cluster([{ host, port: Number(port) }], options);
 
 await new Promise((resolve) => cluster.once("ready", resolve));
 const nodes = cluster.nodes("master");
