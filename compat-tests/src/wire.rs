@@ -152,28 +152,27 @@ impl Wire {
         }
     }
 
+    /// Waits for more bytes. As often as need be, with one chunk: on a busy machine the deadline moves again and again.
     fn more(&mut self) -> Result<(), Silence> {
-        let left = self.deadline.left();
-        if left.is_zero() || self.stream.set_read_timeout(Some(left)).is_err() {
-            return Err(Silence::Late);
-        }
         let mut chunk = [0; 16 * 1024];
-        match self.stream.read(&mut chunk) {
-            Ok(0) => Err(Silence::Closed),
-            Ok(count) => {
-                self.buffer.extend_from_slice(&chunk[..count]);
-                Ok(())
+        loop {
+            let left = self.deadline.left();
+            if left.is_zero() || self.stream.set_read_timeout(Some(left)).is_err() {
+                return Err(Silence::Late);
             }
-            // The deadline may have moved meanwhile.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
-                ) =>
-            {
-                self.more()
+            match self.stream.read(&mut chunk) {
+                Ok(0) => return Err(Silence::Closed),
+                Ok(count) => {
+                    self.buffer.extend_from_slice(&chunk[..count]);
+                    return Ok(());
+                }
+                Err(error) if is_to_be_tried_again(error.kind()) => {}
+                Err(_) => return Err(Silence::Closed),
             }
-            Err(_) => Err(Silence::Closed),
         }
     }
+}
+
+fn is_to_be_tried_again(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }
