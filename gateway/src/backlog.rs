@@ -108,8 +108,9 @@ impl Connection {
     }
 
     /// Whether a part of the long answer to this request of a gateway waits.
-    pub(crate) fn has_long(&self, id: u32) -> bool {
+    pub(crate) fn has_long(self: &Rc<Self>, id: u32) -> bool {
         self.backlog.borrow().as_ref().is_some_and(|backlog| backlog.outbox.has_long(id))
+            || self.intake.gate.has_long(self, id)
     }
 
     /// Whether so much output waits that nothing more should be executed for this client.

@@ -20,8 +20,8 @@ pub(crate) struct Gate {
     /// What is sent now waits for this position; `None` if it does not wait.
     position: Cell<Option<u64>>,
     held: RefCell<VecDeque<(u64, Rc<Connection>, Output)>>,
-    /// What waits does so until the disk takes something again: whoever has nothing waiting is answered meanwhile.
-    is_failing: Cell<bool>,
+    /// The disk takes nothing, so what was executed has changed nothing: whoever has nothing waiting is answered meanwhile.
+    lets_readers_by: Cell<bool>,
     /// Whether it is given out what was held: that is sent as ever.
     is_opening: Cell<bool>,
 }
@@ -44,13 +44,18 @@ impl Output {
 }
 
 impl Gate {
-    /// What is sent from now on waits for this. While the disk fails nothing is changed, so only that waits which does already.
+    /// What is sent from now on waits for this.
     #[inline]
-    pub(crate) fn wait_for(&self, position: Option<u64>, is_failing: bool) {
-        self.is_failing.set(is_failing);
+    pub(crate) fn wait_for(&self, position: Option<u64>) {
         if position.is_some() || self.position.get().is_some() {
             self.position.set(position.max(self.position.get()));
         }
+    }
+
+    /// Whether what is sent from now on tells of no change, because none was accepted.
+    #[inline]
+    pub(crate) fn let_readers_by(&self, yes: bool) {
+        self.lets_readers_by.set(yes);
     }
 
     /// Whether something may have to wait.
@@ -62,7 +67,7 @@ impl Gate {
     /// Whether what is sent to a client has to wait.
     #[inline]
     pub(crate) fn holds(&self, connection: &Connection) -> bool {
-        self.is_closed() && (!self.is_failing.get() || connection.gated_bytes.get() > 0)
+        self.is_closed() && (!self.lets_readers_by.get() || connection.gated_bytes.get() > 0)
     }
 
     /// Has output wait. It is closed.
@@ -70,6 +75,17 @@ impl Gate {
         let position = self.position.get().unwrap_or(0);
         connection.gated_bytes.set(connection.gated_bytes.get() + output.bytes());
         self.held.borrow_mut().push_back((position, Rc::clone(connection), output));
+    }
+
+    /// Whether a part of the long answer to this request of a gateway waits here.
+    pub(crate) fn has_long(&self, connection: &Rc<Connection>, id: u32) -> bool {
+        let is_it = |output: &Output| matches!(output, Output::Long(answer) if answer.id() == id);
+        connection.gated_bytes.get() > 0
+            && self
+                .held
+                .borrow()
+                .iter()
+                .any(|(_, other, output)| Rc::ptr_eq(other, connection) && is_it(output))
     }
 
     /// The log has reached a position: what has waited for no more is sent.

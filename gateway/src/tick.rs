@@ -186,8 +186,8 @@ impl<W: Worker> Tick<W> {
                 if collects {
                     self.is_corked = false;
                     self.data.finish();
-                    self.intake.gate.wait_for(self.data.gate(), self.disk_error.is_some());
-                    self.later.flush();
+                    self.intake.gate.wait_for(self.data.gate());
+                    self.flush_later();
                 }
             } else {
                 self.execute_batch().await;
@@ -245,6 +245,7 @@ impl<W: Worker> Tick<W> {
     fn begin(&mut self) {
         self.now_ms = now_ms();
         self.look_at_pause();
+        self.look_at_disk();
         self.data.begin(self.now_ms);
         self.overdue = if W::ANSWERS_LATER { self.overdue_elsewhere() } else { self.data.overdue() };
         self.look_at_users();
@@ -264,7 +265,13 @@ impl<W: Worker> Tick<W> {
         self.is_monitored = self.intake.shared.pubsub.has_monitors();
         self.pause = self.intake.shared.pause.now(self.now_ms).map(|(kind, _)| kind);
         self.lacks_replicas = self.intake.shared.settings.wants_replicas();
+    }
+
+    /// Whether the disk takes what is changed: not looked at again before what follows is written, as that goes by it.
+    #[inline]
+    fn look_at_disk(&mut self) {
         self.disk_error = self.data.disk_error();
+        self.intake.gate.let_readers_by(self.disk_error.is_some());
     }
 
     /// Takes note of what clients may do by now.
@@ -365,7 +372,7 @@ impl<W: Worker> Tick<W> {
 
     /// Writes all output there is; what may not be sent yet waits.
     fn flush(&mut self) {
-        self.intake.gate.wait_for(self.data.gate(), self.disk_error.is_some());
+        self.intake.gate.wait_for(self.data.gate());
         if !self.batch.is_empty() {
             self.end_part();
         }
@@ -377,7 +384,14 @@ impl<W: Worker> Tick<W> {
             begin = end;
         }
         self.output.clear();
+        self.flush_later();
+    }
+
+    /// Writes what has been answered elsewhere, which may have changed something before the disk failed.
+    fn flush_later(&mut self) {
+        self.intake.gate.let_readers_by(false);
         self.later.flush();
+        self.intake.gate.let_readers_by(self.disk_error.is_some());
     }
 
     /// Writes before the tick has ended, so that its buffer stays small; others need not wait for that. A

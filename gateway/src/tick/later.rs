@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use tidegate_protocols::Row;
 use tidegate_protocols::data::{Ticket, Worker};
+use tidegate_protocols::link::LongAnswer;
 
 use super::{Position, Tick};
 use crate::connection::Connection;
@@ -119,6 +120,8 @@ pub(super) struct Later {
     ended: Vec<Ended>,
     long_scripts: OwnLongScripts,
     touched: Vec<Rc<Connection>>,
+    /// Long answers for gateways, sent behind what is short.
+    long: Vec<(Rc<Connection>, LongAnswer)>,
     /// Buffers for what is sent.
     spare: Spare,
 }
@@ -241,6 +244,10 @@ impl Later {
             }
             connection.settle();
             self.spare.give_back(ready);
+        }
+        for (connection, long) in self.long.drain(..) {
+            connection.send_long(long);
+            connection.settle();
         }
     }
 }

@@ -129,7 +129,7 @@ impl<W: Worker> Tick<W> {
         if let Some(long) = long {
             // It is sent before the tick ends: what it tells of has to be in the log by then.
             self.data.finish();
-            self.intake.gate.wait_for(self.data.gate(), self.disk_error.is_some());
+            self.intake.gate.wait_for(self.data.gate());
             self.data.begin(self.now_ms);
             connection.send_long(long);
         }

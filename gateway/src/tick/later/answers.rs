@@ -252,13 +252,15 @@ impl Later {
         frame.extend_from_slice(bytes);
         self.touch(&connection);
         // More of an answer waits behind what there is of it.
-        let long = if connection.has_long(id) && tail != Tail::Took {
+        let has_long = connection.has_long(id)
+            || self.long.iter().any(|(other, long)| Rc::ptr_eq(other, &connection) && long.id() == id);
+        let long = if has_long && tail != Tail::Took {
             Some(link::seal_apart(&mut frame, 0, id, tail))
         } else {
             link::seal(&mut frame, 0, id, tail)
         };
         match long {
-            Some(long) => connection.send_long(long),
+            Some(long) => self.long.push((connection, long)),
             None => connection.pipeline.borrow_mut().say(&frame),
         }
     }
