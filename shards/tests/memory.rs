@@ -99,16 +99,21 @@ fn a_flush_gives_memory_back() {
     let mut client = Client::new(&store, 0, 1);
     client.run("SET other 1");
     let before = store.figures().allocated_bytes;
-    for number in 0..50_000 {
-        client.run(&format!("SET key:{number} value"));
+    // Again and again, so that a little that is kept each time is found, too.
+    for round in 0..5 {
+        for number in 0..50_000 {
+            client.run(&format!("SET key:{number} value"));
+        }
+        let taken = store.figures().allocated_bytes - before;
+        assert!(taken > 50_000 * 30, "{taken}");
+        client.run("FLUSHALL");
+        for _ in 0..50 {
+            client.worker.maintain(client.now_ms, Duration::from_mins(1));
+        }
+        // What nobody may look at any more is freed by and by: some of it is always left.
+        let kept = store.figures().allocated_bytes.saturating_sub(before);
+        assert!(kept < taken / 5, "round {round}: {kept} of {taken}");
     }
-    assert!(store.figures().allocated_bytes > before + 50_000 * 30);
-    client.run("FLUSHALL");
-    for _ in 0..50 {
-        client.worker.maintain(client.now_ms, Duration::from_mins(1));
-    }
-    let after = store.figures().allocated_bytes;
-    assert!(after < before + 200_000, "{before} before, {after} after");
 }
 
 #[test]
