@@ -191,7 +191,7 @@ family! {
     Randomkey = "RANDOMKEY" ""
         .summary("Returns some key of the database.")
         .every(Gather::Any).flags(READ).categories(KEYSPACE)
-        .tips(tips::SHARDS_SPECIAL);
+        .tips(tips::SHARDS_CHOICE);
 
     Dbsize = "DBSIZE" "" .group("server")
         .summary("Counts the keys of the database.")

@@ -61,6 +61,9 @@ pub(super) fn subcommand(container: &Row, word: &[u8]) -> Option<&'static Row> {
     lookup(name)
 }
 
+/// What `DEBUG` looks for itself, with any number of arguments. Source: Redis `addReplySubcommandSyntaxError`.
+const DEBUG_UNKNOWN: &[u8] = b"ERR unknown subcommand or wrong number of arguments for '";
+
 impl Unresolved {
     /// Writes the error Redis gives for the request `args`.
     pub fn answer(self, args: &Args<'_>, reply: &mut Reply<'_>) {
@@ -79,8 +82,15 @@ impl Unresolved {
             }
             Self::Subcommand(container) => {
                 let word = echo(args.at(1), ECHO_BYTES_MAX);
-                let container = container.name.as_bytes();
-                reply.error_of(&[b"ERR unknown subcommand '", word, b"'. Try ", container, b" HELP."]);
+                let unknown: &[u8] = match container.name {
+                    "DEBUG" => DEBUG_UNKNOWN,
+                    _ => b"ERR unknown subcommand '",
+                };
+                reply.error_of(&[unknown, word, b"'. Try ", container.name.as_bytes(), b" HELP."]);
+            }
+            Self::Arity(row) if row.name.starts_with("DEBUG|") => {
+                let word = echo(args.at(1), ECHO_BYTES_MAX);
+                reply.error_of(&[DEBUG_UNKNOWN, word, b"'. Try DEBUG HELP."]);
             }
             Self::Arity(row) => reply.error(format_args!(
                 "ERR wrong number of arguments for '{}' command",
@@ -176,6 +186,12 @@ mod tests {
             )
         );
         assert_eq!(error(&[b"client", b"fOo"]), "-ERR unknown subcommand 'fOo'. Try CLIENT HELP.\r\n");
+        for word in ["fOo", "SLEEP"] {
+            let told = format!(
+                "-ERR unknown subcommand or wrong number of arguments for '{word}'. Try DEBUG HELP.\r\n"
+            );
+            assert_eq!(error(&[b"debug", word.as_bytes()]), told);
+        }
         assert_eq!(error(&[b"client"]), "-ERR wrong number of arguments for 'client' command\r\n");
         assert_eq!(
             error(&[b"client", b"id", b"x"]),

@@ -28,6 +28,9 @@ pub(super) const SHARDS_ANY_ORDER: &[&str] = &["request_policy:all_shards", "non
 /// Every shard is asked; the client has to know what to do with the answers.
 pub(super) const SHARDS_SPECIAL: &[&str] =
     &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"];
+/// The same, as Redis tells it of `RANDOMKEY`.
+pub(super) const SHARDS_CHOICE: &[&str] =
+    &["request_policy:all_shards", "response_policy:special", "nondeterministic_output"];
 /// Shard after shard is asked.
 pub(super) const SHARD_BY_SHARD: &[&str] =
     &["nondeterministic_output", "request_policy:special", "response_policy:special"];

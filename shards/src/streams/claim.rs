@@ -142,6 +142,11 @@ const ATTEMPTS: u64 = 10;
 /// The highest `COUNT`. Source: as above.
 const COUNT_MAX: i64 = i64::MAX / 16;
 
+/// From how many on Redis has no memory for what might be found: 16 bytes each are more than any process can have.
+const COUNT_TOO_HIGH: u64 = 1 << 43;
+const TOO_HIGH: Error =
+    Error::Text("ERR Insufficient memory, failed allocating transient memory, COUNT too high.");
+
 /// `[COUNT count] [JUSTID]`
 fn auto_options(args: Args<'_>) -> Result<(u64, Tell), Error> {
     let (mut count, mut tell, mut options) = (100, Tell::Entry, args);
@@ -172,6 +177,9 @@ pub(super) fn xautoclaim(db: &mut Db<'_>, args: Args<'_>, reply: &mut Reply<'_>)
     let mut entry = db.open(args.at(1), Look::Read);
     let found = group_mut(&mut entry, args.at(2))?;
     let (log, group) = found.ok_or_else(|| no_group_of_key(args.at(1), args.at(2), ""))?;
+    if count >= COUNT_TOO_HIGH {
+        return Err(TOO_HIGH);
+    }
     let (number, is_new) = seen(group, args.at(3), now_ms);
 
     let (mut attempts, mut next, mut gone) = (count.saturating_mul(ATTEMPTS), Some(start), Vec::new());
