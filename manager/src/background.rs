@@ -5,10 +5,11 @@
 
 use std::env;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rustix::process::setsid;
+
+use crate::child::program;
 
 /// Says to the process that it is the one in the background.
 const MARK: &str = "TIDEGATE_IN_BACKGROUND";
@@ -30,11 +31,8 @@ pub(crate) fn has_arrived() -> bool {
 pub(crate) fn go() -> Result<(), String> {
     let mut arguments = env::args_os();
     let name = arguments.next().unwrap_or_else(|| "tidegate".into());
-    let own = Path::new("/proc/self/exe");
-    let program =
-        if own.exists() { own.canonicalize() } else { env::current_exe() }.map_err(|error| error.to_string());
-    let mut command =
-        Command::new(program.map_err(|error| format!("cannot find the program itself: {error}"))?);
+    let program = program().map_err(|error| format!("cannot find the program itself: {error}"))?;
+    let mut command = Command::new(program);
     command.arg0(name).args(arguments).env(MARK, "1");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().map(drop).map_err(|error| format!("cannot go to the background: {error}"))

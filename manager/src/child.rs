@@ -134,7 +134,7 @@ impl Child {
 }
 
 /// This very program, even if its file has been replaced since by another release, with which no link could be made.
-fn program() -> io::Result<PathBuf> {
+pub(crate) fn program() -> io::Result<PathBuf> {
     let own = Path::new("/proc/self/exe");
     if own.exists() { Ok(own.to_owned()) } else { env::current_exe() }
 }
